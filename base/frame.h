@@ -1,0 +1,17 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace kiln {
+
+// The helper's side of HelperProcess: frames (a 32-bit little-endian length, then that many bytes)
+// on a stream socket. Needs nothing but the C library. Both return false at the end of the stream
+// or on an error; frames over 1 GiB are refused.
+bool ReadFrame(int fd, std::string& frame);
+bool WriteFrame(int fd, std::string_view frame);
+
+// The descriptor at which a helper finds its socket.
+inline constexpr int kHelperSocket = 3;
+
+}  // namespace kiln

@@ -1,0 +1,56 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "ops/isa.h"
+#include "ops/measurement.h"
+#include "ops/op_data.h"
+#include "ops/workload.h"
+
+// What kiln-server and kiln-host say to each other, one frame (base/frame.h) each way per trial.
+// Plain C++.
+
+namespace kiln {
+
+// A set of values to run a kernel on, and what must come out.
+struct HostCase {
+  enum class Source : std::uint8_t { kRecipe, kExplicit };
+  Source source = Source::kRecipe;
+  DataSet set = DataSet::kUniform;    // kRecipe
+  std::uint64_t seed = 0;             // kRecipe
+  std::string explicit_case;          // kExplicit: Serialize(OpCase)
+  bool check = true;                  // compare with expected_digest
+  std::uint64_t expected_digest = 0;  // XXH64 of y
+  bool return_output = false;         // send y back (golden comparison, first difference)
+};
+
+struct HostRequest {
+  std::string object;  // the ELF shared object
+  std::string symbol;  // P of the ABI
+  Workload workload;
+  std::vector<HostCase> cases;  // each is verified; the first is also timed
+  MeasurePlan plan;
+  std::vector<std::int32_t> cores;  // thread t runs on cores[t % size]; empty: anywhere
+};
+
+struct DeviceState {  // zero where the machine does not say
+  double frequency_mhz = 0, temperature_c = 0, load_1min = 0;
+};
+
+struct HostReply {
+  Outcome outcome;                     // Timings without samples if the plan does not time
+  std::vector<std::uint64_t> digests;  // of y, per case, as far as it got
+  std::vector<std::string> outputs;    // per case; empty unless return_output
+  DeviceState before, after;
+  std::string log;  // the last lines that the runner said
+};
+
+std::string Serialize(const HostRequest& request);
+bool Deserialize(std::string_view bytes, HostRequest& request);
+std::string Serialize(const HostReply& reply);
+bool Deserialize(std::string_view bytes, HostReply& reply);
+
+}  // namespace kiln

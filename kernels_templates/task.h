@@ -1,0 +1,41 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+
+#include "kernels_templates/kernel_template.h"
+
+namespace kiln {
+
+// This is one thing to tune: a workload on a target with a number of threads, the template that
+// serves it and the space that the template gives it. Immutable; cheap to copy; safe to share.
+class Task {
+ public:
+  static StatusOr<Task> Create(const TemplateRegistry& registry, TaskSpec spec);
+  static StatusOr<Task> Create(std::shared_ptr<const KernelTemplate> kernel_template,
+                               TaskSpec spec);
+
+  const KernelTemplate& kernel_template() const { return *template_; }
+  const TaskSpec& spec() const { return *spec_; }
+  const Workload& workload() const { return spec_->workload; }
+  const Target& target() const { return spec_->target; }
+  std::int32_t threads() const { return spec_->threads; }
+  const ConfigSpace& space() const { return space_; }
+
+  // "<workload key>|<target name>|t<threads>|<template>": the same for the same task in every run.
+  const std::string& Key() const { return *key_; }
+
+  StatusOr<KernelSource> Emit(const Config& config) const;  // lower, then print
+  void Features(const Config& config, std::span<float> out) const;
+
+ private:
+  Task() = default;
+  std::shared_ptr<const KernelTemplate> template_;
+  std::shared_ptr<const TaskSpec> spec_;
+  std::shared_ptr<const std::string> key_;
+  ConfigSpace space_;
+};
+
+}  // namespace kiln

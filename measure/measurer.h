@@ -1,0 +1,135 @@
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/status.h"
+#include "kernels_templates/task.h"
+#include "measure/measurement.h"
+#include "ops/op_data.h"
+
+namespace kiln {
+
+// A compiled kernel, named by its content.
+struct Artifact {
+  std::shared_ptr<const std::string> object;  // the ELF shared object
+  std::string symbol;                         // P of the kernel ABI
+  std::uint64_t code_digest = 0;
+  std::uint64_t object_digest = 0;  // XXH64 of the object's bytes
+};
+
+// A build that went wrong because of the kernel; other errors are the tool's.
+struct BuildFailure {
+  Failure failure;
+  std::uint64_t code_digest = 0;
+};
+
+// Turns a config into code. Thread-safe; blocks the calling thread.
+class Builder {
+ public:
+  virtual ~Builder() = default;
+  virtual StatusOr<std::variant<Artifact, BuildFailure>> Build(const Task& task,
+                                                               const Config& config) = 0;
+};
+
+// What a kernel is run on, and what must come out: made once per task by the client.
+struct RunCase {
+  DataSet set = DataSet::kUniform;
+  std::uint64_t seed = 0;
+  std::shared_ptr<const OpCase>
+      explicit_case;  // instead of the recipe: a model's real weights and input
+  std::uint64_t expected_digest = 0;
+  bool check = true;
+  bool return_output = false;
+};
+
+struct RunRequest {
+  const Artifact* artifact = nullptr;
+  Workload workload;
+  std::vector<RunCase> cases;  // each is verified; the first is timed
+  MeasurePlan plan;
+};
+
+struct RunResult {
+  Outcome outcome;
+  std::vector<std::uint64_t> digests;
+  std::vector<std::string> outputs;
+};
+
+// This is the sole use of one device; the destructor gives it back.
+class Lease {
+ public:
+  virtual ~Lease() = default;
+  virtual std::string_view device() const = 0;
+};
+
+// These are the devices that can be had, here or on a farm. Thread-safe.
+class DevicePool {
+ public:
+  virtual ~DevicePool() = default;
+  // Waits for a device that serves `target`; kDeadlineExceeded says what there is. The lease must
+  // not outlive the pool.
+  virtual StatusOr<std::unique_ptr<Lease>> Acquire(const Target& target,
+                                                   std::chrono::nanoseconds timeout) = 0;
+};
+
+// This runs kernels on a leased device. Thread-safe for different leases.
+class Runner {
+ public:
+  virtual ~Runner() = default;
+  // An error (kUnavailable, kFailedPrecondition: the lease is stale) means that the device is lost
+  // and says nothing of the kernel; whatever the kernel did is in the result.
+  virtual StatusOr<RunResult> Run(Lease& lease, const RunRequest& request) = 0;
+};
+
+// One trial to make.
+struct MeasureRequest {
+  Task task;
+  Config config;
+  std::vector<RunCase> cases;
+  MeasurePlan plan;
+  std::optional<double> predicted;
+  std::int64_t batch = 0;
+};
+
+// Called once, on a thread of the measurer. An error means that nothing could be measured (no
+// device), not that a config failed.
+using Completion = std::function<void(StatusOr<Trial>)>;
+
+// This makes trials: lower, compile, run, verify, time. Builds overlap runs; several devices work
+// at once. Completions come in any order.
+class Measurer {
+ public:
+  virtual ~Measurer() = default;
+  virtual void Submit(MeasureRequest request, Completion done) = 0;
+};
+
+struct PipelineOptions {
+  std::int32_t build_threads = 2;  // as many as the builder has workers
+  std::int32_t devices = 1;        // how many leases to hold at most
+  std::chrono::nanoseconds acquire_timeout = std::chrono::seconds(30);
+  std::int32_t device_retries = 3;  // a lost device: the trial goes to another one
+};
+
+// Borrows its collaborators, which must outlive it; its destructor waits for what is under way and
+// drops what is not (kCancelled).
+std::unique_ptr<Measurer> NewPipelineMeasurer(Builder& builder, DevicePool& devices, Runner& runner,
+                                              const Clock& clock, const PipelineOptions& options);
+
+// The cases of a task from its recipe: uniform (timed) and edges, with digests from the reference
+// kernel. Some seconds for large layers, so made once per workload and remembered. Thread-safe.
+class ExpectedOutputs {
+ public:
+  virtual ~ExpectedOutputs() = default;
+  virtual std::vector<RunCase> CasesFor(const Workload& workload) = 0;
+};
+std::unique_ptr<ExpectedOutputs> NewExpectedOutputs();
+
+}  // namespace kiln

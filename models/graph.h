@@ -1,0 +1,41 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/status.h"
+#include "models/model.h"
+
+namespace kiln {
+
+// One operator of a .tflite file, executed by plain reference code. What `kiln verify --golden`
+// needs in order to reach the tuned operators' inputs; not an inference engine.
+struct GraphOp {
+  std::string op;  // "CONV_2D", "ADD"
+  std::string output_name;
+  std::int32_t output_tensor = -1;
+  std::optional<std::size_t> layer;  // index in Network::layers if Kiln tunes it
+  std::string unsupported;           // why the reference cannot compute it; empty: it can
+};
+
+// This executes a model operator by operator. Not thread-safe.
+class GraphExecutor {
+ public:
+  virtual ~GraphExecutor() = default;
+  virtual const Network& network() const = 0;
+  virtual std::span<const GraphOp> ops() const = 0;
+  virtual Status SetInput(std::span<const std::uint8_t> bytes) = 0;
+  // The bytes of the activation input of operator `op` (all operators before it must have run).
+  virtual StatusOr<std::span<const std::uint8_t>> InputOf(std::size_t op) const = 0;
+  // Computes operator `op` by reference and keeps its output. kUnimplemented: it cannot; names the
+  // operator.
+  virtual StatusOr<std::span<const std::uint8_t>> Run(std::size_t op) = 0;
+  // Puts bytes in place of the operator's output (a golden intermediate, or a kernel's result).
+  virtual Status SetOutput(std::size_t op, std::span<const std::uint8_t> bytes) = 0;
+};
+StatusOr<std::unique_ptr<GraphExecutor>> LoadGraph(const std::string& tflite_path);
+
+}  // namespace kiln

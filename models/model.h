@@ -1,0 +1,52 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/status.h"
+#include "ops/op_data.h"
+#include "ops/workload.h"
+
+namespace kiln {
+
+// One operator of a network that Kiln tunes: its workload and, from a model file, its values.
+struct Layer {
+  std::string name;  // of its output tensor, or "conv3x3s2_224x224_3to32"
+  Workload workload;
+  std::optional<OpValues> values;  // from a .tflite file
+  std::int32_t output_tensor = -1;
+};
+
+// A network as a list of layers in execution order. Operators that Kiln does not tune are counted.
+struct Network {
+  std::string name;
+  std::vector<Layer> layers;
+  std::vector<std::pair<std::string, int>> skipped;  // operator name, how many
+};
+
+// A workload that occurs `count` times.
+struct WeightedWorkload {
+  Workload workload;
+  std::int32_t count = 1;
+  std::vector<std::string> layers;  // their names
+};
+std::vector<WeightedWorkload> UniqueWorkloads(const Network& network);
+
+// Imports a .tflite file. kInvalidArgument: not one, damaged, or of a version that is not known;
+// nothing of a refused file is used. Values outside of what the operators allow are refused with
+// the operator's number.
+StatusOr<Network> ImportTflite(const std::string& path);
+
+// mobilenet_v1, mobilenet_v2, resnet18, inception_v1, inception_v3: int8, per channel, built from
+// the architecture. kNotFound lists the names.
+StatusOr<Network> BuiltinNetwork(std::string_view name);
+std::vector<std::string> BuiltinNetworkNames();
+
+// A layer list: the columns of peers' layers.csv (name,h,w,ic,oc,kh,kw,stride,pad,groups,..,act) or
+// of a workload table (op,count,n,h,w,ci,co,...), told by its header. Errors name the line.
+StatusOr<Network> ReadLayersCsv(const std::string& path);
+
+}  // namespace kiln

@@ -1,0 +1,30 @@
+#pragma once
+
+#include <cstdint>
+#include <limits>
+
+#include "ops/workload.h"
+
+namespace kiln {
+
+// A positive real factor as TFLite stores it: real = multiplier * 2^(shift - 31), multiplier in
+// [2^30, 2^31) or 0. A negative shift is a right shift.
+struct FixedPoint {
+  std::int32_t multiplier = 0;
+  std::int32_t shift = 0;
+  bool operator==(const FixedPoint&) const = default;
+};
+
+// TFLite's QuantizeMultiplier: the nearest such value (half away from zero); 0 for factors under
+// 2^-32.
+FixedPoint QuantizeMultiplier(double real);
+
+// acc * factor, rounded as the rule says; Rounding::kDouble and kSingle only. acc << shift must fit
+// 32 bits for shift > 0. Source: gemmlowp fixedpoint.h and TFLite's common.h, 2024.
+std::int32_t MultiplyByQuantizedMultiplier(std::int32_t acc, FixedPoint factor, Rounding rounding);
+
+// The float rule: round to nearest even of float(acc) * scale, in float32, before the zero point is
+// added (ONNX Runtime, MlasRequantizeOutput); saturates far outside of int8's range.
+std::int32_t MultiplyByScale(std::int32_t acc, float scale);
+
+}  // namespace kiln

@@ -1,0 +1,43 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/status.h"
+#include "ops/isa.h"
+
+namespace kiln {
+
+// Where kernels run: an instruction set, a micro-architecture and what of it matters to a schedule.
+// Read from a data file (targets/*.json) or detected.
+struct Target {
+  std::string name;     // "cascadelake", "rasp4b", "sapphirerapids-avx512vnni"
+  std::string summary;  // one line for people
+  std::string arch;     // "x86_64", "aarch64"
+  std::string cpu;      // what clang calls it: -target-cpu
+  IsaMask isa = 0;      // the features that kernels may use
+  std::int32_t cores = 1;
+  std::int64_t l1_bytes = 32 << 10, l2_bytes = 1 << 20,
+               l3_bytes = 8 << 20;  // data, per core but L3
+  std::int64_t workspace_cap =
+      64 << 20;  // scratch memory that a kernel may ask for, shared plus threads
+};
+
+// By name: `native`, a data file's name, or the path of a JSON file. kNotFound lists the known
+// names.
+StatusOr<Target> FindTarget(std::string_view name_or_path);
+
+// This machine: features by CPUID or HWCAP, cores that may be used, caches from sysfs. Its name is
+// that of the micro-architecture and its best integer feature, so that databases of several
+// machines merge.
+StatusOr<Target> DetectNative();
+
+// All data files, in order of name.
+StatusOr<std::vector<Target>> KnownTargets();
+
+// Whether code for `target` runs on this kind of machine.
+bool CanRun(const Target& machine, const Target& target);
+
+}  // namespace kiln

@@ -1,0 +1,89 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "cost_model/cost_model.h"
+#include "db/tuning_store.h"
+#include "measure/measurer.h"
+#include "tuner/search_policy.h"
+#include "tuner/task_scheduler.h"
+
+namespace kiln {
+
+// When to stop. Trials already stored count. 0 or unset: no limit.
+struct Budget {
+  std::int64_t trials = 0;  // over all tasks
+  std::int64_t trials_per_task = 0;
+  std::int64_t early_stop = 0;  // a task ends after so many trials without gain
+  std::optional<SteadyTime> deadline;
+};
+
+struct TuneOptions {
+  std::string policy = "kiln";
+  std::uint64_t seed = 0;
+  std::int32_t batch = 16;
+  std::int32_t batches_in_flight =
+      2;  // batch b is proposed by what is known of batches up to b - 2
+  CacheState cache = CacheState::kHot;
+  MeasurePlan plan;
+  std::int32_t finalists = 5;  // re-measured interleaved at the end; 0: none
+};
+
+// One task and how often its network runs it.
+struct WeightedTask {
+  Task task;
+  double weight = 1;
+};
+
+// What an observer of the tuning is told. Called on the tuner's thread.
+struct TuneEvent {
+  enum class Kind : std::uint8_t { kResumed, kTrial, kTaskDone, kConfirmed };
+  Kind kind = Kind::kTrial;
+  std::size_t task = 0;          // index
+  const Trial* trial = nullptr;  // kTrial, kConfirmed
+  const TaskProgress* progress = nullptr;
+};
+
+struct TaskResult {
+  std::int64_t trials = 0, ok = 0, censored = 0, failed = 0, resumed = 0;
+  std::optional<Trial> best;         // confirmed where there were finalists
+  std::optional<double> default_ns;  // the untuned default, measured beside the finalists
+  std::optional<double>
+      rank_correlation;  // Spearman, of predictions made before measuring against times
+  std::string note;      // why there is no best
+};
+
+// This tunes the tasks of a network: docs/architecture.md walks through a round. Borrows its
+// collaborators.
+class Tuner {
+ public:
+  struct Collaborators {
+    Measurer& measurer;
+    ExpectedOutputs& expected;
+    TuningStore& store;
+    CostModel& model;
+    TaskScheduler& scheduler;
+    const Clock& clock;
+  };
+  Tuner(Collaborators collaborators, TuneOptions options, Budget budget);
+
+  // Until the budget is used up or `stop` returns true (asked often; what is under way is still
+  // stored). An error: nothing can be measured or stored any more; finished trials are stored all
+  // the same.
+  StatusOr<std::vector<TaskResult>> Tune(std::span<const WeightedTask> tasks,
+                                         const std::function<bool()>& stop,
+                                         const std::function<void(const TuneEvent&)>& observe);
+
+ private:
+  Collaborators with_;
+  TuneOptions options_;
+  Budget budget_;
+};
+
+}  // namespace kiln

@@ -3,6 +3,7 @@
 #include <compare>
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 // What is computed: one fused int8 operator
 //   acc[int32] = sum (x - x_zp) * (w - w_zp) + bias;  y = clamp(requantize(acc) + y_zp, act_min,
@@ -15,11 +16,15 @@ namespace kiln {
 enum class OpKind : std::uint8_t { kConv2d, kDepthwise, kDense };
 
 // i8: s8 activations and s8 weights. u8s8: u8 activations, s8 weights. u8: legacy TFLite, u8 both.
-// The output has the type of the activations.
+// The output has the type of the activations. The zero point of s8 weights is always 0. That of u8
+// weights is 128 when the workload has no weight zero point (wz0: then w ^ 0x80 is the same weight
+// as s8 and a kernel needs no sums of the activations) and any other value in 0..255 when it has
+// one (wz: w - w_zp needs 9 bits).
 enum class DataType : std::uint8_t { kI8, kU8S8, kU8 };
 
-// What the kernel must do after requantizing. none: the range of y's type. lo: act_min >= y_zp and
-// act_max is the type's maximum (a fused ReLU). lohi: any act_min and act_max.
+// What the kernel must do after requantizing. none: act_min and act_max are the range of y's type,
+// so saturation is the clamp. lo: act_min >= y_zp and act_max is the type's maximum (a fused ReLU).
+// lohi: any act_min and act_max.
 enum class Activation : std::uint8_t { kNone, kLo, kLoHi };
 
 // How requantize is computed; every form gives the same bytes as the rounding rule says, each is
@@ -50,10 +55,10 @@ struct Workload {
   std::int32_t stride_h = 1, stride_w = 1;
   std::int32_t pad_top = 0, pad_left = 0, pad_bottom = 0, pad_right = 0;
   std::int32_t dilation_h = 1, dilation_w = 1;
-  std::int32_t groups = 1;      // conv2d; weights are o x kh x kw x c/groups
-  std::int32_t multiplier = 1;  // depthwise; output channel = input channel * multiplier + m
-  bool per_channel = true;      // pc: one scale per output channel; pt: one for all
-  bool weight_zero_point = false;
+  std::int32_t groups = 1;         // conv2d; weights are o x kh x kw x c/groups
+  std::int32_t multiplier = 1;     // depthwise; output channel = input channel * multiplier + m
+  bool per_channel = true;         // pc: one scale per output channel; pt: one for all
+  bool weight_zero_point = false;  // wz: see DataType
   Activation act = Activation::kNone;
   RequantizeForm rq = RequantizeForm::kGen;
   Rounding rounding = Rounding::kDouble;
@@ -78,6 +83,13 @@ struct Workload {
   std::int32_t qmin() const { return unsigned_activations() ? 0 : -128; }
   std::int32_t qmax() const { return unsigned_activations() ? 255 : 127; }
 };
+
+// The words that keys are made of: "conv2d", "u8s8", "lohi", "int7", "double".
+std::string_view Name(OpKind op);
+std::string_view Name(DataType type);
+std::string_view Name(Activation act);
+std::string_view Name(RequantizeForm form);
+std::string_view Name(Rounding rounding);
 
 // The canonical key, what is stored and compared: equal computations have equal keys. Grammar and
 // parser: ops/workload_key.h. For example

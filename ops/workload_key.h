@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <string_view>
 
 #include "base/status.h"
@@ -7,8 +8,7 @@
 
 namespace kiln {
 
-// Reads a canonical key. Strict: Key(*ParseWorkload(k)) == k for every k that is accepted, and the
-// error (kInvalidArgument) says at which character what was expected. Grammar:
+// Keys of workloads. Grammar:
 //
 //   key       = conv2d | depthwise | dense
 //   conv2d    = "conv2d/"    type "/n" N "h" N "w" N "c" N "/o" N kernel "/g" N tail
@@ -21,14 +21,34 @@ namespace kiln {
 //   form      = "step1" | "step2" | "signed1" | "signed2" | "int7" | "int9" | "gen" | "float"
 //   N, Z      = decimal without leading zeros; N from 1, Z from 0, at most 1,000,000
 //
-// kernel: height x width; stride; padding top,left,bottom,right; dilation. A conv2d with as many
-// groups as input channels is written as depthwise, a 1x1 conv2d of a 1x1 image as it stands (its
-// layout in a network differs from dense only in name, but its data are the same bytes: it is
-// written as dense). Only `u8` may have wz; rq=float goes with rounding float and with no other.
+// kernel: height x width; stride; padding top,left,bottom,right; dilation.
+//
+// Equal computations have equal keys. What a computation does not depend on has a fixed value:
+//   - a conv2d with one input channel per group and more than one group is a depthwise; a depthwise
+//     of one channel is a conv2d; a 1x1 conv2d of a 1x1 image is a dense (for weights in the order
+//     of the other op see CanonicalWeights in ops/op_data.h)
+//   - the stride along an axis with one output, and the dilation of a kernel of one tap, are 1
+//   - bottom and right padding that no window reaches is not there
+//   - one output channel has pc; rounding single has int7 in place of int9 (the same arithmetic)
+// And some are no computation:
+//   - groups that divide neither c nor o; padding as large as the (dilated) kernel; no output
+//   - more than 2^30 bytes of input, output or weights, or more than 2^40 multiply-accumulates
+//   - wz with a type other than u8; rq=float without rounding float or the other way round;
+//     int7, step1 or step2 with rounding double and act=none: they need act_min >= y_zp
+inline constexpr std::int32_t kMaxKeyNumber = 1'000'000;
+inline constexpr std::int64_t kMaxTensorBytes = std::int64_t{1} << 30;
+inline constexpr std::int64_t kMaxMacs = std::int64_t{1} << 40;
+
+// Reads a canonical key. Strict: Key(*ParseWorkload(k)) == k for every k that is accepted. The
+// error (kInvalidArgument) says at which character (from 1) what was expected; for a key that only
+// has to be written otherwise it gives the canonical one.
 StatusOr<Workload> ParseWorkload(std::string_view key);
 
-// The same computation in the form that the key demands, or why there is no such computation:
-// sizes out of range, an empty output, groups that do not divide, classes that contradict.
+// For what people type: reads any key of the grammar and gives the workload in canonical form.
+StatusOr<Workload> ReadWorkload(std::string_view key);
+
+// The same computation in the form that the key demands, or why there is no such computation.
+// Fields that the op does not use are ignored.
 StatusOr<Workload> Canonical(Workload workload);
 
 }  // namespace kiln

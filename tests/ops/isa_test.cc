@@ -1,0 +1,72 @@
+#include "ops/isa.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <fstream>
+#include <sstream>
+#include <string>
+#include <vector>
+
+namespace kiln {
+namespace {
+
+using ::testing::ElementsAre;
+
+constexpr IsaFeature kAll[] = {IsaFeature::kAvx2,    IsaFeature::kAvx512, IsaFeature::kAvx512Vnni,
+                               IsaFeature::kAvxVnni, IsaFeature::kNeon,   IsaFeature::kDotProd,
+                               IsaFeature::kI8mm};
+
+TEST(IsaTest, EveryNameReadsBack) {
+  for (const IsaFeature feature : kAll) {
+    IsaFeature read{};
+    EXPECT_TRUE(ParseIsaFeature(Name(feature), read));
+    EXPECT_EQ(read, feature);
+  }
+}
+
+TEST(IsaTest, AnUnknownNameIsRefused) {
+  IsaFeature feature{};
+  EXPECT_FALSE(ParseIsaFeature("avx512vnn", feature));
+  EXPECT_FALSE(ParseIsaFeature("", feature));
+}
+
+TEST(IsaTest, NamesComeLowestBitFirst) {
+  const IsaMask mask = Bit(IsaFeature::kAvx512Vnni) | Bit(IsaFeature::kAvx2);
+  EXPECT_THAT(Names(mask), ElementsAre("avx2", "avx512vnni"));
+}
+
+TEST(IsaTest, BitNumbersAreThoseOfTheKernelAbi) {
+  EXPECT_EQ(Bit(IsaFeature::kAvx2), 1u);
+  EXPECT_EQ(Bit(IsaFeature::kAvx512Vnni), 4u);
+  EXPECT_EQ(Bit(IsaFeature::kNeon), 256u);
+}
+
+// The operating system's own list is the second opinion.
+TEST(IsaTest, DetectionAgreesWithTheOperatingSystem) {
+  std::ifstream file("/proc/cpuinfo");
+  std::string line;
+  while (std::getline(file, line) && line.rfind("flags", 0) != 0 &&
+         line.rfind("Features", 0) != 0) {
+  }
+  if (line.empty()) GTEST_SKIP() << "/proc/cpuinfo lists no features here";
+  std::istringstream words(line);
+  std::vector<std::string> flags;
+  for (std::string word; words >> word;) flags.push_back(word);
+  const auto listed = [&](const char* flag) {
+    return std::find(flags.begin(), flags.end(), flag) != flags.end();
+  };
+  const IsaMask mask = DetectIsa();
+  EXPECT_EQ(Has(mask, IsaFeature::kAvx2), listed("avx2") && listed("fma") && listed("f16c"));
+  EXPECT_EQ(Has(mask, IsaFeature::kAvx512), listed("avx512f") && listed("avx512bw") &&
+                                                listed("avx512dq") && listed("avx512vl") &&
+                                                listed("avx512cd"));
+  EXPECT_EQ(Has(mask, IsaFeature::kAvx512Vnni), listed("avx512_vnni"));
+  EXPECT_EQ(Has(mask, IsaFeature::kAvxVnni), listed("avx_vnni"));
+  EXPECT_EQ(Has(mask, IsaFeature::kNeon), listed("asimd"));
+  EXPECT_EQ(Has(mask, IsaFeature::kDotProd), listed("asimddp"));
+}
+
+}  // namespace
+}  // namespace kiln

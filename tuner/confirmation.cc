@@ -2,15 +2,13 @@
 
 #include <algorithm>
 #include <chrono>
-#include <string>
+#include <optional>
 #include <utility>
 
 #include "tuner/mailbox.h"
 
 namespace kiln {
 namespace {
-
-constexpr double kLeastNoise = 0.002;  // relative; no machine at hand is quieter
 
 struct Turn {
   std::size_t config = 0;
@@ -28,14 +26,6 @@ void Join(Trial& all, Trial turn) {
   }
   timings->samples_ns.insert(timings->samples_ns.end(), more->samples_ns.begin(),
                              more->samples_ns.end());
-}
-
-// How far the second smallest sample lies from the smallest: what the minimum may be off by.
-double Noise(const Timings& timings) {
-  std::vector<double> sorted = timings.samples_ns;
-  std::ranges::sort(sorted);
-  const double least = kLeastNoise * sorted.front();
-  return sorted.size() < 2 ? least : std::max(least, sorted[1] - sorted[0]);
 }
 
 }  // namespace
@@ -73,25 +63,6 @@ StatusOr<std::vector<Trial>> MeasureInTurns(Measurer& measurer, const MeasureReq
   std::vector<Trial> trials;
   for (std::optional<Trial>& trial : joined) trials.push_back(*std::move(trial));
   return trials;
-}
-
-std::optional<std::size_t> ChooseWinner(const Task& task, std::span<const Trial> finalists) {
-  std::optional<std::size_t> fastest;
-  for (std::size_t i = 0; i < finalists.size(); ++i) {
-    const auto time = RankTime(finalists[i]);
-    if (time && (!fastest || *time < *RankTime(finalists[*fastest]))) fastest = i;
-  }
-  if (!fastest) return std::nullopt;
-  const double limit =
-      *RankTime(finalists[*fastest]) + Noise(std::get<Timings>(finalists[*fastest].outcome));
-  std::optional<std::pair<std::string, std::size_t>> winner;
-  for (std::size_t i = 0; i < finalists.size(); ++i) {
-    const auto time = RankTime(finalists[i]);
-    if (!time || *time > limit) continue;
-    std::pair candidate(task.space().Id(finalists[i].config), i);
-    if (!winner || candidate < *winner) winner = std::move(candidate);
-  }
-  return winner->second;
 }
 
 }  // namespace kiln

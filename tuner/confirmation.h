@@ -1,8 +1,6 @@
 #pragma once
 
-#include <cstddef>
 #include <cstdint>
-#include <optional>
 #include <span>
 #include <vector>
 
@@ -20,9 +18,5 @@ inline constexpr std::int32_t kConfirmationRounds = 5;
 // `request` says what is common to all: task, cases and plan; its config is ignored.
 StatusOr<std::vector<Trial>> MeasureInTurns(Measurer& measurer, const MeasureRequest& request,
                                             std::span<const Config> configs);
-
-// The fastest; of those that the noise cannot tell from it the one with the lowest config id, so
-// that a repetition chooses alike. nullopt: none has a time.
-std::optional<std::size_t> ChooseWinner(const Task& task, std::span<const Trial> finalists);
 
 }  // namespace kiln

@@ -119,6 +119,7 @@ struct PipelineOptions {
   std::chrono::nanoseconds idle_release = std::chrono::seconds(5);  // a lease without work
   std::int32_t device_retries = 3;  // a lost device: the trial goes to another one
   std::function<std::string()> make_uuid = RandomUuid;  // called on several threads
+  TimeKind kind = TimeKind::kMeasured;                  // of the times that these devices give
 };
 
 // Borrows its collaborators, which must outlive it; its destructor waits for what is under way and

@@ -235,6 +235,7 @@ class PipelineMeasurer final : public Measurer {
         std::chrono::duration_cast<std::chrono::milliseconds>(clock_.Today().time_since_epoch())
             .count();
     trial.batch = job.request.batch;
+    trial.kind = options_.kind;
     return trial;
   }
 

@@ -1,12 +1,16 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <poll.h>
 #include <signal.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <cstdio>
+#include <fstream>
 #include <string>
 #include <thread>
 
@@ -221,6 +225,31 @@ TEST_F(KilnHostTest, LeavesInTheMiddleOfATrialWhenItsSocketCloses) {
   request.plan.time_out_ns = 600'000'000'000;
   host_.Send(Serialize(request));
   EXPECT_EQ(host_.Close(), 0);
+}
+
+// The runner that a kiln-host has forked, as soon as there is one.
+int RunnerOf(int host) {
+  const std::string path =
+      "/proc/" + std::to_string(host) + "/task/" + std::to_string(host) + "/children";
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+  while (std::chrono::steady_clock::now() < deadline) {
+    int runner = 0;
+    if (std::ifstream(path) >> runner) return runner;
+    std::this_thread::yield();
+  }
+  return -1;
+}
+
+TEST_F(KilnHostTest, RunnerDiesWithItsKilledHost) {
+  HostRequest request = NaiveRequest("endless");
+  request.plan.time_out_ns = 600'000'000'000;
+  host_.Send(Serialize(request));
+  const int runner = static_cast<int>(syscall(SYS_pidfd_open, RunnerOf(host_.pid()), 0));
+  ASSERT_GE(runner, 0);
+  kill(host_.pid(), SIGKILL);
+  pollfd end = {runner, POLLIN, 0};
+  EXPECT_EQ(poll(&end, 1, 30'000), 1) << "it runs on";
+  close(runner);
 }
 
 int StatusOf(const std::string& command, std::string& output) {

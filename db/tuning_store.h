@@ -40,9 +40,9 @@ struct Best {
 };
 
 struct BestQuery {
-  std::optional<std::string> workload, target;  // all, if unset
-  std::optional<std::int32_t> threads;
-  std::optional<CacheState> cache;
+  std::optional<std::string> workload = {}, target = {};  // all, if unset
+  std::optional<std::int32_t> threads = {};
+  std::optional<CacheState> cache = {};
 };
 
 // This keeps every trial ever made, failures included; append-only. Thread-safe; several programs

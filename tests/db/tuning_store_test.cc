@@ -377,7 +377,8 @@ TEST_P(TuningStoreTest, QueriesSelectByEveryField) {
 
   const auto uuids = [&](const BestQuery& query) {
     std::vector<std::string> bests, records;
-    for (const Best& best : *store_->Bests(query)) bests.push_back(best.record.trial.uuid);
+    const std::vector<Best> found = *store_->Bests(query);
+    for (const Best& best : found) bests.push_back(best.record.trial.uuid);
     for (const TrialRecord& record : Records(query)) records.push_back(record.trial.uuid);
     EXPECT_EQ(bests, records);
     return bests;

@@ -14,9 +14,17 @@ bool IsWrong(const Trial& trial) {
   return failure != nullptr && failure->kind == FailureKind::kWrongResult;
 }
 
+auto Name(const BestCandidate& c) {
+  return std::make_tuple(std::string_view(c.config_id), std::string_view(c.kernel_template));
+}
+
 auto Rank(const BestCandidate& c) {
-  return std::make_tuple(c.kind, !c.confirmed, *c.rank_ns, std::string_view(c.config_id),
-                         std::string_view(c.kernel_template));
+  return std::make_tuple(c.kind, !c.confirmed, *c.rank_ns, Name(c));
+}
+
+bool AreTied(const BestCandidate& c, const BestCandidate& fastest) {
+  return c.kind == fastest.kind && c.confirmed && fastest.confirmed &&
+         *c.rank_ns <= *fastest.rank_ns * (1 + kTieBand);
 }
 
 }  // namespace
@@ -27,11 +35,21 @@ std::optional<std::size_t> ChooseBest(std::span<const BestCandidate> candidates)
     std::int64_t& seq = latest[{c.kernel_template, c.config_id}];
     seq = std::max(seq, c.seq);
   }
+  const auto eligible = [&](const BestCandidate& c) {
+    return c.rank_ns && c.seq == latest[{c.kernel_template, c.config_id}];
+  };
   std::optional<std::size_t> best;
   for (std::size_t i = 0; i < candidates.size(); ++i) {
-    const BestCandidate& c = candidates[i];
-    if (!c.rank_ns || c.seq != latest[{c.kernel_template, c.config_id}]) continue;
-    if (!best || Rank(c) < Rank(candidates[*best])) best = i;
+    if (!eligible(candidates[i])) continue;
+    if (!best || Rank(candidates[i]) < Rank(candidates[*best])) best = i;
+  }
+  if (!best) return std::nullopt;
+  const BestCandidate& fastest = candidates[*best];
+  for (std::size_t i = 0; i < candidates.size(); ++i) {
+    if (eligible(candidates[i]) && AreTied(candidates[i], fastest) &&
+        Name(candidates[i]) < Name(candidates[*best])) {
+      best = i;
+    }
   }
   return best;
 }

@@ -41,6 +41,14 @@ TEST(BestChoiceTest, ConfirmedBeforeFasterAndTiesByConfigId) {
   EXPECT_EQ(Chosen({Candidate("a", 1), Candidate("b", std::nullopt, true)}), "a");
 }
 
+TEST(BestChoiceTest, ConfirmedTimesWithinTheTieBandOfTheFastestAreEqual) {
+  const double tied = 100 * (1 + kTieBand / 2), slower = 100 * (1 + kTieBand * 2);
+  EXPECT_EQ(Chosen({Candidate("b", 100, true), Candidate("a", tied, true)}), "a");
+  EXPECT_EQ(Chosen({Candidate("b", 100, true), Candidate("a", slower, true)}), "b");
+  EXPECT_EQ(Chosen({Candidate("b", 100), Candidate("a", tied)}), "b") << "unconfirmed";
+  EXPECT_EQ(Chosen({Candidate("b", 100, true), Candidate("a", tied)}), "b");
+}
+
 TEST(BestChoiceTest, KindsAreNeverMixed) {
   BestCandidate estimated = Candidate("a", 1, true), emulated = Candidate("b", 2, true);
   estimated.kind = TimeKind::kEstimated;

@@ -393,6 +393,18 @@ TEST_P(TuningStoreTest, QueriesSelectByEveryField) {
   EXPECT_THAT(uuids({.target = "nowhere"}), IsEmpty());
 }
 
+TEST_P(TuningStoreTest, ThePeakOfATargetIsTheHighestThatWasMeasured) {
+  EXPECT_EQ(*store_->PeakOf("testbed", 1), std::nullopt);
+  for (const double gops : {300.0, 410.5, 390.0}) {
+    ASSERT_TRUE(store_->AppendPeak({"testbed", 1, gops, "board-1", 1}).ok());
+  }
+  ASSERT_TRUE(store_->AppendPeak({"testbed", 2, 800, "board-1", 2}).ok());
+  EXPECT_EQ(*store_->PeakOf("testbed", 1), 410.5);
+  EXPECT_EQ(*store_->PeakOf("testbed", 2), 800);
+  EXPECT_EQ(*store_->PeakOf("other", 1), std::nullopt);
+  EXPECT_EQ(store_->AppendPeak({"testbed", 1, 0, "", 1}).code(), StatusCode::kInvalidArgument);
+}
+
 // Four connections add the same 300 trials in different orders, and 40 of their own each.
 TEST_P(TuningStoreTest, ConcurrentWritersLoseAndDoubleNothing) {
   const Task task = FakeTask(ManyConfigs());

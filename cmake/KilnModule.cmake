@@ -40,3 +40,11 @@ function(kiln_module)
   string(JOIN " " line "${module}:" ${arg_DEPS})
   set_property(GLOBAL APPEND PROPERTY KILN_MODULE_DEPS "${line}")
 endfunction()
+
+# kiln_data(NAME): the folder NAME of the current folder holds data files that programs find with FindData("NAME"): a link in the
+# build tree, a copy in the installed tree, both at share/kiln/NAME beside bin.
+function(kiln_data name)
+  file(MAKE_DIRECTORY "${PROJECT_BINARY_DIR}/share/kiln")
+  file(CREATE_LINK "${CMAKE_CURRENT_SOURCE_DIR}/${name}" "${PROJECT_BINARY_DIR}/share/kiln/${name}" SYMBOLIC)
+  install(DIRECTORY ${name} DESTINATION ${CMAKE_INSTALL_DATADIR}/kiln)
+endfunction()

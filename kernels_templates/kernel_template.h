@@ -58,12 +58,12 @@ std::span<const std::string_view> FeatureNames();
 // The templates that a program knows. Filled once at start, then only read.
 class TemplateRegistry {
  public:
+  // Takes the place of a template of the same name, at the end of the order.
   void Register(std::shared_ptr<const KernelTemplate> kernel_template);
   // kNotFound lists the known names.
   StatusOr<std::shared_ptr<const KernelTemplate>> Find(std::string_view name) const;
-  // The template for a task: among those that support it the one registered last with the richest
-  // instruction set, so that a template of one's own takes precedence. kUnimplemented: none; says
-  // why.
+  // The template for a task: of those that support it the one registered last, so that a template
+  // of one's own takes precedence. kUnimplemented: none; lists what there is.
   StatusOr<std::shared_ptr<const KernelTemplate>> For(const TaskSpec& spec) const;
   std::span<const std::shared_ptr<const KernelTemplate>> all() const { return templates_; }
 
@@ -71,8 +71,8 @@ class TemplateRegistry {
   std::vector<std::shared_ptr<const KernelTemplate>> templates_;
 };
 
-// All templates that come with Kiln: conv2d, depthwise and dense for avx512vnni, avx2 and portable
-// C.
+// All templates that come with Kiln: conv2d, depthwise and dense in portable C, for avx2 and for
+// avx512vnni, in this order: For() then takes the richest instruction set that the target has.
 void RegisterBuiltinTemplates(TemplateRegistry& registry);
 
 }  // namespace kiln

@@ -13,6 +13,8 @@ namespace kiln {
 // serves it and the space that the template gives it. Immutable; cheap to copy; safe to share.
 class Task {
  public:
+  // kInvalidArgument: fewer than one thread; kUnimplemented: no template computes it;
+  // kFailedPrecondition: no legal config.
   static StatusOr<Task> Create(const TemplateRegistry& registry, TaskSpec spec);
   static StatusOr<Task> Create(std::shared_ptr<const KernelTemplate> kernel_template,
                                TaskSpec spec);
@@ -27,7 +29,8 @@ class Task {
   // "<workload key>|<target name>|t<threads>|<template>": the same for the same task in every run.
   const std::string& Key() const { return *key_; }
 
-  StatusOr<KernelSource> Emit(const Config& config) const;  // lower, then print
+  // Lowers and prints a legal config. Errors as KernelTemplate::Lower; kInvalidArgument: illegal.
+  StatusOr<KernelSource> Emit(const Config& config) const;
   void Features(const Config& config, std::span<float> out) const;
 
  private:

@@ -4,6 +4,7 @@
 #include <string_view>
 
 #include "base/status.h"
+#include "ops/canonical_workload.h"
 #include "ops/workload.h"
 
 namespace kiln {
@@ -35,9 +36,6 @@ namespace kiln {
 //   - more than 2^30 bytes of input, output or weights, or more than 2^40 multiply-accumulates
 //   - wz with a type other than u8; rq=float without rounding float or the other way round;
 //     int7, step1 or step2 with rounding double and act=none: they need act_min >= y_zp
-inline constexpr std::int32_t kMaxKeyNumber = 1'000'000;
-inline constexpr std::int64_t kMaxTensorBytes = std::int64_t{1} << 30;
-inline constexpr std::int64_t kMaxMacs = std::int64_t{1} << 40;
 
 // Reads a canonical key. Strict: Key(*ParseWorkload(k)) == k for every k that is accepted. The
 // error (kInvalidArgument) says at which character (from 1) what was expected; for a key that only

@@ -1,0 +1,180 @@
+#include "apps/kiln_compile_worker/compile.h"
+
+#include <clang/Basic/Diagnostic.h>
+#include <clang/Basic/DiagnosticOptions.h>
+#include <clang/Basic/Version.h>
+#include <clang/CodeGen/CodeGenAction.h>
+#include <clang/Frontend/CompilerInstance.h>
+#include <clang/Frontend/CompilerInvocation.h>
+#include <clang/Frontend/TextDiagnosticPrinter.h>
+#include <llvm/ADT/SmallVector.h>
+#include <llvm/IR/LLVMContext.h>
+#include <llvm/Support/MemoryBuffer.h>
+#include <llvm/Support/TargetSelect.h>
+#include <llvm/Support/VirtualFileSystem.h>
+#include <llvm/Support/raw_ostream.h>
+
+#include <memory>
+#include <utility>
+
+namespace kiln {
+namespace {
+
+constexpr char kSourcePath[] = "/kernel.c";
+constexpr char kIncludePath[] = "/include";
+
+// All that kiln_kernel.h and kernels need of <stdint.h>: no file of the machine is read.
+constexpr char kStdint[] =
+    "#pragma once\n"
+    "typedef __INT8_TYPE__ int8_t;\n"
+    "typedef __INT16_TYPE__ int16_t;\n"
+    "typedef __INT32_TYPE__ int32_t;\n"
+    "typedef __INT64_TYPE__ int64_t;\n"
+    "typedef __UINT8_TYPE__ uint8_t;\n"
+    "typedef __UINT16_TYPE__ uint16_t;\n"
+    "typedef __UINT32_TYPE__ uint32_t;\n"
+    "typedef __UINT64_TYPE__ uint64_t;\n"
+    "typedef __INTPTR_TYPE__ intptr_t;\n"
+    "typedef __UINTPTR_TYPE__ uintptr_t;\n"
+    "#define INT8_MIN (-128)\n"
+    "#define INT8_MAX 127\n"
+    "#define UINT8_MAX 255\n"
+    "#define INT16_MIN (-32768)\n"
+    "#define INT16_MAX 32767\n"
+    "#define UINT16_MAX 65535\n"
+    "#define INT32_MIN (-2147483647 - 1)\n"
+    "#define INT32_MAX 2147483647\n"
+    "#define UINT32_MAX 4294967295u\n"
+    "#define INT64_MIN (-__INT64_MAX__ - 1)\n"
+    "#define INT64_MAX __INT64_MAX__\n"
+    "#define UINT64_MAX __UINT64_MAX__\n";
+
+// Of clang -cc1, for every kernel. Frames over 4 KiB are errors (docs: kernel ABI); products are
+// not fused with sums behind the reference's back; frames need no pointers and no unwind tables,
+// nobody walks the stack of a kernel.
+constexpr const char* kFlags[] = {
+    "-O2",
+    "-std=c11",
+    "-ffreestanding",
+    "-fvisibility=hidden",
+    "-ffp-contract=off",
+    "-mframe-pointer=none",
+    "-vectorize-loops",
+    "-vectorize-slp",
+    "-fwarn-stack-size=4096",
+    "-w",
+    "-Werror=frame-larger-than",
+};
+
+std::vector<std::string> Arguments(const CompileJob& job) {
+  std::vector<std::string> arguments = {"-triple",
+                                        job.arch + "-unknown-linux-gnu",
+                                        job.emit == EmitKind::kObject ? "-emit-obj" : "-S",
+                                        "-disable-llvm-verifier",
+                                        "-discard-value-names",
+                                        "-mrelocation-model",
+                                        "pic",
+                                        "-pic-level",
+                                        "2",
+                                        "-target-cpu",
+                                        job.cpu,
+                                        "-tune-cpu",
+                                        job.tune_cpu,
+                                        "-nostdsysteminc",
+                                        "-nobuiltininc",
+                                        "-internal-isystem",
+                                        kIncludePath};
+  for (const std::string& feature : job.features) {
+    arguments.insert(arguments.end(), {"-target-feature", feature});
+  }
+  if (job.arch == "aarch64") {
+    arguments.insert(arguments.end(), {"-target-abi", "aapcs", "-fno-signed-char"});
+  }
+  if (job.vector_bits > 0) {
+    arguments.push_back("-mprefer-vector-width=" + std::to_string(job.vector_bits));
+  }
+  arguments.insert(arguments.end(), std::begin(kFlags), std::end(kFlags));
+  arguments.insert(arguments.end(), {"-x", "c", kSourcePath});
+  return arguments;
+}
+
+llvm::IntrusiveRefCntPtr<llvm::vfs::FileSystem> Files(const std::string& source) {
+  llvm::IntrusiveRefCntPtr<llvm::vfs::InMemoryFileSystem> files(new llvm::vfs::InMemoryFileSystem);
+  const auto add = [&files](const std::string& path, llvm::StringRef text) {
+    files->addFile(path, 0, llvm::MemoryBuffer::getMemBuffer(text, path));
+  };
+  add(kSourcePath, source);
+  add(std::string(kIncludePath) + "/kiln_kernel.h", kAbiHeader);
+  add(std::string(kIncludePath) + "/stdint.h", kStdint);
+  return files;
+}
+
+llvm::IntrusiveRefCntPtr<clang::DiagnosticsEngine> Diagnostics(llvm::raw_ostream& out) {
+  llvm::IntrusiveRefCntPtr<clang::DiagnosticOptions> options(new clang::DiagnosticOptions);
+  options->ShowCarets = 0;
+  options->ErrorLimit = 5;
+  return clang::CompilerInstance::createDiagnostics(
+      options.get(), new clang::TextDiagnosticPrinter(out, options.get()));
+}
+
+}  // namespace
+
+std::string DescribeCompiler() {
+  std::string text = "clang " CLANG_VERSION_STRING;
+  for (const char* flag : kFlags) text.append(" ").append(flag);
+  return text;
+}
+
+void InitializeCompiler() {
+  LLVMInitializeX86TargetInfo();
+  LLVMInitializeX86Target();
+  LLVMInitializeX86TargetMC();
+  LLVMInitializeX86AsmPrinter();
+  LLVMInitializeX86AsmParser();
+  LLVMInitializeAArch64TargetInfo();
+  LLVMInitializeAArch64Target();
+  LLVMInitializeAArch64TargetMC();
+  LLVMInitializeAArch64AsmPrinter();
+  LLVMInitializeAArch64AsmParser();
+}
+
+CompileReply Compile(const CompileJob& job) {
+  CompileReply reply;
+  reply.compiler = DescribeCompiler();
+  llvm::raw_string_ostream messages(reply.message);
+  const auto diagnostics = Diagnostics(messages);
+
+  const std::vector<std::string> arguments = Arguments(job);
+  std::vector<const char*> pointers;
+  for (const std::string& argument : arguments) pointers.push_back(argument.c_str());
+  auto invocation = std::make_shared<clang::CompilerInvocation>();
+  if (!clang::CompilerInvocation::CreateFromArgs(*invocation, pointers, *diagnostics)) {
+    reply.outcome = CompileReply::Outcome::kBadJob;
+    return reply;
+  }
+
+  clang::CompilerInstance compiler;
+  compiler.setInvocation(std::move(invocation));
+  compiler.setDiagnostics(diagnostics.get());
+  compiler.createFileManager(Files(job.c));
+  llvm::SmallVector<char, 0> output;
+  compiler.setOutputStream(std::make_unique<llvm::raw_svector_ostream>(output));
+  llvm::LLVMContext context;
+  std::unique_ptr<clang::CodeGenAction> action;
+  if (job.emit == EmitKind::kObject) {
+    action = std::make_unique<clang::EmitObjAction>(&context);
+  } else {
+    action = std::make_unique<clang::EmitAssemblyAction>(&context);
+  }
+  if (compiler.ExecuteAction(*action)) {
+    reply.outcome = CompileReply::Outcome::kCompiled;
+    reply.output.assign(output.data(), output.size());
+  } else {
+    // Without a target the job named a processor or a feature that there is not.
+    reply.outcome =
+        compiler.hasTarget() ? CompileReply::Outcome::kRejected : CompileReply::Outcome::kBadJob;
+  }
+  return reply;
+}
+
+}  // namespace kiln

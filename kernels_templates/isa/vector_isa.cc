@@ -1,0 +1,329 @@
+#include "kernels_templates/isa/vector_isa.h"
+
+#include "kernels_templates/isa/requantize.h"
+
+namespace kiln {
+namespace {
+
+// The same for every instruction set, over LANES. memcpy and memset are what a freestanding
+// compiler may still call.
+constexpr std::string_view kCommon = R"(#define INLINE static inline __attribute__((always_inline))
+#define NOINLINE static __attribute__((noinline))
+#define UNUSED __attribute__((unused))
+typedef int32_t kv __attribute__((vector_size(4 * LANES)));
+typedef uint32_t kvu __attribute__((vector_size(4 * LANES)));
+typedef uint64_t kvl __attribute__((vector_size(4 * LANES)));
+typedef float kvf __attribute__((vector_size(4 * LANES)));
+typedef kv kv_memory __attribute__((aligned(1), may_alias));
+typedef int8_t kb8 __attribute__((vector_size(8)));
+typedef K_BYTE kx8 __attribute__((vector_size(8)));
+typedef kb8 kb8_memory __attribute__((aligned(1), may_alias));
+typedef int8_t kb16 __attribute__((vector_size(16)));
+typedef K_BYTE kx16 __attribute__((vector_size(16)));
+typedef kb16 kb16_memory __attribute__((aligned(1), may_alias));
+typedef int8_t kb32 __attribute__((vector_size(32)));
+typedef K_BYTE kx32 __attribute__((vector_size(32)));
+typedef kb32 kb32_memory __attribute__((aligned(1), may_alias));
+typedef int8_t kb64 __attribute__((vector_size(64)));
+typedef K_BYTE kx64 __attribute__((vector_size(64)));
+typedef kb64 kb64_memory __attribute__((aligned(1), may_alias));
+
+static __attribute__((used)) void *memcpy(void *to, const void *from, __SIZE_TYPE__ n) {
+  for (__SIZE_TYPE__ i = 0; i < n; ++i) ((char *)to)[i] = ((const char *)from)[i];
+  return to;
+}
+static __attribute__((used)) void *memset(void *to, int value, __SIZE_TYPE__ n) {
+  for (__SIZE_TYPE__ i = 0; i < n; ++i) ((char *)to)[i] = (char)value;
+  return to;
+}
+INLINE kv k_splat(int32_t value) { return (kv){0} + value; }
+INLINE kv k_load(const void *p) { return *(const kv_memory *)p; }
+INLINE void k_spill(void *p, kv v) { *(kv_memory *)p = v; }
+)";
+
+// vpdpbusd: four unsigned bytes by four signed ones. Sources: Intel SDM; names of the builtins:
+// clang 19.
+constexpr std::string_view kAvx512VnniSource = R"(
+typedef kv kop;
+typedef int16_t kh32 __attribute__((vector_size(64)));
+#define K_HIGH_HALVES(a, b) \
+  __builtin_shufflevector(a, b, 1, 17, 3, 19, 5, 21, 7, 23, 9, 25, 11, 27, 13, 29, 15, 31)
+
+#define K_OPAQUE(v) __asm__ volatile("" : "+v"(v))
+
+INLINE kv k_dot(kv acc, kop a, kop w) { return (kv)__builtin_ia32_vpdpbusd512(acc, a, w); }
+INLINE kop k_weights(const void *p) { return k_load(p); }
+INLINE kop k_broadcast(const uint8_t *p) {
+  int32_t four;
+  __builtin_memcpy(&four, p, 4);
+  return k_splat(four);
+}
+/* The flip stays a vector operation: a scalar one would cost a move between register files. */
+INLINE kop k_flip(kop a) {
+#if K_FLIP
+  kv top = k_splat((int32_t)0x80808080);
+  __asm__("" : "+v"(top));
+  return a ^ top;
+#else
+  return a;
+#endif
+}
+INLINE kop k_broadcast_raw(const uint8_t *p) { return k_flip(k_broadcast(p)); }
+INLINE void k_prepare(void *restrict d, const uint8_t *restrict x, int64_t n) {
+  uint8_t *restrict to = d;
+  for (int64_t i = 0; i < n; ++i) to[i] = x[i] ^ (K_FLIP ? 0x80 : 0);
+}
+INLINE void k_fill(void *d, int32_t value, int64_t n) { __builtin_memset(d, value, (__SIZE_TYPE__)n); }
+
+#if K_UNSIGNED
+#define K_WORDS(a, b) \
+  __builtin_elementwise_max((kh32)__builtin_ia32_packssdw512((kv)(a), (kv)(b)), (kh32){0})
+INLINE kb16 k_bytes1(kv a) {
+  return (kb16)__builtin_ia32_pmovusdb512_mask(__builtin_elementwise_max(a, (kv){0}), (kb16){0}, -1);
+}
+INLINE kb32 k_bytes2(kv a, kv b) {
+  return (kb32)__builtin_ia32_pmovuswb512_mask(K_WORDS(a, b), (kb32){0}, -1);
+}
+INLINE kb64 k_bytes4(kv a, kv b, kv c, kv d) {
+  return (kb64)__builtin_ia32_packuswb512(__builtin_ia32_packssdw512(a, b),
+                                          __builtin_ia32_packssdw512(c, d));
+}
+#else
+INLINE kb16 k_bytes1(kv a) { return (kb16)__builtin_ia32_pmovsdb512_mask(a, (kb16){0}, -1); }
+INLINE kb32 k_bytes2(kv a, kv b) {
+  return (kb32)__builtin_ia32_pmovswb512_mask(__builtin_ia32_packssdw512(a, b), (kb32){0}, -1);
+}
+INLINE kb64 k_bytes4(kv a, kv b, kv c, kv d) {
+  return (kb64)__builtin_ia32_packsswb512(__builtin_ia32_packssdw512(a, b),
+                                          __builtin_ia32_packssdw512(c, d));
+}
+#endif
+INLINE void k_store1(uint8_t *y, int32_t lo, int32_t hi, kv a) {
+  *(kb16_memory *)y = k_clamp16(k_bytes1(a), lo, hi);
+}
+INLINE void k_store2(uint8_t *y, int32_t lo, int32_t hi, kv a, kv b) {
+  *(kb32_memory *)y = k_clamp32(k_bytes2(a, b), lo, hi);
+}
+INLINE void k_store4(uint8_t *y, int32_t lo, int32_t hi, kv a, kv b, kv c, kv d) {
+  *(kb64_memory *)y = k_clamp64(k_bytes4(a, b, c, d), lo, hi);
+}
+INLINE void k_store1_n(uint8_t *y, int32_t lo, int32_t hi, int32_t n, kv a) {
+  __builtin_ia32_storedquqi128_mask((kb16 *)y, k_clamp16(k_bytes1(a), lo, hi), (uint16_t)((1u << n) - 1));
+}
+INLINE void k_store2_n(uint8_t *y, int32_t lo, int32_t hi, int32_t n, kv a, kv b) {
+  __builtin_ia32_storedquqi256_mask((kb32 *)y, k_clamp32(k_bytes2(a, b), lo, hi),
+                                    (uint32_t)((1ull << n) - 1));
+}
+INLINE void k_store4_n(uint8_t *y, int32_t lo, int32_t hi, int32_t n, kv a, kv b, kv c, kv d) {
+  __builtin_ia32_storedquqi512_mask((kb64 *)y, k_clamp64(k_bytes4(a, b, c, d), lo, hi), (1ull << n) - 1);
+}
+)";
+
+// pmaddwd on 16-bit values: exact for any bytes, where pmaddubsw would saturate.
+constexpr std::string_view kAvx2Source = R"(
+typedef int16_t kop __attribute__((vector_size(32)));
+typedef kop kop_memory __attribute__((aligned(1), may_alias));
+typedef int16_t kh8 __attribute__((vector_size(16)));
+#define K_HIGH_HALVES(a, b) __builtin_shufflevector(a, b, 1, 9, 3, 11, 5, 13, 7, 15)
+
+#define K_OPAQUE(v) __asm__ volatile("" : "+x"(v))
+
+INLINE kv k_dot(kv acc, kop a, kop w) { return acc + (kv)__builtin_ia32_pmaddwd256(a, w); }
+INLINE kop k_weights(const void *p) { return *(const kop_memory *)p; }
+INLINE kop k_broadcast(const uint8_t *p) {
+  int32_t two;
+  __builtin_memcpy(&two, p, 4);
+  return (kop)k_splat(two);
+}
+INLINE kop k_broadcast_raw(const uint8_t *p) {
+  int16_t two;
+  __builtin_memcpy(&two, p, 2);
+  return __builtin_convertvector((kx16)((kh8){0} + two), kop);
+}
+)";
+
+// GNU vector extensions and nothing else: any architecture, no promise of speed.
+constexpr std::string_view kPortableSource = R"(
+typedef kv kop;
+typedef int16_t kh8 __attribute__((vector_size(16)));
+typedef kh8 kh8_memory __attribute__((aligned(1), may_alias));
+#define K_HIGH_HALVES(a, b) __builtin_shufflevector(a, b, 1, 9, 3, 11, 5, 13, 7, 15)
+
+#define K_OPAQUE(v) __asm__ volatile("" : "+m"(v))
+
+INLINE kv k_dot(kv acc, kop a, kop w) { return acc + a * w; }
+INLINE kop k_weights(const void *p) { return __builtin_convertvector(*(const kh8_memory *)p, kv); }
+INLINE kop k_broadcast(const uint8_t *p) {
+  int16_t one;
+  __builtin_memcpy(&one, p, 2);
+  return k_splat(one);
+}
+INLINE kop k_broadcast_raw(const uint8_t *p) { return k_splat(*(const K_BYTE *)p); }
+INLINE kb8 k_bytes1(kv a) {
+  const kv low = k_splat(K_UNSIGNED ? 0 : -128), high = k_splat(K_UNSIGNED ? 255 : 127);
+  return __builtin_convertvector(
+      __builtin_elementwise_min(__builtin_elementwise_max(a, low), high), kb8);
+}
+)";
+
+// Preparing for dots of 16-bit operands.
+constexpr std::string_view kWiden = R"(
+INLINE void k_prepare(void *restrict d, const uint8_t *restrict x, int64_t n) {
+  int16_t *restrict to = d;
+  for (int64_t i = 0; i < n; ++i) to[i] = (K_BYTE)x[i];
+}
+INLINE void k_fill(void *d, int32_t value, int64_t n) {
+  for (int64_t i = 0; i < n; ++i) ((int16_t *)d)[i] = (int16_t)value;
+}
+)";
+
+constexpr std::string_view kAvx2Stores = R"(
+#if K_UNSIGNED
+#define K_PACK_BYTES __builtin_ia32_packuswb256
+#else
+#define K_PACK_BYTES __builtin_ia32_packsswb256
+#endif
+INLINE kb8 k_bytes1(kv a) {
+  const kop words = __builtin_ia32_packssdw256(a, a);
+  const kv bytes = (kv)K_PACK_BYTES(words, words);
+  return (kb8)__builtin_shufflevector(bytes, bytes, 0, 4);
+}
+INLINE kb16 k_bytes2(kv a, kv b) {
+  const kop words = __builtin_ia32_packssdw256(a, b);
+  const kvl bytes = (kvl)K_PACK_BYTES(words, words);
+  return (kb16)__builtin_shufflevector(bytes, bytes, 0, 2);
+}
+INLINE kb32 k_bytes4(kv a, kv b, kv c, kv d) {
+  return (kb32)K_PACK_BYTES(__builtin_ia32_packssdw256(a, b), __builtin_ia32_packssdw256(c, d));
+}
+INLINE void k_store1(uint8_t *y, int32_t lo, int32_t hi, kv a) {
+  *(kb8_memory *)y = k_clamp8(k_bytes1(a), lo, hi);
+}
+INLINE void k_store2(uint8_t *y, int32_t lo, int32_t hi, kv a, kv b) {
+  *(kb16_memory *)y = k_clamp16(k_bytes2(a, b), lo, hi);
+}
+INLINE void k_store4(uint8_t *y, int32_t lo, int32_t hi, kv a, kv b, kv c, kv d) {
+  *(kb32_memory *)y = k_clamp32(k_bytes4(a, b, c, d), lo, hi);
+}
+INLINE void k_store1_n(uint8_t *y, int32_t lo, int32_t hi, int32_t n, kv a) {
+  const kb8 bytes = k_clamp8(k_bytes1(a), lo, hi);
+  for (int32_t i = 0; i < n; ++i) y[i] = (uint8_t)bytes[i];
+}
+INLINE void k_store2_n(uint8_t *y, int32_t lo, int32_t hi, int32_t n, kv a, kv b) {
+  const kb16 bytes = k_clamp16(k_bytes2(a, b), lo, hi);
+  for (int32_t i = 0; i < n; ++i) y[i] = (uint8_t)bytes[i];
+}
+INLINE void k_store4_n(uint8_t *y, int32_t lo, int32_t hi, int32_t n, kv a, kv b, kv c, kv d) {
+  const kb32 bytes = k_clamp32(k_bytes4(a, b, c, d), lo, hi);
+  for (int32_t i = 0; i < n; ++i) y[i] = (uint8_t)bytes[i];
+}
+)";
+
+constexpr std::string_view kPortableStores = R"(
+INLINE void k_store1(uint8_t *y, int32_t lo, int32_t hi, kv a) {
+  *(kb8_memory *)y = k_clamp8(k_bytes1(a), lo, hi);
+}
+INLINE void k_store1_n(uint8_t *y, int32_t lo, int32_t hi, int32_t n, kv a) {
+  const kb8 bytes = k_clamp8(k_bytes1(a), lo, hi);
+  for (int32_t i = 0; i < n; ++i) y[i] = (uint8_t)bytes[i];
+}
+)";
+
+// k_clamp8, 16, 32, 64 on vectors of so many result bytes. Saturation has clamped to the type
+// already; what is left to do follows from the activation class.
+std::string ClampSource(const Workload& workload) {
+  std::string source;
+  for (const char* n : {"8", "16", "32", "64"}) {
+    const std::string type = std::string("kx") + n;
+    std::string clamp = "(" + type + ")v";
+    if (workload.act != Activation::kNone) {
+      clamp = "__builtin_elementwise_max(" + clamp + ", (" + type + "){0} + (K_BYTE)lo)";
+    }
+    if (workload.act == Activation::kLoHi) {
+      clamp = "__builtin_elementwise_min(" + clamp + ", (" + type + "){0} + (K_BYTE)hi)";
+    }
+    source += "INLINE kb" + std::string(n) + " k_clamp" + n + "(kb" + n +
+              " v, int32_t lo, int32_t hi) {\n  (void)lo, (void)hi;\n  return (kb" + n + ")" +
+              clamp + ";\n}\n";
+  }
+  return source;
+}
+
+}  // namespace
+
+const VectorIsa& Avx512Vnni() {
+  static const VectorIsa isa = {
+      .name = "avx512vnni",
+      .required = Bit(IsaFeature::kAvx512) | Bit(IsaFeature::kAvx512Vnni),
+      .lanes = 16,
+      .group = 4,
+      .registers = 32,
+      .activation_bytes = 1,
+      .weight_bytes = 1,
+      .max_store_group = 4,
+      .flips_signed_activations = true,
+      .subtracts_weight_zero_point = false,
+      .source = kAvx512VnniSource,
+  };
+  return isa;
+}
+
+const VectorIsa& Avx2() {
+  static const std::string source = std::string(kAvx2Source).append(kWiden).append(kAvx2Stores);
+  static const VectorIsa isa = {
+      .name = "avx2",
+      .required = Bit(IsaFeature::kAvx2),
+      .lanes = 8,
+      .group = 2,
+      .registers = 16,
+      .activation_bytes = 2,
+      .weight_bytes = 2,
+      .max_store_group = 4,
+      .flips_signed_activations = false,
+      .subtracts_weight_zero_point = true,
+      .source = source,
+  };
+  return isa;
+}
+
+const VectorIsa& Portable() {
+  static const std::string source =
+      std::string(kPortableSource).append(kWiden).append(kPortableStores);
+  static const VectorIsa isa = {
+      .name = "portable",
+      .required = 0,
+      .lanes = 8,
+      .group = 1,
+      .registers = 8,
+      .activation_bytes = 2,
+      .weight_bytes = 2,
+      .max_store_group = 1,
+      .flips_signed_activations = false,
+      .subtracts_weight_zero_point = true,
+      .source = source,
+  };
+  return isa;
+}
+
+std::int32_t ActivationOffset(const VectorIsa& isa, const Workload& workload) {
+  return isa.flips_signed_activations && workload.type == DataType::kI8 ? 128 : 0;
+}
+
+VectorLane LaneOfChannel(std::int32_t channel, std::int32_t group) {
+  return {channel % (4 * group) / 4, 4 * (channel / (4 * group)) + channel % 4};
+}
+
+std::string Prelude(const VectorIsa& isa, const Workload& workload) {
+  std::string text = "#define LANES " + std::to_string(isa.lanes) + "\n";
+  text += "#define K_BYTE " + std::string(workload.unsigned_activations() ? "uint8_t" : "int8_t");
+  text += "\n#define K_UNSIGNED " + std::to_string(workload.unsigned_activations() ? 1 : 0);
+  text += "\n#define K_FLIP " + std::to_string(ActivationOffset(isa, workload) ? 1 : 0) + "\n";
+  text += kCommon;
+  text += ClampSource(workload);
+  text += isa.source;
+  text += RequantizeSource(workload);
+  text += PackConstantsSource(workload);
+  return text;
+}
+
+}  // namespace kiln

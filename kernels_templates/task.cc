@@ -1,0 +1,48 @@
+#include "kernels_templates/task.h"
+
+#include <utility>
+
+namespace kiln {
+
+StatusOr<Task> Task::Create(const TemplateRegistry& registry, TaskSpec spec) {
+  ASSIGN_OR_RETURN(std::shared_ptr<const KernelTemplate> found, registry.For(spec));
+  return Create(std::move(found), std::move(spec));
+}
+
+StatusOr<Task> Task::Create(std::shared_ptr<const KernelTemplate> kernel_template, TaskSpec spec) {
+  const std::string workload = kiln::Key(spec.workload), name(kernel_template->name());
+  if (spec.threads < 1) {
+    return Error(StatusCode::kInvalidArgument, workload, ": a task needs at least one thread, not ",
+                 spec.threads);
+  }
+  if (!kernel_template->Supports(spec)) {
+    return Error(StatusCode::kUnimplemented, "the template ", name, " does not compute ", workload,
+                 " on ", spec.target.name);
+  }
+  auto space = kernel_template->Space(spec);
+  if (!space.ok()) {
+    return Error(space.status().code(), workload, " on ", spec.target.name, " with ", name, ": ",
+                 Message(space.status()));
+  }
+  Task task;
+  task.key_ = std::make_shared<const std::string>(workload + "|" + spec.target.name + "|t" +
+                                                  std::to_string(spec.threads) + "|" + name);
+  task.template_ = std::move(kernel_template);
+  task.spec_ = std::make_shared<const TaskSpec>(std::move(spec));
+  task.space_ = *std::move(space);
+  return task;
+}
+
+StatusOr<KernelSource> Task::Emit(const Config& config) const {
+  if (!space_.Contains(config)) {
+    return Error(StatusCode::kInvalidArgument, Key(), ": this config is not in the task's space");
+  }
+  ASSIGN_OR_RETURN(const LoopProgram program, template_->Lower(*spec_, space_, config));
+  return EmitC(program);
+}
+
+void Task::Features(const Config& config, std::span<float> out) const {
+  template_->Features(*spec_, space_, config, out);
+}
+
+}  // namespace kiln

@@ -16,11 +16,16 @@ struct FixedPoint {
 };
 
 // TFLite's QuantizeMultiplier: the nearest such value (half away from zero); 0 for factors under
-// 2^-32.
+// 2^-32. 0 <= real < 2^30.
 FixedPoint QuantizeMultiplier(double real);
 
-// acc * factor, rounded as the rule says; Rounding::kDouble and kSingle only. acc << shift must fit
-// 32 bits for shift > 0. Source: gemmlowp fixedpoint.h and TFLite's common.h, 2024.
+// acc * factor, rounded as the rule says; Rounding::kDouble and kSingle only. -31 <= shift <= 30,
+// and acc << shift must fit 32 bits for shift > 0. Both rules never decrease as acc grows.
+//   double: round(round(acc * 2^max(shift, 0) * multiplier / 2^31) / 2^max(-shift, 0)), halves of
+//   the
+//           inner one towards +infinity, of the outer one away from zero
+//   single: acc * multiplier / 2^(31 - shift), halves towards +infinity
+// Source: gemmlowp fixedpoint.h and TFLite's common.h, 2024.
 std::int32_t MultiplyByQuantizedMultiplier(std::int32_t acc, FixedPoint factor, Rounding rounding);
 
 // The float rule: round to nearest even of float(acc) * scale, in float32, before the zero point is

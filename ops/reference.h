@@ -9,8 +9,9 @@
 namespace kiln {
 
 // The operator by its definition, bit-exact with TFLite's reference kernels (rounding double), its
-// optimized ones (single), and ONNX Runtime's rule (float). Padded taps contribute real zero. Slow
-// and plain on purpose, but not wasteful: about a GMAC per second. x: workload.x_bytes() bytes.
+// optimized ones (single), and ONNX Runtime's rule (float). Padded taps contribute real zero. Plain
+// on purpose, but not wasteful: several GMAC per second. The values must fit the workload
+// (ops/op_data.h, Misfit). x: workload.x_bytes() bytes.
 std::vector<std::uint8_t> RunReference(const Workload& workload, const OpValues& values,
                                        std::span<const std::uint8_t> x);
 

@@ -121,7 +121,8 @@ TEST(WorkloadKeyTest, ErrorsPointAtTheCharacter) {
   ExpectError(Replaced(kConv, "p1,1,1,1", "p1,1,1"), "/d1x1", "expected \",\"");
   ExpectError(Replaced(kConv, "/pc", "/per"), "per", "expected pt or pc");
   ExpectError(Replaced(kConv, "rq=int7", "rq=int8"), "int8", "expected one of step1");
-  ExpectError(std::string(kConv) + "/", "double/", "expected one of double, single, float");
+  ExpectError(std::string(kConv) + "!", "double!", "expected one of double, single, float");
+  ExpectError(std::string(kConv) + "/x", "/x", "expected the end of the key");
   ExpectError(std::string(kConv).substr(0, 20), "", "expected \"/\", found the end");
 }
 

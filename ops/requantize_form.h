@@ -1,0 +1,72 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "ops/op_data.h"
+#include "ops/quantization.h"
+#include "ops/workload.h"
+
+// The forms in which kernels requantize: what each computes, and for which values that is exactly
+// what the rounding rule says. The C code of the kernels (`pack` and the vector code) follows these
+// formulas; here they are in scalar form, so that tests can hold them against the rule itself.
+//
+// int7 and int9 evaluate the whole rule with one 64-bit multiplication. Let m the multiplier,
+// e = -shift >= 1, z = y_zp, and
+//   double: h(acc) = floor((acc * m + 2^30) / 2^31),  result = floor((h + 2^(e-1) - [h < 0]) / 2^e)
+//   single: h(acc) = floor(acc * m / 2^31),           result = floor((h + 2^(e-1)) / 2^e)
+// (halves away from zero and halves up, written as floors; the nested floors of `single` are those
+// of one division). With acc_u = acc + 2^31 as 32 unsigned bits,
+//   high = upper half of (acc_u * 2m + C) mod 2^64,
+//   C    = r + ((2^(e-1) + z * 2^e - s) << 32) - (m << 32)   r = 2^31 for double, 0 for single
+//   high = h(acc) + 2^(e-1) + z * 2^e - s
+//   y    = high >> e                                         int7, s = 0
+//   y    = (high + [acc >= 0]) >> e                          int9, s = 1
+// as signed 32-bit numbers. That is result + z if the sum fits 32 bits, and
+//   - single: always, there is no sign correction to make;
+//   - double, int9: always. Its correction is [acc < 0], the rule's is [h < 0]; they differ only
+//   where
+//     acc < 0 and h = 0, and floor((2^(e-1) - 1) / 2^e) = 0 either way;
+//   - double, int7: for acc >= 0. For acc < 0 both results are at most z, so both become act_min if
+//     act_min >= z.
+// The sum fits 32 bits if, with A >= |acc|, (A * m >> 31) + |z| * 2^e + 2^(e-1) + 1 < 2^31: the
+// first term plus one bounds |h|, a subtracted s only reaches the lower end, which is one larger. A
+// sum beyond 32 bits comes out with the wrong sign, so this is not a formality: tests show rows of
+// TFLite's own vectors that break without it.
+
+namespace kiln {
+
+// How one output channel is requantized.
+struct ChannelRequantize {
+  FixedPoint factor;  // rounding double, single
+  std::int32_t y_zp = 0, act_min = -128;
+  Rounding rounding = Rounding::kDouble;
+  std::int64_t bound = 0;  // no accumulator is larger: AccumulatorBound()
+};
+
+// The factor as forms use it. A channel whose result is always 0, which is so if its multiplier is
+// 0 or (bound * m >> 31) + 1 < 2^(e-1), has multiplier 0 and shift -1: real networks have such dead
+// channels with e of 20 to 36, and with these numbers every form admits them.
+FixedPoint NormalizedFactor(const ChannelRequantize& channel);
+
+// Whether the form gives the rule's bytes for every accumulator up to the bound. int7, int9, gen,
+// float; false for forms that are not implemented.
+bool IsValid(RequantizeForm form, const ChannelRequantize& channel);
+
+// The cheapest form that is valid for all channels.
+RequantizeForm CheapestForm(std::span<const ChannelRequantize> channels);
+
+// What `pack` stores of a channel for int7 and int9, which must be valid for it.
+struct IntegerConstants {
+  std::uint32_t doubled_multiplier = 0;  // 2m
+  std::uint64_t addend = 0;              // C
+  std::int32_t right_shift = 1;          // e
+};
+IntegerConstants ConstantsOf(RequantizeForm form, const ChannelRequantize& channel);
+
+// What a vector kernel computes of one accumulator with int7 or int9, in the same modular
+// arithmetic: y before the clamp, the zero point added.
+std::int32_t EvaluateForm(RequantizeForm form, Rounding rounding, const IntegerConstants& constants,
+                          std::int32_t acc);
+
+}  // namespace kiln

@@ -1,0 +1,209 @@
+#include "kernels_templates/conv2d/row_gemm_template.h"
+
+#include <algorithm>
+#include <optional>
+#include <utility>
+
+namespace kiln {
+namespace {
+
+// Knobs in this order in every space of these families; configs are read by position.
+enum KnobIndex {
+  kTileH,
+  kTileW,
+  kTileC,
+  kUnrollK,
+  kBlockTiles,
+  kOrder,
+  kStage,
+  kRequantizeAt,
+  kStore
+};
+
+const std::vector<std::string> kOrderLabels = {"block.panel.tile", "block.tile.panel",
+                                               "panel.block.tile"};
+const std::vector<std::string> kStageLabels = {"raw", "block", "root"};
+const std::vector<std::string> kRequantizeLabels = {"tile", "row"};
+const std::vector<std::string> kStoreLabels = {"packed", "natural"};
+
+GemmKnobs FromValues(std::span<const std::int64_t> v) {
+  GemmKnobs knobs;
+  knobs.tile_h = static_cast<std::int32_t>(v[kTileH]);
+  knobs.tile_w = static_cast<std::int32_t>(v[kTileW]);
+  knobs.tile_c = static_cast<std::int32_t>(v[kTileC]);
+  knobs.unroll_k = static_cast<std::int32_t>(v[kUnrollK]);
+  knobs.block = static_cast<std::int32_t>(v[kBlockTiles]);
+  knobs.order = static_cast<GemmOrder>(v[kOrder]);
+  knobs.stage = static_cast<DataStage>(v[kStage]);
+  knobs.requantize = static_cast<RequantizeAt>(v[kRequantizeAt]);
+  knobs.store = static_cast<StoreForm>(v[kStore]);
+  return knobs;
+}
+
+GemmKnobs ReadKnobs(const ConfigSpace& space, const Config& config) {
+  std::int64_t values[kStore + 1];
+  const std::span<const Knob> knobs = space.knobs();
+  for (std::size_t i = 0; i < std::size(values); ++i)
+    values[i] = knobs[i].values[config.choice[i]].value;
+  return FromValues(values);
+}
+
+// The values that are at most `limit`; the smallest if none is.
+std::vector<std::int64_t> UpTo(std::vector<std::int64_t> values, std::int64_t limit) {
+  std::erase_if(values, [&](std::int64_t value) { return value > limit; });
+  if (values.empty()) values.push_back(1);
+  return values;
+}
+
+// Accumulators, the weights of a step, a broadcast and the constant that flips it. Limits found by
+// compiling with clang 19: beyond them it spills (docs/kernels.md). With one pixel, weights are
+// read by the dot itself.
+bool FitsRegisters(const VectorIsa& isa, std::int64_t pixels, std::int64_t vectors) {
+  const std::int64_t accumulators = pixels * vectors;
+  if (isa.registers >= 32) {
+    return accumulators <= (vectors == 1 ? 22 : 24);
+  }
+  const std::int64_t weights = pixels == 1 ? 1 : vectors;
+  return accumulators + weights + (isa.registers >= 16 ? 2 : 1) <= isa.registers;
+}
+
+class RowGemmTemplate final : public KernelTemplate {
+ public:
+  RowGemmTemplate(RowGemmFamily family, const VectorIsa& isa)
+      : family_(std::move(family)), isa_(isa), name_(family_.name + "." + std::string(isa.name)) {}
+
+  std::string_view name() const override { return name_; }
+
+  bool Supports(const TaskSpec& spec) const override {
+    const RequantizeForm rq = spec.workload.rq;
+    const bool implemented = rq == RequantizeForm::kInt7 || rq == RequantizeForm::kInt9 ||
+                             rq == RequantizeForm::kGen || rq == RequantizeForm::kFloat;
+    return spec.workload.op == family_.op && implemented && (isa_.required & ~spec.target.isa) == 0;
+  }
+
+  StatusOr<ConfigSpace> Space(const TaskSpec& spec) const override {
+    return ConfigSpace::Create(Knobs(spec.workload), Constraints(spec));
+  }
+
+  StatusOr<LoopProgram> Lower(const TaskSpec& spec, const ConfigSpace& space,
+                              const Config& config) const override {
+    return LowerRowGemm(GemmSchedule(spec.workload, isa_, ReadKnobs(space, config)));
+  }
+
+  Config Default(const TaskSpec&, const ConfigSpace& space) const override {
+    for (const GemmKnobs& wish : family_.defaults) {
+      if (const std::optional<Config> config = Find(space, wish)) return *config;
+    }
+    return space.At(0);
+  }
+
+  void Features(const TaskSpec& spec, const ConfigSpace& space, const Config& config,
+                std::span<float> out) const override {
+    WriteFeatures(spec, GemmSchedule(spec.workload, isa_, ReadKnobs(space, config)).Summary(), out);
+  }
+
+ private:
+  std::vector<Knob> Knobs(const Workload& w) const {
+    const GemmSchedule unit(w, isa_, {.tile_w = 1, .tile_c = 1});
+    const std::int64_t vectors = (unit.group_out + isa_.lanes - 1) / isa_.lanes;
+    return {IntKnob("tile_h", UpTo(family_.tile_h, unit.out_h)),
+            IntKnob("tile_w", UpTo(family_.tile_w, unit.out_w)),
+            IntKnob("tile_c", UpTo(family_.tile_c, vectors)),
+            IntKnob("unroll_k", UpTo(family_.unroll_k, unit.steps)),
+            IntKnob("block", UpTo(family_.block, unit.out_w)),
+            ChoiceKnob("order", kOrderLabels),
+            ChoiceKnob("data_stage", kStageLabels),
+            ChoiceKnob("requantize_at", kRequantizeLabels),
+            ChoiceKnob("store", kStoreLabels)};
+  }
+
+  // Each rule reads as few knobs as it can, so that enumeration prunes early.
+  std::vector<Constraint> Constraints(const TaskSpec& spec) const {
+    const Workload w = spec.workload;
+    const VectorIsa& isa = isa_;
+    using Values = std::span<const std::int64_t>;
+    const GemmSchedule unit(w, isa, {.tile_w = 1, .tile_c = 1});
+    const std::int64_t out_w = unit.out_w, vectors = (unit.group_out + isa.lanes - 1) / isa.lanes;
+    const std::int64_t groups = w.groups;
+    const auto ceil_div = [](std::int64_t a, std::int64_t b) { return (a + b - 1) / b; };
+    std::vector<Constraint> rules;
+    rules.push_back({"the accumulators do not fit the registers",
+                     {"tile_h", "tile_w", "tile_c"},
+                     [&isa](Values v) { return FitsRegisters(isa, v[0] * v[1], v[2]); }});
+    rules.push_back({"a block of so many tiles is the whole row",
+                     {"tile_w", "block"},
+                     [=](Values v) { return v[1] == 0 || v[1] < ceil_div(out_w, v[0]); }});
+    rules.push_back({"with one panel or one tile in a block the order is the same",
+                     {"tile_c", "tile_w", "block", "order"},
+                     [=](Values v) {
+                       const auto order = static_cast<GemmOrder>(v[3]);
+                       if (order == GemmOrder::kBlockPanelTile) return true;
+                       const std::int64_t panels = ceil_div(vectors, v[0]);
+                       if (order == GemmOrder::kPanelBlockTile) return panels * groups > 1;
+                       const std::int64_t tiles = ceil_div(out_w, v[1]);
+                       return panels > 1 && tiles > 1;
+                     }});
+    rules.push_back({"the stage cannot serve this operator in this order",
+                     {"order", "data_stage"},
+                     [w, &isa](Values v) {
+                       return StageIsLegal(w, isa, static_cast<DataStage>(v[1]),
+                                           static_cast<GemmOrder>(v[0]));
+                     }});
+    rules.push_back({"a row of accumulators needs the tiles of a panel one after the other",
+                     {"order", "requantize_at"},
+                     [](Values v) {
+                       return static_cast<RequantizeAt>(v[1]) == RequantizeAt::kTile ||
+                              static_cast<GemmOrder>(v[0]) != GemmOrder::kBlockTilePanel;
+                     }});
+    rules.push_back(
+        {"one vector is stored the same way in either form", {"tile_c", "store"}, [&isa](Values v) {
+           return static_cast<StoreForm>(v[1]) == StoreForm::kPacked ||
+                  (isa.max_store_group > 1 && v[0] > 1);
+         }});
+    const std::int64_t cap = spec.target.workspace_cap, threads = spec.threads;
+    rules.push_back({"the workspaces exceed the target's cap",
+                     {"tile_h", "tile_w", "tile_c", "unroll_k", "block", "order", "data_stage",
+                      "requantize_at", "store"},
+                     [w, &isa, cap, threads](Values v) {
+                       const GemmSchedule s(w, isa, FromValues(v));
+                       return s.shared_bytes + threads * s.thread_bytes <= cap;
+                     }});
+    return rules;
+  }
+
+  static std::optional<Config> Find(const ConfigSpace& space, const GemmKnobs& wish) {
+    const std::int64_t values[] = {wish.tile_h,
+                                   wish.tile_w,
+                                   wish.tile_c,
+                                   wish.unroll_k,
+                                   wish.block,
+                                   static_cast<std::int64_t>(wish.order),
+                                   static_cast<std::int64_t>(wish.stage),
+                                   static_cast<std::int64_t>(wish.requantize),
+                                   static_cast<std::int64_t>(wish.store)};
+    Config config;
+    for (std::size_t i = 0; i < std::size(values); ++i) {
+      const auto& choices = space.knobs()[i].values;
+      // Clipped to the largest value that the space still has: a tile of 4 columns in a row of 3.
+      std::size_t best = 0;
+      for (std::size_t j = 0; j < choices.size(); ++j) {
+        if (choices[j].value <= values[i] && choices[j].value >= choices[best].value) best = j;
+      }
+      config.choice.push_back(static_cast<std::uint16_t>(best));
+    }
+    return space.Contains(config) ? std::optional<Config>(config) : std::nullopt;
+  }
+
+  const RowGemmFamily family_;
+  const VectorIsa& isa_;
+  const std::string name_;
+};
+
+}  // namespace
+
+std::shared_ptr<const KernelTemplate> NewRowGemmTemplate(RowGemmFamily family,
+                                                         const VectorIsa& isa) {
+  return std::make_shared<RowGemmTemplate>(std::move(family), isa);
+}
+
+}  // namespace kiln

@@ -127,6 +127,10 @@ Fault CheckVolume(const Workload& w) {
     return WorkloadFault{tensor.part, std::string("more than ") + Text(kMaxTensorBytes) +
                                           " bytes of " + tensor.name};
   }
+  if (w.taps() > kMaxTaps) {
+    return WorkloadFault{w.op == OpKind::kDense ? KeyPart::kInput : KeyPart::kKernel,
+                         "more than " + Text(kMaxTaps) + " products in one sum"};
+  }
   if (!Product(kMaxMacs, {w.outputs(), w.taps()})) {
     return WorkloadFault{KeyPart::kInput, "more than " + Text(kMaxMacs) + " multiply-accumulates"};
   }

@@ -89,7 +89,8 @@ class GrpcTrackerClient final : public TrackerClient {
     message.set_wait_ms(std::chrono::duration_cast<milliseconds>(wait).count());
     v1::AcquireLeaseReply reply;
     RETURN_IF_ERROR(FromGrpc(stub_->AcquireLease(&context, message, &reply)));
-    return GrantedLease{reply.lease_id(), reply.epoch(), reply.device(), reply.address(),
+    const std::string& address = reply.address().empty() ? address_ : reply.address();
+    return GrantedLease{reply.lease_id(), reply.epoch(), reply.device(), address,
                         milliseconds(reply.ttl_ms())};
   }
 
@@ -124,7 +125,10 @@ class GrpcTrackerClient final : public TrackerClient {
     RETURN_IF_ERROR(FromGrpc(stub_->ListDevices(&context, {}, &reply)));
     FarmInfo farm;
     farm.waiting = reply.waiting();
-    for (const v1::DeviceEntry& entry : reply.devices()) farm.devices.push_back(FromProto(entry));
+    for (const v1::DeviceEntry& entry : reply.devices()) {
+      farm.devices.push_back(FromProto(entry));
+      if (entry.address().empty()) farm.devices.back().address = address_;
+    }
     return farm;
   }
 

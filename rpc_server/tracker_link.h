@@ -21,7 +21,7 @@ class TrackerLink {
 
 struct TrackerLinkOptions {
   std::string tracker;  // its address
-  std::string address;  // where clients reach the device
+  std::string address;  // where clients reach the device; empty: where they reach the tracker
   DeviceIdentity identity;
 };
 

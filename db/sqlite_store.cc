@@ -87,6 +87,19 @@ class SqliteStore final : public TuningStore {
     });
   }
 
+  Status AppendPeak(const Peak& peak) override {
+    RETURN_IF_ERROR(CheckStorable(peak));
+    return Write([&](TuningTables& tables) -> Status {
+      tables.AddPeak(peak);
+      return {};
+    });
+  }
+
+  StatusOr<std::optional<double>> PeakOf(const std::string& target,
+                                         std::int32_t threads) const override {
+    return Read([&](TuningTables& tables) { return tables.HighestPeak(target, threads); });
+  }
+
  private:
   // Runs `work` in one transaction that holds the write lock from its beginning, so that what it
   // reads is still so when it writes. An error rolls everything back.

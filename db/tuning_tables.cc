@@ -195,6 +195,22 @@ void TuningTables::AddMeasurement(std::int64_t trial, const char* purpose,
   insert.exec();
 }
 
+void TuningTables::AddPeak(const Peak& peak) {
+  Statement insert(database_,
+                   "INSERT INTO peaks (target, threads, gops, device, measured_ms)"
+                   " VALUES (?, ?, ?, ?, ?)");
+  SQLite::bind(insert, peak.target, peak.threads, peak.gops, peak.device, peak.measured_at_ms);
+  insert.exec();
+}
+
+std::optional<double> TuningTables::HighestPeak(const std::string& target, std::int32_t threads) {
+  Statement row(database_, "SELECT max(gops) FROM peaks WHERE target = ? AND threads = ?");
+  SQLite::bind(row, target, threads);
+  row.executeStep();
+  if (row.isColumnNull(0)) return std::nullopt;
+  return row.getColumn(0).getDouble();
+}
+
 bool TuningTables::HasMeasurement(const std::string& uuid) {
   Statement find(database_, "SELECT 1 FROM measurements WHERE uuid = ?");
   find.bind(1, uuid);

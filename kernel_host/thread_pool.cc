@@ -18,8 +18,11 @@ namespace {
 
 constexpr std::size_t kStackBytes = 512 << 10;       // kernels have no frame over 4 KiB
 constexpr std::size_t kSignalStackBytes = 64 << 10;  // AVX-512 and AMX state is some 11 KiB
-constexpr int kSpins = 1000;                         // a pause is 40 to 140 cycles
-constexpr int kYields = 100;
+// How to wait: look kLooks times with a pause in between (40 to 140 cycles each), give the core
+// away once, and after kRounds of that, sleep. Giving way matters as soon as another thread of the
+// crew needs this core: without it, a wait for that thread lasts until it sleeps.
+constexpr int kLooks = 128;
+constexpr int kRounds = 20;
 
 struct ThreadStart {
   ThreadPool* pool;
@@ -135,9 +138,12 @@ void ThreadPool::Barrier() {
 }
 
 void ThreadPool::WaitWhile(WaitWord& word, std::uint32_t value) const {
-  for (int i = 0; i < (yields_ ? kYields : kSpins); ++i) {
-    if (word.value.load(std::memory_order_acquire) != value) return;
-    yields_ ? static_cast<void>(sched_yield()) : Pause();
+  for (int round = 0; round < kRounds; ++round) {
+    for (int look = 0; look < (yields_ ? 1 : kLooks); ++look) {
+      if (word.value.load(std::memory_order_acquire) != value) return;
+      Pause();
+    }
+    sched_yield();
   }
   // Sequentially consistent, as in Advance(): either this thread sees the new value or Advance()
   // sees the sleeper.

@@ -9,10 +9,10 @@
 namespace kiln {
 
 // This is a fixed crew of threads that runs one job at a time on all of them, the calling thread as
-// thread 0. Waiting is spinning for some tens of microseconds, then sleeping on a futex; where
-// there are more threads than cores, spinning yields. After construction it allocates nothing and
-// makes no system call but futex and sched_yield. Its threads end with the process: it must live as
-// long.
+// thread 0. Waiting is spinning for some tens of microseconds, then sleeping on a futex; a spinning
+// thread gives its core away now and then, or all the time where there are more threads than cores.
+// After construction it allocates nothing and makes no system call but futex and sched_yield. Its
+// threads end with the process: it must live as long.
 class ThreadPool {
  public:
   // Starts `threads` - 1 threads; thread t runs on cores[t % size], anywhere if `cores` is empty.

@@ -195,34 +195,14 @@ Status SetMultipliers(const TfliteOperator& op, float x_scale, const WeightScale
   return {};
 }
 
-// [rows][columns] as [columns][rows].
-std::vector<std::uint8_t> Transposed(std::span<const std::uint8_t> matrix, std::size_t rows,
-                                     std::size_t columns) {
-  std::vector<std::uint8_t> result(matrix.size());
-  for (std::size_t i = 0; i < rows; ++i) {
-    for (std::size_t j = 0; j < columns; ++j) result[j * rows + i] = matrix[i * columns + j];
-  }
-  return result;
-}
-
-// Weights in the order of the canonical op, which may be called otherwise than the file's.
-std::vector<std::uint8_t> WeightsFor(const Workload& canonical, OpKind stored,
-                                     std::span<const std::uint8_t> w) {
-  const std::size_t channels = canonical.o, taps = w.size() / channels;
-  const bool to_depthwise = canonical.op == OpKind::kDepthwise && stored != OpKind::kDepthwise;
-  const bool from_depthwise = canonical.op != OpKind::kDepthwise && stored == OpKind::kDepthwise;
-  if (to_depthwise) return Transposed(w, channels, taps);
-  if (from_depthwise) return Transposed(w, taps, channels);
-  return {w.begin(), w.end()};
-}
-
-StatusOr<OpValues> ValuesOf(const TfliteOperator& op, const Operands& t, const Workload& canonical,
-                            OpKind stored) {
+// `given` has the file's shape, `canonical` is what the key calls it.
+StatusOr<OpValues> ValuesOf(const TfliteOperator& op, const Operands& t, const Workload& given,
+                            const Workload& canonical) {
   ASSIGN_OR_RETURN(const TensorScale x, ScaleOf(t.x));
   ASSIGN_OR_RETURN(const TensorScale y, ScaleOf(t.y));
   ASSIGN_OR_RETURN(const WeightScales w, WeightScalesOf(op, t.w));
   OpValues values;
-  values.w = WeightsFor(canonical, stored, t.w.data);
+  values.w = CanonicalWeights(given, canonical, {t.w.data.begin(), t.w.data.end()});
   if (t.bias != nullptr) {
     if (t.bias->elements() != canonical.o) {
       return Impossible("it has ", t.bias->elements(), " biases for ", canonical.o, " channels");
@@ -291,19 +271,22 @@ StatusOr<ImportedOperator> ImportOperator(const TfliteModel& model, std::size_t 
     return ImportedOperator{.layer = std::nullopt, .skipped = op.name};
   }
   ASSIGN_OR_RETURN(const Operands operands, OperandsOf(model, op));
-  if (const std::string reason = NotTuned(op, operands); !reason.empty()) {
+  const auto skipped = [&op](const std::string& reason) {
     return ImportedOperator{.layer = std::nullopt, .skipped = op.name + " (" + reason + ")"};
-  }
+  };
+  if (const std::string reason = NotTuned(op, operands); !reason.empty()) return skipped(reason);
   ASSIGN_OR_RETURN(Workload shape, dense ? DenseShape(operands) : ConvolutionShape(op, operands));
   shape.type = operands.x.type == ElementType::kInt8 ? DataType::kI8 : DataType::kU8;
   shape.per_channel = operands.w.scale.size() > 1;
-  ASSIGN_OR_RETURN(const Workload canonical, Canonical(shape));
-  ASSIGN_OR_RETURN(OpValues values, ValuesOf(op, operands, canonical, shape.op));
-  if (const std::string misfit = Misfit(canonical, values); !misfit.empty()) {
-    return Impossible(misfit);
+  // What is over Kiln's limits, or may overflow an int32 accumulator, is no damage.
+  const StatusOr<Workload> canonical = Canonical(shape);
+  if (!canonical.ok()) return skipped(Message(canonical.status()));
+  ASSIGN_OR_RETURN(OpValues values, ValuesOf(op, operands, shape, *canonical));
+  if (const std::string misfit = Misfit(*canonical, values); !misfit.empty()) {
+    return skipped(misfit);
   }
   Layer layer{.name = LayerName(operands.y, op.outputs[0]),
-              .workload = Classify(canonical, values),
+              .workload = Classify(*canonical, values),
               .values = std::move(values),
               .output_tensor = op.outputs[0]};
   return ImportedOperator{.layer = std::move(layer), .skipped = ""};

@@ -17,12 +17,13 @@ enum class EmitKind : std::uint8_t { kObject, kAssembly };
 // <stdint.h>, which the worker brings along; it sees no other file.
 struct CompileJob {
   std::string c;
-  std::string symbol;                 // P of the kernel ABI: P_info, P_pack and P_run are exported
-  std::string arch;                   // "x86_64", "aarch64"
-  std::string cpu;                    // decides which instructions there are: clang's -march
-  std::string tune_cpu;               // decides how they are scheduled: clang's -mtune
-  std::vector<std::string> features;  // added to those of cpu or taken away: "+dotprod", "-avx512f"
-  std::int32_t vector_bits = 0;       // widest vectors; 0: what tune_cpu prefers
+  std::string symbol{};    // P of the kernel ABI: P_info, P_pack and P_run are exported
+  std::string arch{};      // "x86_64", "aarch64"
+  std::string cpu{};       // decides which instructions there are: clang's -march
+  std::string tune_cpu{};  // decides how they are scheduled: clang's -mtune
+  std::vector<std::string>
+      features{};                // added to those of cpu or taken away: "+dotprod", "-avx512f"
+  std::int32_t vector_bits = 0;  // widest vectors; 0: what tune_cpu prefers
   EmitKind emit = EmitKind::kObject;
 };
 

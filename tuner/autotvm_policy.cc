@@ -105,7 +105,8 @@ class AutotvmPolicy final : public SearchPolicy {
     if (!model_->Fit().ok()) return;
     plan_.clear();
     next_ = 0;
-    for (const Candidate& candidate : Anneal(rng).best()) {
+    const TopHeap top = Anneal(rng);
+    for (const Candidate& candidate : top.best()) {
       plan_.push_back({task_.space().At(candidate.index), candidate.score});
     }
   }

@@ -63,31 +63,43 @@ nlohmann::json ToJson(const StoredBest& stored) {
 }
 
 void PrintCsv(const std::vector<StoredBest>& bests) {
-  std::puts("workload,target,threads,cache,template,config_id,config,min_ns,median_ns,gops,peak_share,samples,trials,"
-            "device,measured_at,origin,kind,stale");
+  std::puts(
+      "workload,target,threads,cache,template,config_id,config,min_ns,median_ns,gops,peak_share,"
+      "samples,trials,"
+      "device,measured_at,origin,kind,stale");
   for (const StoredBest& stored : bests) {
     const TrialRecord& record = stored.best.record;
     const Trial& judged = record.Judged();
     const auto& timings = std::get<Timings>(judged.outcome);
-    fmt::print("\"{}\",{},{},{},{},{},\"{}\",{:.1f},{:.1f},{:.2f},{},{},{},{},{},{},{},{}\n", record.workload,
-               record.target, record.threads, Name(record.cache), record.kernel_template, record.config_id,
-               DescribeConfig(record.labels), timings.min_ns(), timings.median_ns(), stored.gops,
-               stored.peak_share ? fmt::format("{:.4f}", *stored.peak_share) : "", timings.samples_ns.size(),
-               stored.best.trials, judged.device, FormatTime(judged.measured_at_ms), stored.best.origin,
-               Name(judged.kind), stored.stale);
+    fmt::print(
+        "\"{}\",{},{},{},{},{},\"{}\",{:.1f},{:.1f},{:.2f},{},{},{},{},{},{},{},{}\n",
+        record.workload, record.target, record.threads, Name(record.cache), record.kernel_template,
+        record.config_id, DescribeConfig(record.labels), timings.min_ns(), timings.median_ns(),
+        stored.gops, stored.peak_share ? fmt::format("{:.4f}", *stored.peak_share) : "",
+        timings.samples_ns.size(), stored.best.trials, judged.device,
+        FormatTime(judged.measured_at_ms), stored.best.origin, Name(judged.kind), stored.stale);
   }
 }
 
 void PrintTable(const std::vector<StoredBest>& bests) {
   using A = Table::Align;
-  Table table({{"layer", A::kLeft}, {"target", A::kLeft}, {"t"}, {"us"}, {"GOP/s"}, {"peak"}, {"trials"},
-               {"how", A::kLeft}, {"config", A::kLeft}, {"knobs", A::kLeft}});
+  Table table({{"layer", A::kLeft},
+               {"target", A::kLeft},
+               {"t"},
+               {"us"},
+               {"GOP/s"},
+               {"peak"},
+               {"trials"},
+               {"how", A::kLeft},
+               {"config", A::kLeft},
+               {"knobs", A::kLeft}});
   for (const StoredBest& stored : bests) {
     const TrialRecord& record = stored.best.record;
     const double ns = std::get<Timings>(record.Judged().outcome).min_ns();
     const StatusOr<Workload> workload = ParseWorkload(record.workload);
-    table.Add({workload.ok() ? Describe(*workload) : record.workload, record.target, std::to_string(record.threads),
-               fmt::format("{:.2f}", ns / 1e3), fmt::format("{:.1f}", stored.gops),
+    table.Add({workload.ok() ? Describe(*workload) : record.workload, record.target,
+               std::to_string(record.threads), fmt::format("{:.2f}", ns / 1e3),
+               fmt::format("{:.1f}", stored.gops),
                stored.peak_share ? fmt::format("{:.0f}%", 100 * *stored.peak_share) : "-",
                std::to_string(stored.best.trials),
                fmt::format("{}{}{}", stored.best.origin, stored.best.confirmed ? ", confirmed" : "",
@@ -99,8 +111,9 @@ void PrintTable(const std::vector<StoredBest>& bests) {
 
 StatusOr<int> ShowBest(const Environment& env, const Options& options) {
   if (options.all == options.what.any()) {
-    return Error(StatusCode::kInvalidArgument,
-                 "say which: one of --all, --model FILE, --network NAME, --layers FILE, --workload KEY...");
+    return Error(
+        StatusCode::kInvalidArgument,
+        "say which: one of --all, --model FILE, --network NAME, --layers FILE, --workload KEY...");
   }
   ASSIGN_OR_RETURN(const std::unique_ptr<TuningStore> store, OpenStore(env, OpenMode::kReadOnly));
   ASSIGN_OR_RETURN(const BestQuery query, Query(options));
@@ -125,8 +138,10 @@ StatusOr<int> ShowBest(const Environment& env, const Options& options) {
     PrintTable(bests);
   }
   if (missing > 0 || bests.empty()) {
-    return Error(StatusCode::kNotFound, missing > 0 ? fmt::format("{} workloads have", missing) : "nothing has",
-                 " no tuned config", query.target ? " for " + *query.target : "", "; `kiln tune` finds them");
+    return Error(StatusCode::kNotFound,
+                 missing > 0 ? fmt::format("{} workloads have", missing) : "nothing has",
+                 " no tuned config", query.target ? " for " + *query.target : "",
+                 "; `kiln tune` finds them");
   }
   return 0;
 }
@@ -137,13 +152,15 @@ void AddBest(CLI::App& app, Environment& env) {
   auto* command = app.add_subcommand("best", "Show the best stored configs");
   auto options = std::make_shared<Options>();
   AddWhat(*command, options->what);
-  command->add_flag("--all", options->all, "every workload in the database (of all targets, unless --target is given)");
+  command->add_flag("--all", options->all,
+                    "every workload in the database (of all targets, unless --target is given)");
   command->add_option("--target", options->target, "a target's name")->capture_default_str();
   command->add_option("--threads", options->threads, "only configs for so many threads");
   auto* json = command->add_flag("--json", options->json, "one JSON object per line");
   command->add_flag("--csv", options->csv, "comma-separated values")->excludes(json);
   AddDatabase(*command, env);
-  command->callback([&env, options] { env.action = [&env, options] { return ShowBest(env, *options); }; });
+  command->callback(
+      [&env, options] { env.action = [&env, options] { return ShowBest(env, *options); }; });
 }
 
 }  // namespace kiln

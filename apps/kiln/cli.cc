@@ -15,10 +15,14 @@ namespace {
 
 constexpr const char* kFooter =
     "Examples:\n"
-    "  kiln tune --network mobilenet_v1                     tune a built-in network on this machine\n"
-    "  kiln tune --model m.tflite --trials-per-task 64      tune a real one; again: goes on where it stopped\n"
-    "  kiln best --model m.tflite --json                    the best configs, one JSON object per line\n"
-    "  kiln verify --model m.tflite --samples 20            random and best configs against the reference\n"
+    "  kiln tune --network mobilenet_v1                     tune a built-in network on this "
+    "machine\n"
+    "  kiln tune --model m.tflite --trials-per-task 64      tune a real one; again: goes on where "
+    "it stopped\n"
+    "  kiln best --model m.tflite --json                    the best configs, one JSON object per "
+    "line\n"
+    "  kiln verify --model m.tflite --samples 20            random and best configs against the "
+    "reference\n"
     "  kiln space --workload KEY --config ID --emit c       the C of one config\n"
     "`kiln COMMAND --help` says more.";
 
@@ -35,8 +39,10 @@ int RunKiln(int argc, char** argv, TemplateRegistry registry) {
   spdlog::set_pattern("%^%l%$: %v");
   Environment env{registry, CommandLine(argc, argv), {}, {}, {}};
 
-  CLI::App app("Kiln tunes int8 neural-network kernels: it tries thousands of schedules on real devices and keeps\n"
-               "the fastest, verified bit for bit.");
+  CLI::App app(
+      "Kiln tunes int8 neural-network kernels: it tries thousands of schedules on real devices and "
+      "keeps\n"
+      "the fastest, verified bit for bit.");
   app.name("kiln");
   app.set_version_flag("--version", std::string("kiln ") + kVersion);
   app.footer(kFooter);

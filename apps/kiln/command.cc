@@ -15,20 +15,22 @@ namespace kiln {
 void AddWhat(CLI::App& command, What& what) {
   auto* group = command.add_option_group("WHAT", "what to work on");
   group->add_option("--model", what.model, "a quantized network")->type_name("FILE.tflite");
-  group->add_option("--network", what.network,
-                    "a built-in network: mobilenet_v1, mobilenet_v2, resnet18, inception_v1, inception_v3");
+  group->add_option(
+      "--network", what.network,
+      "a built-in network: mobilenet_v1, mobilenet_v2, resnet18, inception_v1, inception_v3");
   group->add_option("--layers", what.layers, "a table of layers (peers' or workload columns)")
       ->type_name("FILE.csv");
   group->add_option("--workload", what.workloads, "workload keys")->type_name("KEY...");
 }
 
 StatusOr<Network> Resolve(const What& what) {
-  const int given = !what.model.empty() + !what.network.empty() + !what.layers.empty() +
-                    !what.workloads.empty();
+  const int given =
+      !what.model.empty() + !what.network.empty() + !what.layers.empty() + !what.workloads.empty();
   if (given != 1) {
-    return Error(StatusCode::kInvalidArgument,
-                 "say what to work on: one of --model FILE.tflite, --network NAME, --layers FILE.csv, "
-                 "--workload KEY...");
+    return Error(
+        StatusCode::kInvalidArgument,
+        "say what to work on: one of --model FILE.tflite, --network NAME, --layers FILE.csv, "
+        "--workload KEY...");
   }
   if (!what.model.empty()) return ImportTflite(what.model);
   if (!what.network.empty()) return BuiltinNetwork(what.network);
@@ -67,7 +69,9 @@ StatusOr<std::unique_ptr<TuningStore>> OpenStore(const Environment& env, OpenMod
 }
 
 void AddWhere(CLI::App& command, Where& where) {
-  command.add_option("--target", where.target, "a target's name, or a file that describes one; see `kiln targets`")
+  command
+      .add_option("--target", where.target,
+                  "a target's name, or a file that describes one; see `kiln targets`")
       ->capture_default_str();
   command.add_option("--threads", where.threads, "threads of the kernels")
       ->check(CLI::Range(1, 256))
@@ -98,13 +102,16 @@ StatusOr<NetworkTasks> MakeTasks(const TemplateRegistry& registry, const Network
 
 std::string Describe(const Workload& w) {
   if (w.op == OpKind::kDense) {
-    return w.n == 1 ? fmt::format("fc {}->{}", w.c, w.o) : fmt::format("fc {}x{}->{}", w.n, w.c, w.o);
+    return w.n == 1 ? fmt::format("fc {}->{}", w.c, w.o)
+                    : fmt::format("fc {}x{}->{}", w.n, w.c, w.o);
   }
   const bool depthwise = w.op == OpKind::kDepthwise;
   std::string text = depthwise ? "dw" : w.kh * w.kw == 1 ? "pw" : "conv";
   if (w.kh * w.kw != 1) text += fmt::format("{}x{}", w.kh, w.kw);
-  if (w.stride_h > 1 || w.stride_w > 1) text += fmt::format("s{}", std::max(w.stride_h, w.stride_w));
-  if (w.dilation_h > 1 || w.dilation_w > 1) text += fmt::format("d{}", std::max(w.dilation_h, w.dilation_w));
+  if (w.stride_h > 1 || w.stride_w > 1)
+    text += fmt::format("s{}", std::max(w.stride_h, w.stride_w));
+  if (w.dilation_h > 1 || w.dilation_w > 1)
+    text += fmt::format("d{}", std::max(w.dilation_h, w.dilation_w));
   text += fmt::format(" {}x{} {}", w.h, w.w, w.c);
   if (!depthwise) text += fmt::format("->{}", w.o);
   if (w.multiplier > 1) text += fmt::format(" m{}", w.multiplier);

@@ -19,8 +19,8 @@ class App;
 
 namespace kiln {
 
-// What every subcommand is given: the templates, the options before and behind its name, and the way to be
-// interrupted.
+// What every subcommand is given: the templates, the options before and behind its name, and the
+// way to be interrupted.
 struct Environment {
   const TemplateRegistry& registry;
   std::string command_line;
@@ -47,7 +47,9 @@ void AddTargets(CLI::App& app, Environment& env);
 struct What {
   std::string model, network, layers;
   std::vector<std::string> workloads;
-  bool any() const { return !model.empty() || !network.empty() || !layers.empty() || !workloads.empty(); }
+  bool any() const {
+    return !model.empty() || !network.empty() || !layers.empty() || !workloads.empty();
+  }
 };
 void AddWhat(CLI::App& command, What& what);
 StatusOr<Network> Resolve(const What& what);
@@ -70,8 +72,8 @@ CacheState CacheOf(const Where& where);
 
 // ---- what several subcommands do
 
-// The tasks of a network's unique workloads, in its order, with their multiplicity. Workloads that no template
-// serves come back in `unsupported` with the reason.
+// The tasks of a network's unique workloads, in its order, with their multiplicity. Workloads that
+// no template serves come back in `unsupported` with the reason.
 struct NetworkTask {
   Task task;
   WeightedWorkload workload;

@@ -32,8 +32,8 @@ StatusOr<Config> FindConfig(const Task& task, const std::string& name) {
     Config config = space.At(i);
     if (space.Id(config) == name) return config;
   }
-  return Error(StatusCode::kNotFound, "no config ", name, " among the ", space.size(), " of ", task.Key(),
-               "; name one by its id, as `default`, or as knob=label,...");
+  return Error(StatusCode::kNotFound, "no config ", name, " among the ", space.size(), " of ",
+               task.Key(), "; name one by its id, as `default`, or as knob=label,...");
 }
 
 std::string DescribeConfig(const ConfigLabels& labels) {

@@ -6,8 +6,8 @@
 
 namespace kiln {
 
-// The config that a user names: `default`, an id (16 hex digits), or all knobs as name=label,name=label,...
-// kNotFound or kInvalidArgument say what there is instead.
+// The config that a user names: `default`, an id (16 hex digits), or all knobs as
+// name=label,name=label,... kNotFound or kInvalidArgument say what there is instead.
 StatusOr<Config> FindConfig(const Task& task, const std::string& name);
 
 // "tile_h=1 tile_w=6 ...": for people.

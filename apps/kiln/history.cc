@@ -40,9 +40,15 @@ double TimeOf(const Trial& trial) {
 void PrintJson(const TrialRecord& record, double best_ns) {
   nlohmann::json config = nlohmann::json::object();
   for (const auto& [knob, label] : record.labels) config[knob] = label;
-  nlohmann::json line = {{"workload", record.workload}, {"target", record.target},   {"threads", record.threads},
-                         {"cache", Name(record.cache)}, {"seq", record.seq},         {"config_id", record.config_id},
-                         {"config", config},            {"status", StatusOf(record.trial)}, {"device", record.trial.device},
+  nlohmann::json line = {{"workload", record.workload},
+                         {"target", record.target},
+                         {"threads", record.threads},
+                         {"cache", Name(record.cache)},
+                         {"seq", record.seq},
+                         {"config_id", record.config_id},
+                         {"config", config},
+                         {"status", StatusOf(record.trial)},
+                         {"device", record.trial.device},
                          {"measured_at", FormatTime(record.trial.measured_at_ms)}};
   if (const double ns = TimeOf(record.trial); ns > 0) line["min_ns"] = ns;
   if (best_ns > 0) line["best_ns"] = best_ns;
@@ -58,7 +64,8 @@ void PrintLine(const TrialRecord& record, const Workload& workload, double best_
   const double ns = TimeOf(record.trial);
   const bool is_best = ns > 0 && ns == best_ns;
   fmt::print("{:>5}  {:<16} {:>10} {:>8} {:>8}  {}  {}{}\n", record.seq, StatusOf(record.trial),
-             ns > 0 ? fmt::format("{:.2f} us", ns / 1e3) : "", ns > 0 ? fmt::format("{:.1f}", Gops(workload, ns)) : "",
+             ns > 0 ? fmt::format("{:.2f} us", ns / 1e3) : "",
+             ns > 0 ? fmt::format("{:.1f}", Gops(workload, ns)) : "",
              best_ns > 0 ? fmt::format("{:.1f}", Gops(workload, best_ns)) : "", record.config_id,
              DescribeConfig(record.labels), is_best ? "  <- best so far" : "");
   if (const auto* failure = std::get_if<Failure>(&record.trial.outcome)) {
@@ -67,12 +74,13 @@ void PrintLine(const TrialRecord& record, const Workload& workload, double best_
 }
 
 // Prints the records behind `seen` and returns the best throughput after each.
-std::vector<double> PrintFrom(std::span<const TrialRecord> records, std::size_t seen, const Workload& workload,
-                              bool json) {
+std::vector<double> PrintFrom(std::span<const TrialRecord> records, std::size_t seen,
+                              const Workload& workload, bool json) {
   std::vector<double> curve;
   double best_ns = 0;
   for (std::size_t i = 0; i < records.size(); ++i) {
-    if (const auto ns = RankTime(records[i].trial); ns && (best_ns == 0 || *ns < best_ns)) best_ns = *ns;
+    if (const auto ns = RankTime(records[i].trial); ns && (best_ns == 0 || *ns < best_ns))
+      best_ns = *ns;
     curve.push_back(best_ns > 0 ? Gops(workload, best_ns) : 0);
     if (i < seen) continue;
     json ? PrintJson(records[i], best_ns) : PrintLine(records[i], workload, best_ns);
@@ -88,7 +96,8 @@ StatusOr<int> ShowHistory(const Environment& env, const Options& options) {
   query.workload = Key(workload);
   query.target = target.name;
   query.threads = options.threads;
-  if (!options.cache.empty()) query.cache = options.cache == "cold" ? CacheState::kCold : CacheState::kHot;
+  if (!options.cache.empty())
+    query.cache = options.cache == "cold" ? CacheState::kCold : CacheState::kHot;
   ASSIGN_OR_RETURN(const std::unique_ptr<TuningStore> store, OpenStore(env, OpenMode::kReadOnly));
   ASSIGN_OR_RETURN(std::vector<TrialRecord> records, store->Records(query));
   if (records.empty() && !options.follow) {
@@ -96,8 +105,8 @@ StatusOr<int> ShowHistory(const Environment& env, const Options& options) {
                  "; `kiln tune --workload KEY` makes some");
   }
   if (!options.json) {
-    fmt::print("{:>5}  {:<16} {:>10} {:>8} {:>8}  {:<16}  {}\n", "seq", "status", "min", "GOP/s", "best", "config",
-               "knobs");
+    fmt::print("{:>5}  {:<16} {:>10} {:>8} {:>8}  {:<16}  {}\n", "seq", "status", "min", "GOP/s",
+               "best", "config", "knobs");
   }
   const std::vector<double> curve = PrintFrom(records, 0, workload, options.json);
   if (!options.json && curve.size() > 1) {
@@ -117,9 +126,12 @@ StatusOr<int> ShowHistory(const Environment& env, const Options& options) {
 }  // namespace
 
 void AddHistory(CLI::App& app, Environment& env) {
-  auto* command = app.add_subcommand("history", "Show the trials of a workload and its best-so-far curve");
+  auto* command =
+      app.add_subcommand("history", "Show the trials of a workload and its best-so-far curve");
   auto options = std::make_shared<Options>();
-  command->add_option("--workload", options->workload, "the workload's key")->type_name("KEY")->required();
+  command->add_option("--workload", options->workload, "the workload's key")
+      ->type_name("KEY")
+      ->required();
   command->add_option("--target", options->target, "a target's name")->capture_default_str();
   command->add_option("--threads", options->threads, "only trials with so many threads");
   command->add_option("--cache", options->cache, "only trials with this state of the caches")
@@ -127,7 +139,8 @@ void AddHistory(CLI::App& app, Environment& env) {
   command->add_flag("--follow", options->follow, "wait for further trials, until Ctrl-C");
   command->add_flag("--json", options->json, "one JSON object per line");
   AddDatabase(*command, env);
-  command->callback([&env, options] { env.action = [&env, options] { return ShowHistory(env, *options); }; });
+  command->callback(
+      [&env, options] { env.action = [&env, options] { return ShowHistory(env, *options); }; });
 }
 
 }  // namespace kiln

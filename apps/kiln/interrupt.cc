@@ -9,8 +9,9 @@ namespace kiln {
 Interrupt::Interrupt(Reactor& reactor) {
   reactor.OnTermination([this](int count) {
     if (count >= 3) _exit(kInterruptedStatus);
-    std::fprintf(stderr, count == 1 ? "\nkiln: stopping; finished trials are stored (twice more: at once)\n"
-                                    : "\nkiln: still stopping (once more: at once)\n");
+    std::fprintf(stderr,
+                 count == 1 ? "\nkiln: stopping; finished trials are stored (twice more: at once)\n"
+                            : "\nkiln: still stopping (once more: at once)\n");
     {
       const std::lock_guard lock(mutex_);
       requested_ = true;

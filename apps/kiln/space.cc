@@ -50,7 +50,9 @@ void PrintSpace(const Task& task) {
              task.space().size(), task.kernel_template().name(), task.target().name, task.threads(),
              task.threads() == 1 ? "" : "s");
   const Config config = task.kernel_template().Default(task.spec(), task.space());
-  Table table({{"knob", Table::Align::kLeft}, {"default", Table::Align::kLeft}, {"values", Table::Align::kLeft}});
+  Table table({{"knob", Table::Align::kLeft},
+               {"default", Table::Align::kLeft},
+               {"values", Table::Align::kLeft}});
   for (const Knob& knob : task.space().knobs()) {
     std::string values;
     for (const KnobValue& value : knob.values) values += (values.empty() ? "" : " ") + value.label;
@@ -63,7 +65,8 @@ void PrintSpace(const Task& task) {
     for (const std::string& knob : rule.knobs) knobs += (knobs.empty() ? "" : ", ") + knob;
     fmt::print("  {}  ({})\n", rule.reason, knobs);
   }
-  fmt::print("\ndefault config: {}   print its code with --config default --emit c\n", task.space().Id(config));
+  fmt::print("\ndefault config: {}   print its code with --config default --emit c\n",
+             task.space().Id(config));
 }
 
 Status Write(const std::string& path, const std::string& bytes) {
@@ -94,7 +97,8 @@ StatusOr<std::string> CodeOf(const Task& task, const Config& config, const std::
 StatusOr<int> ShowSpace(const Environment& env, const Options& options) {
   ASSIGN_OR_RETURN(const Workload workload, ReadWorkload(options.workload));
   ASSIGN_OR_RETURN(const Target target, FindTarget(options.where.target));
-  ASSIGN_OR_RETURN(const Task task, Task::Create(env.registry, {workload, target, options.where.threads}));
+  ASSIGN_OR_RETURN(const Task task,
+                   Task::Create(env.registry, {workload, target, options.where.threads}));
   if (options.emit.empty() && options.config.empty()) {
     options.json ? PrintJson(task) : PrintSpace(task);
     return 0;
@@ -113,22 +117,30 @@ StatusOr<int> ShowSpace(const Environment& env, const Options& options) {
 }  // namespace
 
 void AddSpace(CLI::App& app, Environment& env) {
-  auto* command = app.add_subcommand("space", "Show the knobs, constraints and size of a workload's space, or the code of a config");
+  auto* command = app.add_subcommand(
+      "space",
+      "Show the knobs, constraints and size of a workload's space, or the code of a config");
   auto options = std::make_shared<Options>();
-  command->add_option("--workload", options->workload, "the workload's key")->type_name("KEY")->required();
+  command->add_option("--workload", options->workload, "the workload's key")
+      ->type_name("KEY")
+      ->required();
   command->add_option("--target", options->where.target, "a target's name")->capture_default_str();
-  command->add_option("--threads", options->where.threads)->check(CLI::Range(1, 256))->capture_default_str();
+  command->add_option("--threads", options->where.threads)
+      ->check(CLI::Range(1, 256))
+      ->capture_default_str();
   command->add_option("--config", options->config, "`default`, an id, or knob=label,knob=label,...")
       ->type_name("ID");
   command->add_option("--emit", options->emit, "print the config's code")
       ->check(CLI::IsMember({"c", "asm", "object"}));
-  command->add_option("-o,--out", options->out, "where to (default: standard output)")->type_name("FILE");
+  command->add_option("-o,--out", options->out, "where to (default: standard output)")
+      ->type_name("FILE");
   command->add_flag("--json", options->json, "the space as one JSON object");
   command->footer(
       "Examples:\n"
       "  kiln space --workload dense/i8/n1c1024/o1000/pc/wz0/act=none/rq=int9/double\n"
       "  kiln space --workload KEY --config default --emit asm | less");
-  command->callback([&env, options] { env.action = [&env, options] { return ShowSpace(env, *options); }; });
+  command->callback(
+      [&env, options] { env.action = [&env, options] { return ShowSpace(env, *options); }; });
 }
 
 }  // namespace kiln

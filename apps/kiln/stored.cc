@@ -27,7 +27,8 @@ bool IsCurrent(const Environment& env, const TrialRecord& record, const Workload
 StatusOr<std::vector<StoredBest>> ReadBests(const Environment& env, const TuningStore& store,
                                             const BestQuery& query) {
   ASSIGN_OR_RETURN(std::vector<Best> bests, store.Bests(query));
-  // A stored name may be that of this machine, of a data file, or of a machine that nobody here knows.
+  // A stored name may be that of this machine, of a data file, or of a machine that nobody here
+  // knows.
   std::map<std::string, std::optional<Target>> targets;
   const auto target_of = [&](const std::string& name) -> const std::optional<Target>& {
     const auto [it, is_new] = targets.try_emplace(name);
@@ -50,7 +51,8 @@ StatusOr<std::vector<StoredBest>> ReadBests(const Environment& env, const Tuning
     stored.stale = !workload.ok() || (target && !IsCurrent(env, record, *workload, *target));
     if (workload.ok()) {
       stored.gops = Gops(*workload, std::get<Timings>(record.Judged().outcome).min_ns());
-      ASSIGN_OR_RETURN(const std::optional<double> peak, store.PeakOf(record.target, record.threads));
+      ASSIGN_OR_RETURN(const std::optional<double> peak,
+                       store.PeakOf(record.target, record.threads));
       if (peak && *peak > 0) stored.peak_share = stored.gops / *peak;
     }
     stored.best = std::move(best);

@@ -36,8 +36,9 @@ std::string Plot(const std::vector<double>& values, int width, int height) {
   std::vector<double> points;
   for (std::size_t c = 0; c < columns; ++c) {
     const std::size_t from = c * values.size() / columns, to = (c + 1) * values.size() / columns;
-    points.push_back(*std::max_element(values.begin() + static_cast<std::ptrdiff_t>(from),
-                                       values.begin() + static_cast<std::ptrdiff_t>(std::max(to, from + 1))));
+    points.push_back(
+        *std::max_element(values.begin() + static_cast<std::ptrdiff_t>(from),
+                          values.begin() + static_cast<std::ptrdiff_t>(std::max(to, from + 1))));
   }
   const double top = *std::max_element(points.begin(), points.end());
   static constexpr const char* kEighths[] = {" ", "▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"};

@@ -5,7 +5,8 @@
 
 namespace kiln {
 
-// A table for a terminal: columns as wide as their widest cell, numbers to the right, a rule below the header.
+// A table for a terminal: columns as wide as their widest cell, numbers to the right, a rule below
+// the header.
 class Table {
  public:
   enum class Align : unsigned char { kLeft, kRight };
@@ -24,8 +25,8 @@ class Table {
   std::vector<std::vector<std::string>> rows_;
 };
 
-// A curve in `height` lines of Unicode blocks, the y axis labelled: values from left to right, at most `width`
-// columns (the best of neighbours, if there are more).
+// A curve in `height` lines of Unicode blocks, the y axis labelled: values from left to right, at
+// most `width` columns (the best of neighbours, if there are more).
 std::string Plot(const std::vector<double>& values, int width, int height);
 
 }  // namespace kiln

@@ -18,9 +18,9 @@ std::string Features(const Target& target) {
 }
 
 nlohmann::json ToJson(const Target& target, bool runs_here, const char* name) {
-  return {{"name", name},           {"resolved", target.name}, {"arch", target.arch},
+  return {{"name", name},           {"resolved", target.name},       {"arch", target.arch},
           {"cpu", target.cpu},      {"features", Names(target.isa)}, {"cores", target.cores},
-          {"l1", target.l1_bytes},  {"l2", target.l2_bytes},   {"l3", target.l3_bytes},
+          {"l1", target.l1_bytes},  {"l2", target.l2_bytes},         {"l3", target.l3_bytes},
           {"runs_here", runs_here}, {"summary", target.summary}};
 }
 
@@ -29,16 +29,24 @@ StatusOr<int> ListTargets(bool json) {
   ASSIGN_OR_RETURN(const std::vector<Target> known, KnownTargets());
   if (json) {
     std::puts(ToJson(native, true, "native").dump().c_str());
-    for (const Target& t : known) std::puts(ToJson(t, CanRun(native, t), t.name.c_str()).dump().c_str());
+    for (const Target& t : known)
+      std::puts(ToJson(t, CanRun(native, t), t.name.c_str()).dump().c_str());
     return 0;
   }
   using A = Table::Align;
-  Table table({{"name", A::kLeft}, {"cpu", A::kLeft}, {"features", A::kLeft}, {"cores"}, {"L1"}, {"L2"},
-               {"L3"}, {"runs here", A::kLeft}, {"", A::kLeft}});
+  Table table({{"name", A::kLeft},
+               {"cpu", A::kLeft},
+               {"features", A::kLeft},
+               {"cores"},
+               {"L1"},
+               {"L2"},
+               {"L3"},
+               {"runs here", A::kLeft},
+               {"", A::kLeft}});
   const auto add = [&](const Target& t, bool runs, const std::string& name) {
-    table.Add({name, t.cpu, Features(t), std::to_string(t.cores), fmt::format("{}K", t.l1_bytes >> 10),
-               fmt::format("{}K", t.l2_bytes >> 10), fmt::format("{}K", t.l3_bytes >> 10), runs ? "yes" : "no",
-               t.summary});
+    table.Add({name, t.cpu, Features(t), std::to_string(t.cores),
+               fmt::format("{}K", t.l1_bytes >> 10), fmt::format("{}K", t.l2_bytes >> 10),
+               fmt::format("{}K", t.l3_bytes >> 10), runs ? "yes" : "no", t.summary});
   };
   add(native, true, "native = " + native.name);
   for (const Target& t : known) add(t, CanRun(native, t), t.name);

@@ -14,6 +14,8 @@
 #include <llvm/Support/VirtualFileSystem.h>
 #include <llvm/Support/raw_ostream.h>
 
+#include <initializer_list>
+#include <iterator>
 #include <memory>
 #include <utility>
 
@@ -49,52 +51,55 @@ constexpr char kStdint[] =
     "#define INT64_MAX __INT64_MAX__\n"
     "#define UINT64_MAX __UINT64_MAX__\n";
 
-// Of clang -cc1, for every kernel. Frames over 4 KiB are errors (docs: kernel ABI); products are
-// not fused with sums behind the reference's back; frames need no pointers and no unwind tables,
-// nobody walks the stack of a kernel.
-constexpr const char* kFlags[] = {
+// Of clang -cc1: what decides the code of every kernel. Frames over 4 KiB are errors (the kernel
+// ABI); products are not fused with sums behind the reference's back; nobody walks the stack of a
+// kernel, so frames need no pointers.
+constexpr const char* kCodeFlags[] = {
     "-O2",
     "-std=c11",
     "-ffreestanding",
+    "-mrelocation-model",
+    "pic",
+    "-pic-level",
+    "2",
     "-fvisibility=hidden",
     "-ffp-contract=off",
     "-mframe-pointer=none",
     "-vectorize-loops",
     "-vectorize-slp",
     "-fwarn-stack-size=4096",
-    "-w",
     "-Werror=frame-larger-than",
 };
 
+// And what does not.
+constexpr const char* kOtherFlags[] = {
+    "-Wno-everything",
+    "-Wframe-larger-than",
+    "-ferror-limit",
+    "5",
+    "-Qn",
+    "-fno-caret-diagnostics",
+    "-disable-llvm-verifier",
+    "-nostdsysteminc",
+    "-nobuiltininc",
+    "-discard-value-names",
+    "-internal-isystem",
+    kIncludePath,
+};
+
 std::vector<std::string> Arguments(const CompileJob& job) {
-  std::vector<std::string> arguments = {"-triple",
-                                        job.arch + "-unknown-linux-gnu",
-                                        job.emit == EmitKind::kObject ? "-emit-obj" : "-S",
-                                        "-disable-llvm-verifier",
-                                        "-discard-value-names",
-                                        "-mrelocation-model",
-                                        "pic",
-                                        "-pic-level",
-                                        "2",
-                                        "-target-cpu",
-                                        job.cpu,
-                                        "-tune-cpu",
-                                        job.tune_cpu,
-                                        "-nostdsysteminc",
-                                        "-nobuiltininc",
-                                        "-internal-isystem",
-                                        kIncludePath};
-  for (const std::string& feature : job.features) {
-    arguments.insert(arguments.end(), {"-target-feature", feature});
-  }
-  if (job.arch == "aarch64") {
-    arguments.insert(arguments.end(), {"-target-abi", "aapcs", "-fno-signed-char"});
-  }
-  if (job.vector_bits > 0) {
-    arguments.push_back("-mprefer-vector-width=" + std::to_string(job.vector_bits));
-  }
-  arguments.insert(arguments.end(), std::begin(kFlags), std::end(kFlags));
-  arguments.insert(arguments.end(), {"-x", "c", kSourcePath});
+  std::vector<std::string> arguments(std::begin(kOtherFlags), std::end(kOtherFlags));
+  arguments.insert(arguments.end(), std::begin(kCodeFlags), std::end(kCodeFlags));
+  const auto add = [&arguments](std::initializer_list<std::string> more) {
+    arguments.insert(arguments.end(), more);
+  };
+  add({job.emit == EmitKind::kObject ? "-emit-obj" : "-S"});
+  add({"-triple", job.arch + "-unknown-linux-gnu"});
+  add({"-target-cpu", job.cpu, "-tune-cpu", job.tune_cpu});
+  for (const std::string& feature : job.features) add({"-target-feature", feature});
+  if (job.vector_bits > 0) add({"-mprefer-vector-width=" + std::to_string(job.vector_bits)});
+  if (job.arch == "aarch64") add({"-target-abi", "aapcs", "-fno-signed-char"});
+  add({"-x", "c", kSourcePath});
   return arguments;
 }
 
@@ -109,19 +114,23 @@ llvm::IntrusiveRefCntPtr<llvm::vfs::FileSystem> Files(const std::string& source)
   return files;
 }
 
-llvm::IntrusiveRefCntPtr<clang::DiagnosticsEngine> Diagnostics(llvm::raw_ostream& out) {
+// The diagnostics here are for errors in the arguments; those of the source obey the arguments.
+bool ParseArguments(const CompileJob& job, clang::CompilerInvocation& invocation,
+                    llvm::raw_ostream& messages) {
   llvm::IntrusiveRefCntPtr<clang::DiagnosticOptions> options(new clang::DiagnosticOptions);
-  options->ShowCarets = 0;
-  options->ErrorLimit = 5;
-  return clang::CompilerInstance::createDiagnostics(
-      options.get(), new clang::TextDiagnosticPrinter(out, options.get()));
+  const auto diagnostics = clang::CompilerInstance::createDiagnostics(
+      options.get(), new clang::TextDiagnosticPrinter(messages, options.get()));
+  const std::vector<std::string> arguments = Arguments(job);
+  std::vector<const char*> pointers;
+  for (const std::string& argument : arguments) pointers.push_back(argument.c_str());
+  return clang::CompilerInvocation::CreateFromArgs(invocation, pointers, *diagnostics);
 }
 
 }  // namespace
 
 std::string DescribeCompiler() {
   std::string text = "clang " CLANG_VERSION_STRING;
-  for (const char* flag : kFlags) text.append(" ").append(flag);
+  for (const char* flag : kCodeFlags) text.append(" ").append(flag);
   return text;
 }
 
@@ -142,20 +151,16 @@ CompileReply Compile(const CompileJob& job) {
   CompileReply reply;
   reply.compiler = DescribeCompiler();
   llvm::raw_string_ostream messages(reply.message);
-  const auto diagnostics = Diagnostics(messages);
-
-  const std::vector<std::string> arguments = Arguments(job);
-  std::vector<const char*> pointers;
-  for (const std::string& argument : arguments) pointers.push_back(argument.c_str());
   auto invocation = std::make_shared<clang::CompilerInvocation>();
-  if (!clang::CompilerInvocation::CreateFromArgs(*invocation, pointers, *diagnostics)) {
+  if (!ParseArguments(job, *invocation, messages)) {
     reply.outcome = CompileReply::Outcome::kBadJob;
     return reply;
   }
 
   clang::CompilerInstance compiler;
   compiler.setInvocation(std::move(invocation));
-  compiler.setDiagnostics(diagnostics.get());
+  compiler.createDiagnostics(
+      new clang::TextDiagnosticPrinter(messages, &compiler.getDiagnosticOpts()));
   compiler.createFileManager(Files(job.c));
   llvm::SmallVector<char, 0> output;
   compiler.setOutputStream(std::make_unique<llvm::raw_svector_ostream>(output));

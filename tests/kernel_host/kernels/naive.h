@@ -62,14 +62,15 @@ static inline int naive_pack(const kiln_op* op, void* packed) {
   return KILN_OK;
 }
 
-/* TFLite's double rounding for shift <= 0. */
+/* TFLite's double rounding. */
 static inline int32_t naive_requantize(int32_t acc, int32_t mult, int32_t shift) {
-  const int64_t product = (int64_t)acc * mult;
+  const int32_t left = shift > 0 ? shift : 0, right = shift > 0 ? 0 : -shift;
+  const int64_t product = (int64_t)(int32_t)((uint32_t)acc << left) * mult;
   const int64_t nudge = product >= 0 ? (1ll << 30) : 1 - (1ll << 30);
   const int32_t high = (int32_t)((product + nudge) / (1ll << 31));
-  const int32_t mask = (int32_t)((1ll << -shift) - 1), rest = high & mask;
+  const int32_t mask = (int32_t)((1ll << right) - 1), rest = high & mask;
   const int32_t threshold = (mask >> 1) + (high < 0);
-  return (high >> -shift) + (rest > threshold);
+  return (high >> right) + (rest > threshold);
 }
 
 static inline void naive_pad_row(const packed_weights* p, const int8_t* x, int8_t* shared_ws,

@@ -120,8 +120,7 @@ class DepthwiseTemplate final : public KernelTemplate {
 
   void Features(const TaskSpec& spec, const ConfigSpace& space, const Config& config,
                 std::span<float> out) const override {
-    WriteFeatures(spec, DepthwiseSchedule(spec.workload, isa_, ReadKnobs(space, config)).Summary(),
-                  out);
+    WriteFeatures(spec, SummarizeDepthwise(spec, isa_, space, config), out);
   }
 
  private:
@@ -222,6 +221,11 @@ class DepthwiseTemplate final : public KernelTemplate {
 
 std::shared_ptr<const KernelTemplate> NewDepthwiseTemplate(const VectorIsa& isa) {
   return std::make_shared<DepthwiseTemplate>(isa);
+}
+
+ScheduleSummary SummarizeDepthwise(const TaskSpec& spec, const VectorIsa& isa,
+                                   const ConfigSpace& space, const Config& config) {
+  return DepthwiseSchedule(spec.workload, isa, ReadKnobs(space, config)).Summary();
 }
 
 }  // namespace kiln

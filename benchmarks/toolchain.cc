@@ -73,6 +73,14 @@ std::vector<CompileJob> RandomJobs(const Target& target, int count) {
   return jobs;
 }
 
+void CompileOrExit(Compiler& compiler, const CompileJob& job) {
+  const auto result = OrExit(compiler.Compile(job));
+  if (const auto* failure = std::get_if<CompileFailure>(&result)) {
+    fmt::print(stderr, "{}\n", failure->message);
+    std::exit(1);
+  }
+}
+
 // Compiles all jobs with as many threads as there are workers; returns the time of each.
 std::vector<double> CompileAll(Compiler& compiler, const std::vector<CompileJob>& jobs,
                                int threads) {
@@ -82,7 +90,7 @@ std::vector<double> CompileAll(Compiler& compiler, const std::vector<CompileJob>
   for (int t = 0; t < threads; ++t) {
     pool.emplace_back([&] {
       for (std::size_t i; (i = next++) < jobs.size();) {
-        times[i] = MillisecondsOf([&] { OrExit(compiler.Compile(jobs[i])); });
+        times[i] = MillisecondsOf([&] { CompileOrExit(compiler, jobs[i]); });
       }
     });
   }
@@ -95,7 +103,7 @@ void PrintCompileTimes(Reactor& reactor, const std::string& worker, const Target
   const std::vector<CompileJob> jobs = RandomJobs(target, count);
   const double before = ProcessorTimeOfWorkers();
   auto one = NewWorkerPool(reactor, {.program = worker, .workers = 1});
-  OrExit(one->Compile(jobs[0]));  // starts the worker
+  CompileOrExit(*one, jobs[0]);  // starts the worker
   std::vector<double> times = CompileAll(*one, jobs, 1);
   std::sort(times.begin(), times.end());
   one.reset();

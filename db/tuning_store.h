@@ -79,7 +79,7 @@ class TuningStore {
 
   // Stored trials of the task that its present space and code still mean, in order of seq: their
   // labels make a legal config and lowering it gives the same code digest. Every config is lowered
-  // for that, some 10 us each.
+  // for that, 50 to 100 us each.
   virtual StatusOr<std::vector<Trial>> History(const Task& task, CacheState cache) const = 0;
 
   // Everything stored that fits the query, stale records included, by task and then seq.

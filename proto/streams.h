@@ -168,7 +168,7 @@ class ClientStream : public grpc::ClientBidiReactor<Out, In> {
     Advance();
   }
 
-  // Breaks the stream off; OnEnded() follows with kCancelled.
+  // Breaks the stream off; OnEnded() follows.
   void Cancel() {
     context_.TryCancel();
     Abandon();

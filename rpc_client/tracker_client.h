@@ -25,7 +25,7 @@ struct AcquireRequest {
   ClientIdentity client;
 };
 
-// A call under way. Cancel() makes it end soon, with kCancelled.
+// A call under way. Cancel() makes it end soon, with an error.
 class PendingCall {
  public:
   virtual ~PendingCall() = default;

@@ -2,15 +2,16 @@
 // the model to learn what it is wrong about.
 //
 // A batch is put together from four sources:
-//   spread    while the model has no opinion: configs far from all others in the space
+//   spread    while the model has no opinion: every value of every knob about equally often
 //   exploit   the best by the model: of all unseen configs where the space is small, else of those
 //             that an evolution guided by the model comes across
 //   polish    from the time there is an incumbent: the best by the model among the incumbents'
 //             neighbours, which corrects a model that is right about regions and wrong about
 //             details
-//   explore   random configs, the farthest from what was measured of a few
+//   explore   of a few random configs the one whose knob values were tried least
 // The template's default config is always the first: it is the mark to beat. One batch takes few
-// near-identical configs, because they would teach the same thing.
+// near-identical configs, because they would teach the same thing. The first batches are small:
+// what a handful of trials teaches is worth more than a full pipeline.
 
 #include <algorithm>
 #include <cmath>
@@ -27,9 +28,11 @@ constexpr std::uint64_t kRankedWhole = 20'000;  // legal configs; more are searc
 constexpr double kExploreShare = 0.125;
 constexpr double kPolishShare = 0.25;
 constexpr std::size_t kIncumbents = 3;
-constexpr int kTwinsPerBatch = 2;       // configs one knob away from others of the same batch
-constexpr int kSpreadCandidates = 256;  // random configs that a spread batch chooses from
+constexpr int kTwinsPerBatch = 2;      // configs one knob away from others of the same batch
+constexpr int kSpreadCandidates = 64;  // random configs that a spread config is chosen from
 constexpr int kExploreCandidates = 8;
+constexpr std::int64_t kSmallBatches = 4;
+constexpr std::int32_t kSmallBatch = 8;
 
 // The evolution. A generation is made of the best scored so far, crossed and mutated.
 constexpr std::size_t kPopulation = 384;
@@ -48,10 +51,13 @@ bool Better(const Scored& a, const Scored& b) {
 class KilnPolicy final : public SearchPolicy {
  public:
   KilnPolicy(const Task& task, const CostModel& model, const PolicyOptions& options)
-      : task_(task), space_(task.space()), model_(model), options_(options), seen_(space_) {}
+      : task_(task), space_(task.space()), model_(model), options_(options), seen_(space_) {
+    for (const Knob& knob : space_.knobs()) uses_.emplace_back(knob.values.size());
+  }
 
   std::vector<Proposal> Propose(std::int64_t batch, std::int32_t count) override {
     Rng rng = BatchStream(options_.seed, task_, batch);
+    if (batch < kSmallBatches) count = std::min(count, kSmallBatch);
     Batch out{static_cast<std::size_t>(std::min<std::uint64_t>(
                   static_cast<std::uint64_t>(std::max(count, 0)), seen_.unseen())),
               {}};
@@ -71,7 +77,7 @@ class KilnPolicy final : public SearchPolicy {
   void Observe(std::span<const Trial> trials) override {
     for (const Trial& trial : trials) {
       if (!space_.Contains(trial.config)) continue;
-      if (seen_.Insert(trial.config)) placed_.push_back(trial.config);
+      MarkSeen(trial.config);
       if (const auto time = RankTime(trial)) fastest_.push_back({*time, trial.config});
     }
     std::ranges::stable_sort(fastest_, {}, &Timed::time);
@@ -89,9 +95,13 @@ class KilnPolicy final : public SearchPolicy {
     std::size_t room() const { return wanted - proposals.size(); }
   };
 
+  void MarkSeen(const Config& config) {
+    if (!seen_.Insert(config)) return;
+    for (std::size_t k = 0; k < config.choice.size(); ++k) ++uses_[k][config.choice[k]];
+  }
+
   void Take(Batch& out, const Config& config, std::optional<double> score) {
-    seen_.Insert(config);
-    placed_.push_back(config);
+    MarkSeen(config);
     out.proposals.push_back({config, score});
   }
 
@@ -170,41 +180,36 @@ class KilnPolicy final : public SearchPolicy {
     return mother;
   }
 
-  // Greedy farthest-first over random configs (Gonzalez 1985).
   void Spread(Batch& out, Rng& rng) {
-    std::vector<Config> candidates;
-    for (int i = 0; i < kSpreadCandidates; ++i) {
-      if (auto config = seen_.SampleUnseen(rng)) candidates.push_back(*std::move(config));
-    }
-    std::vector<double> distance(candidates.size());
-    std::ranges::transform(candidates, distance.begin(),
-                           [this](const Config& config) { return DistanceToPlaced(config); });
-    while (out.room() > 0 && !candidates.empty()) {
-      const auto farthest =
-          static_cast<std::size_t>(std::ranges::max_element(distance) - distance.begin());
-      if (distance[farthest] <= 0) return;  // only repetitions are left
-      Take(out, candidates[farthest], std::nullopt);
-      for (std::size_t i = 0; i < candidates.size(); ++i) {
-        distance[i] = std::min(distance[i], Distance(candidates[i], candidates[farthest]));
-      }
-    }
+    while (out.room() > 0) Take(out, *LeastUsed(kSpreadCandidates, rng), std::nullopt);
   }
 
   void Explore(Batch& out, Rng& rng) {
-    for (std::size_t i = Share(out, kExploreShare); i > 0 && out.room() > 0; --i) {
-      std::optional<Config> farthest;
-      double distance = -1;
-      for (int k = 0; k < kExploreCandidates; ++k) {
-        std::optional<Config> config = seen_.SampleUnseen(rng);
-        if (!config) return;
-        const double here = DistanceToPlaced(*config);
-        if (here <= distance) continue;
-        distance = here;
-        farthest = std::move(config);
-      }
-      const std::vector<float> score = model_.Predict(task_, {&*farthest, 1});
-      Take(out, *farthest, score.empty() ? std::nullopt : std::optional<double>(score.front()));
+    const std::size_t share = std::min(Share(out, kExploreShare), out.room());
+    for (std::size_t i = 0; i < share; ++i) {
+      const Config config = *LeastUsed(kExploreCandidates, rng);
+      const std::vector<float> score = model_.Predict(task_, {&config, 1});
+      Take(out, config, score.empty() ? std::nullopt : std::optional<double>(score.front()));
     }
+  }
+
+  // Of some random unseen configs the one whose knob values were used least, each value's uses
+  // weighed by how many values its knob has.
+  std::optional<Config> LeastUsed(int candidates, Rng& rng) const {
+    std::optional<Config> least;
+    double fewest = std::numeric_limits<double>::infinity();
+    for (int i = 0; i < candidates; ++i) {
+      std::optional<Config> config = seen_.SampleUnseen(rng);
+      if (!config) break;
+      double uses = 0;
+      for (std::size_t k = 0; k < uses_.size(); ++k) {
+        uses += uses_[k][config->choice[k]] * static_cast<double>(uses_[k].size());
+      }
+      if (uses >= fewest) continue;
+      fewest = uses;
+      least = std::move(config);
+    }
+    return least;
   }
 
   void Polish(Batch& out) {
@@ -257,29 +262,13 @@ class KilnPolicy final : public SearchPolicy {
     }));
   }
 
-  double DistanceToPlaced(const Config& config) const {
-    double least = std::numeric_limits<double>::infinity();
-    for (const Config& other : placed_) least = std::min(least, Distance(config, other));
-    return least;
-  }
-
-  // L1 over the knobs, each knob's values spread over [0, 1] in their order.
-  double Distance(const Config& a, const Config& b) const {
-    double sum = 0;
-    for (std::size_t k = 0; k < a.choice.size(); ++k) {
-      const double steps = static_cast<double>(space_.knobs()[k].values.size()) - 1;
-      if (steps > 0) sum += std::abs(int{a.choice[k]} - int{b.choice[k]}) / steps;
-    }
-    return sum;
-  }
-
   Task task_;
   ConfigSpace space_;
   const CostModel& model_;
   PolicyOptions options_;
   SeenConfigs seen_;
-  std::vector<Config> placed_;  // everything seen, in order
-  std::vector<Timed> fastest_;  // best first, at most kParents
+  std::vector<std::vector<double>> uses_;  // of each value of each knob, by what was seen
+  std::vector<Timed> fastest_;             // best first, at most kParents
 };
 
 }  // namespace

@@ -1,12 +1,12 @@
 #pragma once
 
 #include <chrono>
-#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "base/paths.h"  // FindHelper() names the program to start
 #include "base/reactor.h"
 #include "base/status.h"
 
@@ -19,10 +19,13 @@ struct HelperOptions {
 };
 
 // This is one helper program (kiln-compile-worker, kiln-host) and the stream socket to it. The
-// helper finds the socket as its file descriptor 3 and speaks frames: a 32-bit little-endian
-// length, then that many bytes. It is started by exec, never by fork alone, in a process group of
-// its own, and is killed with all its group when this object goes, or when this program dies
-// (PR_SET_PDEATHSIG). One Call at a time; different threads may take turns.
+// helper finds the socket as its file descriptor 3 (base/frame.h) and speaks frames: a 32-bit
+// little-endian length, then that many bytes. It inherits no other descriptor; its standard input
+// is empty, and what it prints is not shown, but the last line of it explains a death. It is
+// started by exec, never by fork alone, in a process group of its own. That group is killed when
+// the helper ends and when this object goes, and the helper when this program dies
+// (PR_SET_PDEATHSIG): nothing is left running, and no zombie. One Call at a time; different threads
+// may take turns, but never the reactor's.
 class HelperProcess {
  public:
   virtual ~HelperProcess() = default;
@@ -30,25 +33,18 @@ class HelperProcess {
   // Sends one frame and returns the frame that answers it.
   //   kDeadlineExceeded  no answer in time: the helper has been killed
   //   kUnavailable       the helper died first; the message says how ("kiln-host: killed by
-  //   SIGSEGV")
+  //                      SIGSEGV: <the last line that it printed>")
   // After an error the object is spent: start another.
   virtual StatusOr<std::string> Call(std::string_view request,
                                      std::chrono::nanoseconds timeout) = 0;
 
   virtual int pid() const = 0;
-  virtual bool alive() const = 0;
+  virtual bool alive() const = 0;  // false as soon as it has been reaped
 };
 
+// The reactor must outlive the helper. kUnavailable: the program cannot be executed, or the system
+// gives no more processes or descriptors.
 StatusOr<std::unique_ptr<HelperProcess>> StartHelper(Reactor& reactor,
                                                      const HelperOptions& options);
-
-// The absolute path of a helper program, looked for beside the running program (build tree), then
-// in
-// ../libexec/kiln (installed). kNotFound names both places.
-StatusOr<std::string> FindHelper(std::string_view name);
-
-// The directory of data files of this name ("targets"): in the source tree for a build tree's
-// program, in ../share/kiln when installed.
-StatusOr<std::string> FindData(std::string_view name);
 
 }  // namespace kiln

@@ -4,7 +4,8 @@
 # modules may include themselves; the ctest `layering` holds the sources to it. LINK is for third-party libraries, which stay
 # private to the .cc files. PART declares a second library of the same folder, kiln::<folder>_<name>.
 add_library(kiln_warnings INTERFACE)
-target_compile_options(kiln_warnings INTERFACE -Wall -Wextra -Wpedantic -Wshadow)
+# GCC 12 takes a designated initializer that leaves members at their default for a mistake.
+target_compile_options(kiln_warnings INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wno-missing-field-initializers)
 
 if(KILN_SANITIZE)
   add_compile_options(-fsanitize=${KILN_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
@@ -39,4 +40,12 @@ function(kiln_module)
   install(TARGETS ${target} EXPORT KilnTargets FILE_SET HEADERS DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/kiln)
   string(JOIN " " line "${module}:" ${arg_DEPS})
   set_property(GLOBAL APPEND PROPERTY KILN_MODULE_DEPS "${line}")
+endfunction()
+
+# kiln_data(NAME): the folder NAME of the current folder holds data files that programs find with FindData("NAME"): a link in the
+# build tree, a copy in the installed tree, both at share/kiln/NAME beside bin.
+function(kiln_data name)
+  file(MAKE_DIRECTORY "${PROJECT_BINARY_DIR}/share/kiln")
+  file(CREATE_LINK "${CMAKE_CURRENT_SOURCE_DIR}/${name}" "${PROJECT_BINARY_DIR}/share/kiln/${name}" SYMBOLIC)
+  install(DIRECTORY ${name} DESTINATION ${CMAKE_INSTALL_DATADIR}/kiln)
 endfunction()

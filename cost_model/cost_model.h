@@ -12,14 +12,18 @@
 namespace kiln {
 
 // This ranks configs without running them. One model serves many tasks: what it learns from one
-// carries to the others through the features. Thread-safe.
+// carries to the others through the features. Thread-safe: configs can be ranked by the last fit
+// while the next one is made.
 class CostModel {
  public:
   virtual ~CostModel() = default;
 
-  // Takes the trials into account, failures and censored ones included (a bound teaches ordering
-  // only).
-  virtual Status Update(const Task& task, std::span<const Trial> trials) = 0;
+  // Remembers the trials for the next Fit: failures teach which configs do not work, a censored
+  // trial's bound teaches ordering. Cheap.
+  virtual void Add(const Task& task, std::span<const Trial> trials) = 0;
+
+  // Learns from all that was added: the expensive part (100 ms for 2000 trials).
+  virtual Status Fit() = 0;
 
   // One score for each config; higher is faster. Only the order within a task means anything.
   // Empty: it has not learned enough to say anything.
@@ -27,6 +31,10 @@ class CostModel {
 };
 
 struct XgboostOptions {
+  // What the trees are taught. kLogRatio: the logarithm of best/time, per task; squared error.
+  // kPairwise: the order of the trials of each task (LambdaMART's pairwise loss).
+  enum class Objective : std::uint8_t { kLogRatio, kPairwise };
+  Objective objective = Objective::kLogRatio;
   std::int32_t rounds = 120;
   std::int32_t max_depth = 6;
   double eta = 0.2;
@@ -35,10 +43,22 @@ struct XgboostOptions {
   std::uint64_t seed = 0;
 };
 
-// Gradient-boosted trees (XGBoost's C API, hist, one thread). Refits at Update.
-StatusOr<std::unique_ptr<CostModel>> NewXgboostCostModel(const XgboostOptions& options);
+// Gradient-boosted trees (XGBoost's C API, hist, one thread), trained across tasks. Once there are
+// failures a second, small set of trees learns which configs work.
+std::unique_ptr<CostModel> NewXgboostCostModel(const XgboostOptions& options);
 
-// No opinion, ever: what `random`, `grid` and `ga` use.
+// The model of AutoTVM's XGBTuner (TVM 0.9) with its constants, for the baseline policy: trials of
+// one task, labels relative to the best throughput, failures 0, thousands of rounds stopped by
+// a-recall@plan_size on the training rows.
+struct AutotvmModelOptions {
+  std::int32_t plan_size = 64;
+  std::int32_t max_rounds = 8000;
+  std::int32_t stop_after = 20;  // rounds without a better a-recall
+  std::uint64_t seed = 0;
+};
+std::unique_ptr<CostModel> NewAutotvmCostModel(const AutotvmModelOptions& options);
+
+// No opinion, ever.
 std::unique_ptr<CostModel> NewNullCostModel();
 
 }  // namespace kiln

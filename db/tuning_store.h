@@ -5,7 +5,6 @@
 #include <optional>
 #include <span>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "base/status.h"
@@ -22,55 +21,104 @@ struct TrialRecord {
   CacheState cache = CacheState::kHot;
   std::int64_t seq = 0;  // order of insertion within the task, from 1
   std::string config_id;
-  std::vector<std::pair<std::string, std::string>> labels;
-  Trial trial;  // its `config` is meaningful only in a space that has all the labels
+  ConfigLabels labels;
+  Trial trial;  // as it was tuned; its `config` is empty: ConfigSpace::FromLabels gives it
+  std::vector<Trial> confirmations;  // later measurements of it, in order of insertion
+
+  // The measurement that it is judged by: the latest.
+  const Trial& Judged() const { return confirmations.empty() ? trial : confirmations.back(); }
 };
 
-// The best config of a workload: what builds ask for.
+// The best config of a workload: what builds ask for. Whether it is stale (its code differs today)
+// is for a caller to say who has the task: Task::Emit of `record.labels` against
+// `record.trial.code_digest`.
 struct Best {
-  TrialRecord record;
-  std::int64_t trials = 0;        // stored for the task
-  std::string origin = "tuned";   // how it was chosen: tuned | transferred | fallback
-  std::string kind = "measured";  // measured | emulated | estimated
-  bool confirmed = false;         // re-measured against other finalists
+  TrialRecord record;            // its time, device and kind: record.Judged()
+  std::int64_t trials = 0;       // stored for (workload, target, threads, cache)
+  std::string origin = "tuned";  // how it was chosen: tuned | transferred | fallback
+  bool confirmed = false;        // re-measured against other finalists
 };
 
 struct BestQuery {
-  std::optional<std::string> workload, target;  // all, if unset
-  std::optional<std::int32_t> threads;
-  std::optional<CacheState> cache;
+  std::optional<std::string> workload = {}, target = {};  // all, if unset
+  std::optional<std::int32_t> threads = {};
+  std::optional<CacheState> cache = {};
 };
 
-// This keeps every trial ever made, failures included; append-only. Thread-safe. Errors name the
-// file.
+// What a target reached when it did nothing but multiply-accumulate in registers
+// (kernels_templates/peak_probe.h): the yardstick of its kernels.
+struct Peak {
+  std::string target;
+  std::int32_t threads = 1;
+  double gops = 0;  // a multiply-accumulate counts as two operations
+  std::string device;
+  std::int64_t measured_at_ms = 0;  // Unix time
+};
+
+// This keeps every trial ever made, failures included; append-only. Thread-safe; several programs
+// may share one database. Errors name the file and what to do:
+//   kNotFound            no such file (reading)
+//   kPermissionDenied    it, or its directory, cannot be read or written
+//   kFailedPrecondition  not a database of Kiln, of a newer Kiln, or opened for reading only
+//   kDataLoss            damaged
+//   kResourceExhausted   disk full: nothing of the batch was stored
+//   kUnavailable         locked by another program for longer than ten seconds
 class TuningStore {
  public:
   virtual ~TuningStore() = default;
 
   // All or nothing. A trial whose uuid, or whose (task, config, code digest), is there already is
-  // skipped.
+  // skipped. kInvalidArgument: a trial without uuid, without samples, of a config that is not in
+  // the task's space, or with a lost device, which says nothing of the config.
   virtual Status Append(const Task& task, CacheState cache, std::span<const Trial> trials) = 0;
 
-  // A further measurement of a stored config, interleaved with other finalists (docs/search.md).
-  // The best config is the fastest confirmed one, else the fastest.
+  // A further measurement, with a uuid of its own, of a stored (config, code digest), interleaved
+  // with other finalists (docs/search.md). From then on the trial is judged by it. A known uuid is
+  // skipped. kNotFound: no such trial.
   virtual Status AppendConfirmation(const Task& task, CacheState cache, const Trial& trial) = 0;
 
-  // Stored trials of the task that its present space and code still mean, in order of seq.
+  // Stored trials of the task that its present space and code still mean, in order of seq: their
+  // labels make a legal config and lowering it gives the same code digest. Every config is lowered
+  // for that, 50 to 100 us each.
   virtual StatusOr<std::vector<Trial>> History(const Task& task, CacheState cache) const = 0;
 
-  // Everything stored for a workload, stale records included, in order of seq.
+  // Everything stored that fits the query, stale records included, by task and then seq.
   virtual StatusOr<std::vector<TrialRecord>> Records(const BestQuery& query) const = 0;
 
-  // The best of each (workload, target, threads, cache). Empty: nothing fits.
+  // The best of each (workload, target, threads, cache), by the rule of db/best_choice.h. Empty:
+  // nothing fits.
   virtual StatusOr<std::vector<Best>> Bests(const BestQuery& query) const = 0;
+
+  // kInvalidArgument: not a positive rate.
+  virtual Status AppendPeak(const Peak& peak) = 0;
+
+  // The highest GOP/s among the target's peaks, since disturbances only ever slow a probe down;
+  // nullopt: none stored.
+  virtual StatusOr<std::optional<double>> PeakOf(const std::string& target,
+                                                 std::int32_t threads) const = 0;
 };
 
 std::unique_ptr<TuningStore> NewMemoryStore();
 
 enum class OpenMode : std::uint8_t { kReadWrite, kReadOnly };
 
-// SQLite in WAL mode; created or migrated if it must (docs/store.md). kReadOnly never changes the
-// file.
-StatusOr<std::unique_ptr<TuningStore>> OpenSqliteStore(const std::string& path, OpenMode mode);
+// Who adds trials, kept beside them.
+struct Session {
+  std::int64_t started_ms = 0;  // Unix time
+  std::string command;          // as it was typed
+  std::uint64_t seed = 0;
+  std::string compiler;  // its version and flags
+  std::string host;
+};
+
+// SQLite in WAL mode (docs/store.md). kReadWrite creates the file and its directory (0700) where
+// they are missing and migrates an older schema; kReadOnly never changes the file. The session is
+// stored with the first trial. Errors as TuningStore.
+StatusOr<std::unique_ptr<TuningStore>> OpenSqliteStore(const std::string& path, OpenMode mode,
+                                                       Session session = {});
+
+// Where the database is unless a user says otherwise: $KILN_DB, else $XDG_DATA_HOME/kiln/tuning.db,
+// else ~/.local/share/kiln/tuning.db. kFailedPrecondition: none of the variables is set.
+StatusOr<std::string> DefaultDatabasePath();
 
 }  // namespace kiln

@@ -9,6 +9,13 @@
 
 namespace kiln {
 
+// How a time came about. Times of different kinds are never compared with each other.
+enum class TimeKind : std::uint8_t { kMeasured, kEmulated, kEstimated };
+inline const char* Name(TimeKind kind) {
+  constexpr const char* kNames[] = {"measured", "emulated", "estimated"};
+  return kNames[static_cast<int>(kind)];
+}
+
 // One config and how it did. A failure is a finding of the search, not an error of the tool;
 // kDeviceLost alone says nothing about the config, and is never stored as a trial.
 struct Trial {
@@ -21,6 +28,7 @@ struct Trial {
   std::string device;  // empty: never reached one
   std::int64_t measured_at_ms = 0;  // Unix time
   std::int64_t batch = 0;           // of the policy, per task
+  TimeKind kind = TimeKind::kMeasured;
 };
 
 // The rank time of a trial in ns (docs/search.md): nullopt for failures and censored trials.

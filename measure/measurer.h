@@ -13,6 +13,7 @@
 #include "base/status.h"
 #include "kernels_templates/task.h"
 #include "measure/measurement.h"
+#include "measure/uuid.h"
 #include "ops/op_data.h"
 
 namespace kiln {
@@ -115,7 +116,10 @@ struct PipelineOptions {
   std::int32_t build_threads = 2;  // as many as the builder has workers
   std::int32_t devices = 1;        // how many leases to hold at most
   std::chrono::nanoseconds acquire_timeout = std::chrono::seconds(30);
+  std::chrono::nanoseconds idle_release = std::chrono::seconds(5);  // a lease without work
   std::int32_t device_retries = 3;  // a lost device: the trial goes to another one
+  std::function<std::string()> make_uuid = RandomUuid;  // called on several threads
+  TimeKind kind = TimeKind::kMeasured;                  // of the times that these devices give
 };
 
 // Borrows its collaborators, which must outlive it; its destructor waits for what is under way and

@@ -4,8 +4,6 @@
 #include <initializer_list>
 #include <utility>
 
-#include "ops/workload_key.h"
-
 namespace kiln {
 namespace {
 
@@ -190,14 +188,6 @@ std::optional<WorkloadFault> Canonicalize(Workload& w) {
   if (auto fault = CheckVolume(w)) return fault;
   CanonicalizeOp(w);
   return CanonicalizeClasses(w);
-}
-
-StatusOr<Workload> Canonical(Workload workload) {
-  const std::string given = Key(workload);
-  if (auto fault = Canonicalize(workload)) {
-    return Error(StatusCode::kInvalidArgument, "workload ", given, ": ", fault->message);
-  }
-  return workload;
 }
 
 }  // namespace kiln

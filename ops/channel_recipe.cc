@@ -3,7 +3,8 @@
 // sqrt(taps). The output spreads by that times the factor, which is about 3/4 * 2^-e. Wanted is an
 // output spread that fills the type's range; so a trained channel has
 //   rms(w) = output spread * 4/3 * 2^e / (kInputRms * sqrt(taps)).
-// All arithmetic is on integers: every machine draws the same.
+// All arithmetic is on integers: every machine draws the same. So must every compiler: no
+// expression draws twice unless C++ says which comes first or the order does not matter.
 
 #include "ops/channel_recipe.h"
 
@@ -184,9 +185,10 @@ std::int32_t DrawEdgeBias(FixedPoint factor, ResultRange results, Rng& rng) {
     case 2:
     case 3:
       return static_cast<std::int32_t>(rng.Between(-2, 2));
-    default:
-      return TieAccumulator(factor, results, rng) +
-             static_cast<std::int32_t>(rng.Between(-1, 2) % 2);
+    default: {  // at a tie, half of the time, or beside it
+      const std::int32_t tie = TieAccumulator(factor, results, rng);
+      return tie + static_cast<std::int32_t>(rng.Between(-1, 2) % 2);
+    }
   }
 }
 

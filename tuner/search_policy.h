@@ -1,8 +1,8 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string_view>
 #include <vector>
@@ -14,15 +14,25 @@
 
 namespace kiln {
 
-// This decides what to measure next for one task. Propose changes nothing that matters: a batch
-// that is lost costs time and nothing else; only Observe teaches it. Same seed, same observations,
-// same proposals. Not thread-safe: one thread at a time.
+// A config to measure, and the score that it was chosen by, where there was one (higher is faster).
+struct Proposal {
+  Config config;
+  std::optional<double> predicted;
+};
+
+// This decides what to measure next for one task. A batch that is lost costs time and nothing else;
+// only Observe teaches. Same seed, same calls, same proposals. Not thread-safe: one thread at a
+// time.
 class SearchPolicy {
  public:
   virtual ~SearchPolicy() = default;
-  // At most `count` legal configs that were neither proposed nor observed before. Empty: the space
-  // is used up.
-  virtual std::vector<Config> Propose(int count) = 0;
+
+  // At most `count` legal configs that were neither proposed nor observed before, and at least one
+  // unless the space is used up. `batch` numbers the task's batches, stored ones of earlier runs
+  // included: it selects the stream of random numbers.
+  virtual std::vector<Proposal> Propose(std::int64_t batch, std::int32_t count) = 0;
+
+  // Trials of this task, whoever proposed them.
   virtual void Observe(std::span<const Trial> trials) = 0;
 };
 
@@ -30,15 +40,20 @@ struct PolicyOptions {
   std::uint64_t seed = 0;
 };
 
-// By name: random, grid, ga, autotvm, kiln. kNotFound lists the names. The model is borrowed and
-// may be updated between calls.
+// By name: random, grid, ga, autotvm, kiln. kNotFound lists the names. The model is shared between
+// tasks, borrowed, and may be fitted again between calls; policies that do not learn from it
+// (PolicyLearns) ignore it.
 StatusOr<std::unique_ptr<SearchPolicy>> NewSearchPolicy(std::string_view name, const Task& task,
                                                         const CostModel& model,
                                                         const PolicyOptions& options);
 std::span<const std::string_view> SearchPolicyNames();
 
-// Whether the policy wants a learning cost model, and from which trials: of its own task (autotvm)
-// or of all.
+// Whether the policy asks the shared cost model, so that it is worth teaching. `autotvm` has one of
+// its own.
 bool PolicyLearns(std::string_view name);
+
+// Whether the policy, as published, sees the whole last batch before it proposes the next one. The
+// price is a device that idles meanwhile.
+bool PolicyNeedsBarrier(std::string_view name);
 
 }  // namespace kiln

@@ -28,11 +28,13 @@ struct TuneOptions {
   std::string policy = "kiln";
   std::uint64_t seed = 0;
   std::int32_t batch = 16;
-  std::int32_t batches_in_flight =
-      2;  // batch b is proposed by what is known of batches up to b - 2
+  // Batch b is proposed by what is known of batches up to b - 2: one is measured while the next is
+  // thought of. Policies with a barrier (search_policy.h) get 1.
+  std::int32_t batches_in_flight = 2;
   CacheState cache = CacheState::kHot;
-  MeasurePlan plan;
-  std::int32_t finalists = 5;  // re-measured interleaved at the end; 0: none
+  MeasurePlan plan;                  // its cut_off_ns is set per batch
+  std::int32_t finalists = 5;        // re-measured interleaved at the end; 0: none
+  std::int32_t errors_in_a_row = 3;  // of the measurer, not of configs: then the tuning ends
 };
 
 // One task and how often its network runs it.
@@ -42,8 +44,12 @@ struct WeightedTask {
 };
 
 // What an observer of the tuning is told. Called on the tuner's thread.
+//   kResumed    trials of earlier runs were found, if any
+//   kTrial      a trial is stored
+//   kConfirmed  the finalists of a task were compared: the winner
+//   kTaskDone   nothing more will be done for the task
 struct TuneEvent {
-  enum class Kind : std::uint8_t { kResumed, kTrial, kTaskDone, kConfirmed };
+  enum class Kind : std::uint8_t { kResumed, kTrial, kConfirmed, kTaskDone };
   Kind kind = Kind::kTrial;
   std::size_t task = 0;          // index
   const Trial* trial = nullptr;  // kTrial, kConfirmed
@@ -54,9 +60,10 @@ struct TaskResult {
   std::int64_t trials = 0, ok = 0, censored = 0, failed = 0, resumed = 0;
   std::optional<Trial> best;         // confirmed where there were finalists
   std::optional<double> default_ns;  // the untuned default, measured beside the finalists
-  std::optional<double>
-      rank_correlation;  // Spearman, of predictions made before measuring against times
-  std::string note;      // why there is no best
+  // Spearman, of predictions made before measuring against measured speeds, all batches together;
+  // a censored trial counts with its bound. Unset: the policy predicts nothing.
+  std::optional<double> rank_correlation;
+  std::string note;  // why there is no best
 };
 
 // This tunes the tasks of a network: docs/architecture.md walks through a round. Borrows its
@@ -74,8 +81,8 @@ class Tuner {
   Tuner(Collaborators collaborators, TuneOptions options, Budget budget);
 
   // Until the budget is used up or `stop` returns true (asked often; what is under way is still
-  // stored). An error: nothing can be measured or stored any more; finished trials are stored all
-  // the same.
+  // stored; nothing is confirmed any more). An error: nothing can be measured or stored any more;
+  // finished trials are stored all the same. The tasks are different from each other.
   StatusOr<std::vector<TaskResult>> Tune(std::span<const WeightedTask> tasks,
                                          const std::function<bool()>& stop,
                                          const std::function<void(const TuneEvent&)>& observe);

@@ -154,10 +154,11 @@ std::string CompileBatch(std::span<const KernelSource> sources, const std::strin
   }
   const std::string log = object.string() + ".log";
   const std::string command =
-      "clang-19 -std=c11 -O2 -ffreestanding -nostdlib -fPIC -shared -fvisibility=hidden -ffp-contract=off -march=" +
+      "clang-19 -std=c11 -O2 -ffreestanding -nostdlib -fPIC -shared -fvisibility=hidden "
+      "-ffp-contract=off -march=" +
       cpu +
-      " -Wall -Wextra -Werror -Wno-psabi -Wno-pointer-sign -Wno-unused-function -Wframe-larger-than=4096 -I " KILN_SOURCE_DIR
-      "/kernel_host -o " +
+      " -Wall -Wextra -Werror -Wno-psabi -Wno-pointer-sign -Wno-unused-function "
+      "-Wframe-larger-than=4096 -I " KILN_SOURCE_DIR "/kernel_host -o " +
       object.string() + files + " >" + log + " 2>&1";
   return std::system(command.c_str()) == 0 ? "" : ReadFile(log) + "\n" + command;
 }

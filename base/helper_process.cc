@@ -1,0 +1,271 @@
+// All state of a helper lives in a Session that only the reactor's thread touches. A call is a
+// chain of asynchronous steps, write, read the length, read the bytes, of which one is pending at a
+// time; whatever goes wrong (the deadline, a broken socket, the helper's end) makes the pending
+// step fail, and the call is answered when the helper has been reaped, so that the error can say
+// how it died.
+#include "base/helper_process.h"
+
+#include <sys/wait.h>
+
+#include <array>
+#include <atomic>
+#include <boost/asio/dispatch.hpp>
+#include <boost/asio/local/stream_protocol.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/read.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/write.hpp>
+#include <cassert>
+#include <cerrno>
+#include <csignal>
+#include <cstdint>
+#include <cstring>
+#include <future>
+#include <utility>
+
+#include "base/frame.h"
+#include "base/reactor_asio.h"
+#include "base/spawn.h"
+
+namespace kiln {
+namespace {
+
+namespace asio = boost::asio;
+using asio::local::stream_protocol;
+using ErrorCode = boost::system::error_code;
+
+constexpr std::size_t kOutputTail = 4096;  // of what the helper prints
+
+std::string DescribeEnd(const siginfo_t& end) {
+  if (end.si_code == CLD_EXITED) return "exited with status " + std::to_string(end.si_status);
+  const char* name = sigabbrev_np(end.si_status);
+  return "killed by " +
+         (name ? std::string("SIG") + name : "signal " + std::to_string(end.si_status));
+}
+
+// The last line with something in it, or nothing.
+std::string LastLine(const std::string& text) {
+  const auto end = text.find_last_not_of(" \t\r\n");
+  if (end == std::string::npos) return {};
+  const auto newline = text.find_last_of('\n', end);
+  const auto begin = newline == std::string::npos ? 0 : newline + 1;
+  return text.substr(begin, end + 1 - begin);
+}
+
+class Session : public std::enable_shared_from_this<Session> {
+ public:
+  using Answer = std::promise<StatusOr<std::string>>;
+
+  Session(asio::io_context& io, std::string name, const Child& child)
+      : name_(std::move(name)),
+        pid_(child.pid),
+        socket_(io, stream_protocol(), child.socket),
+        end_(io, child.pidfd),
+        output_(io, child.output),
+        deadline_(io) {}
+
+  int pid() const { return pid_; }
+  bool alive() const { return alive_; }
+  std::shared_future<void> ended() const { return ended_; }
+
+  // Watches for the end and for output. The handlers keep the session alive until the end.
+  void Start() {
+    end_.async_wait(asio::posix::stream_descriptor::wait_read,
+                    [self = shared_from_this()](const ErrorCode&) { self->Reap(); });
+    ReadOutput();
+  }
+
+  void Call(std::string request, std::chrono::nanoseconds timeout, Answer answer) {
+    answer_ = std::move(answer);
+    if (!alive_) return Fail();
+    busy_ = true;
+    deadline_.expires_after(timeout);
+    deadline_.async_wait([self = shared_from_this()](const ErrorCode& error) {
+      if (!error) self->TimeOut();
+    });
+    Send(std::move(request));
+  }
+
+  void Kill() {
+    if (alive_) kill(-pid_, SIGKILL);
+  }
+
+ private:
+  void Send(std::string request) {
+    frame_ = std::move(request);
+    size_ = static_cast<std::uint32_t>(frame_.size());
+    const std::array<asio::const_buffer, 2> parts{asio::buffer(&size_, sizeof size_),
+                                                  asio::buffer(frame_)};
+    asio::async_write(socket_, parts,
+                      [self = shared_from_this()](const ErrorCode& error, std::size_t) {
+                        error ? self->Break() : self->ReceiveSize();
+                      });
+  }
+
+  void ReceiveSize() {
+    asio::async_read(socket_, asio::buffer(&size_, sizeof size_),
+                     [self = shared_from_this()](const ErrorCode& error, std::size_t) {
+                       error || self->size_ > kMaxFrame ? self->Break() : self->ReceiveBytes();
+                     });
+  }
+
+  void ReceiveBytes() {
+    frame_.resize(size_);
+    asio::async_read(socket_, asio::buffer(frame_),
+                     [self = shared_from_this()](const ErrorCode& error, std::size_t) {
+                       error ? self->Break() : self->Succeed();
+                     });
+  }
+
+  void TimeOut() {
+    // A call may have ended and another begun while this was on its way.
+    if (!busy_ || deadline_.expiry() > std::chrono::steady_clock::now()) return;
+    timed_out_ = true;
+    Kill();
+  }
+
+  // The pending step failed: the helper has ended, or must.
+  void Break() {
+    broken_ = true;
+    if (!alive_) return Fail();
+    Kill();
+  }
+
+  // The helper has ended. What it forked dies with it, while its pid, a zombie's, still names the
+  // group; an answer that it sent before is still read.
+  void Reap() {
+    kill(-pid_, SIGKILL);
+    siginfo_t end{};
+    while (waitid(P_PID, static_cast<id_t>(pid_), &end, WEXITED) != 0 && errno == EINTR) {
+    }
+    how_it_ended_ = DescribeEnd(end);
+    alive_ = false;
+    ErrorCode ignored;
+    DrainOutput();
+    output_.close(ignored);
+    end_.close(ignored);
+    socket_.shutdown(stream_protocol::socket::shutdown_both, ignored);
+    if (busy_ && broken_) Fail();
+    ended_promise_.set_value();
+  }
+
+  void Succeed() {
+    if (timed_out_) return Break();
+    Finish(std::move(frame_));
+  }
+
+  void Fail() {
+    if (timed_out_) {
+      return Finish(Error(StatusCode::kDeadlineExceeded, name_, ": no answer in time; killed"));
+    }
+    const std::string line = LastLine(printed_);
+    Finish(Error(StatusCode::kUnavailable, name_, ": ", how_it_ended_, line.empty() ? "" : ": ",
+                 line));
+  }
+
+  void Finish(StatusOr<std::string> result) {
+    busy_ = false;
+    deadline_.cancel();
+    frame_ = {};
+    answer_.set_value(std::move(result));
+  }
+
+  void ReadOutput() {
+    output_.async_read_some(asio::buffer(chunk_),
+                            [self = shared_from_this()](const ErrorCode& error, std::size_t size) {
+                              if (error) return;
+                              self->KeepOutput(size);
+                              self->ReadOutput();
+                            });
+  }
+
+  // What is left in the pipe, without waiting for those who may still hold its other end.
+  void DrainOutput() {
+    ErrorCode error;
+    output_.non_blocking(true, error);
+    while (!error) {
+      const std::size_t size = output_.read_some(asio::buffer(chunk_), error);
+      KeepOutput(size);
+    }
+  }
+
+  void KeepOutput(std::size_t size) {
+    printed_.append(chunk_.data(), size);
+    if (printed_.size() > kOutputTail) printed_.erase(0, printed_.size() - kOutputTail);
+  }
+
+  const std::string name_;
+  const pid_t pid_;
+  std::atomic<bool> alive_{true};
+  std::promise<void> ended_promise_;
+  const std::shared_future<void> ended_{ended_promise_.get_future()};
+
+  // Only on the reactor's thread.
+  stream_protocol::socket socket_;
+  asio::posix::stream_descriptor end_;  // a pidfd
+  asio::posix::stream_descriptor output_;
+  asio::steady_timer deadline_;
+  Answer answer_;
+  std::uint32_t size_ = 0;
+  std::string frame_;  // of the pending step: the request, then the answer
+  bool busy_ = false, broken_ = false, timed_out_ = false;
+  std::string how_it_ended_;
+  std::string printed_;
+  std::array<char, 1024> chunk_;
+};
+
+class SpawnedHelper final : public HelperProcess {
+ public:
+  SpawnedHelper(asio::io_context& io, std::shared_ptr<Session> session)
+      : io_(io), session_(std::move(session)) {}
+
+  ~SpawnedHelper() override {
+    assert(!io_.get_executor().running_in_this_thread());
+    asio::post(io_, [session = session_] { session->Kill(); });
+    session_->ended().wait();
+  }
+
+  StatusOr<std::string> Call(std::string_view request, std::chrono::nanoseconds timeout) override {
+    assert(!io_.get_executor().running_in_this_thread());
+    if (request.size() > kMaxFrame) {
+      return Error(StatusCode::kInvalidArgument, "a frame of ", request.size(), " bytes; at most ",
+                   kMaxFrame);
+    }
+    Session::Answer answer;
+    auto result = answer.get_future();
+    asio::post(io_, [session = session_, request = std::string(request), timeout,
+                     answer = std::move(answer)]() mutable {
+      session->Call(std::move(request), timeout, std::move(answer));
+    });
+    return result.get();
+  }
+
+  int pid() const override { return session_->pid(); }
+  bool alive() const override { return session_->alive(); }
+
+ private:
+  asio::io_context& io_;
+  const std::shared_ptr<Session> session_;
+};
+
+}  // namespace
+
+StatusOr<std::unique_ptr<HelperProcess>> StartHelper(Reactor& reactor,
+                                                     const HelperOptions& options) {
+  asio::io_context& io = IoContext(reactor);
+  std::promise<StatusOr<std::shared_ptr<Session>>> promise;
+  auto result = promise.get_future();
+  // On the reactor's thread, because the child dies with the thread that started it.
+  asio::dispatch(io, [&io, &options, started = std::move(promise)]() mutable {
+    StatusOr<Child> child = Spawn(options.program, options.arguments);
+    if (!child.ok()) return started.set_value(child.status());
+    auto session = std::make_shared<Session>(io, options.name, *child);
+    session->Start();
+    started.set_value(std::move(session));
+  });
+  ASSIGN_OR_RETURN(std::shared_ptr<Session> session, result.get());
+  return std::make_unique<SpawnedHelper>(io, std::move(session));
+}
+
+}  // namespace kiln

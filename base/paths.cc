@@ -1,0 +1,63 @@
+#include "base/paths.h"
+
+#include <unistd.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <vector>
+
+namespace kiln {
+namespace {
+
+namespace fs = std::filesystem;
+
+fs::path ProgramDirectory() {
+  std::error_code error;
+  return fs::read_symlink("/proc/self/exe", error).parent_path();
+}
+
+std::string Join(const std::vector<fs::path>& places) {
+  std::string text;
+  for (const fs::path& place : places) text += (text.empty() ? "" : ", ") + place.string();
+  return text;
+}
+
+}  // namespace
+
+StatusOr<std::string> FindHelper(std::string_view name) {
+  std::vector<fs::path> places;
+  if (const char* chosen = std::getenv("KILN_LIBEXEC")) {
+    places = {fs::absolute(chosen)};
+  } else {
+    const fs::path here = ProgramDirectory();
+    places = {here, here.parent_path(), here.parent_path() / "libexec" / "kiln"};
+  }
+  for (const fs::path& place : places) {
+    const fs::path program = place / name;
+    std::error_code error;
+    if (fs::is_regular_file(program, error) && access(program.c_str(), X_OK) == 0) {
+      return program.string();
+    }
+  }
+  return Error(StatusCode::kNotFound, "no helper program ", name, " in ", Join(places),
+               "; KILN_LIBEXEC names another place");
+}
+
+StatusOr<std::string> FindData(std::string_view name) {
+  std::vector<fs::path> places;
+  if (const char* chosen = std::getenv("KILN_DATA")) {
+    places = {fs::absolute(chosen)};
+  } else {
+    const fs::path above = ProgramDirectory().parent_path();
+    places = {above / "share" / "kiln", above.parent_path() / "share" / "kiln"};
+  }
+  for (const fs::path& place : places) {
+    const fs::path directory = place / name;
+    std::error_code error;
+    if (fs::is_directory(directory, error)) return directory.string();
+  }
+  return Error(StatusCode::kNotFound, "no data directory ", name, " in ", Join(places),
+               "; KILN_DATA names another place");
+}
+
+}  // namespace kiln

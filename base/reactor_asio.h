@@ -1,0 +1,13 @@
+#pragma once
+
+#include <boost/asio/io_context.hpp>
+
+#include "base/reactor.h"
+
+namespace kiln {
+
+// The loop behind a Reactor, for .cc files that put sockets or timers of their own on it; never
+// included by a header. The context has one thread, so handlers need no strand.
+boost::asio::io_context& IoContext(Reactor& reactor);
+
+}  // namespace kiln

@@ -1,0 +1,68 @@
+#include "db/best_choice.h"
+
+#include <algorithm>
+#include <map>
+#include <string_view>
+#include <tuple>
+#include <utility>
+
+namespace kiln {
+namespace {
+
+bool IsWrong(const Trial& trial) {
+  const auto* failure = std::get_if<Failure>(&trial.outcome);
+  return failure != nullptr && failure->kind == FailureKind::kWrongResult;
+}
+
+auto Name(const BestCandidate& c) {
+  return std::make_tuple(std::string_view(c.config_id), std::string_view(c.kernel_template));
+}
+
+auto Rank(const BestCandidate& c) {
+  return std::make_tuple(c.kind, !c.confirmed, *c.rank_ns, Name(c));
+}
+
+bool AreTied(const BestCandidate& c, const BestCandidate& fastest) {
+  return c.kind == fastest.kind && c.confirmed && fastest.confirmed &&
+         *c.rank_ns <= *fastest.rank_ns * (1 + kTieBand);
+}
+
+}  // namespace
+
+std::optional<std::size_t> ChooseBest(std::span<const BestCandidate> candidates) {
+  std::map<std::pair<std::string_view, std::string_view>, std::int64_t> latest;
+  for (const BestCandidate& c : candidates) {
+    std::int64_t& seq = latest[{c.kernel_template, c.config_id}];
+    seq = std::max(seq, c.seq);
+  }
+  const auto eligible = [&](const BestCandidate& c) {
+    return c.rank_ns && c.seq == latest[{c.kernel_template, c.config_id}];
+  };
+  std::optional<std::size_t> best;
+  for (std::size_t i = 0; i < candidates.size(); ++i) {
+    if (!eligible(candidates[i])) continue;
+    if (!best || Rank(candidates[i]) < Rank(candidates[*best])) best = i;
+  }
+  if (!best) return std::nullopt;
+  const BestCandidate& fastest = candidates[*best];
+  for (std::size_t i = 0; i < candidates.size(); ++i) {
+    if (eligible(candidates[i]) && AreTied(candidates[i], fastest) &&
+        Name(candidates[i]) < Name(candidates[*best])) {
+      best = i;
+    }
+  }
+  return best;
+}
+
+BestCandidate CandidateOf(const TrialRecord& record) {
+  const Trial& judged = record.Judged();
+  const bool wrong = IsWrong(record.trial) || std::ranges::any_of(record.confirmations, IsWrong);
+  return {.kernel_template = record.kernel_template,
+          .config_id = record.config_id,
+          .seq = record.seq,
+          .kind = judged.kind,
+          .confirmed = !record.confirmations.empty(),
+          .rank_ns = wrong ? std::nullopt : RankTime(judged)};
+}
+
+}  // namespace kiln

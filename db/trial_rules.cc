@@ -1,0 +1,81 @@
+#include "db/trial_rules.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <string>
+#include <variant>
+
+namespace kiln {
+namespace {
+
+bool IsTime(double ns) { return std::isfinite(ns) && ns > 0; }
+
+// What is wrong with an outcome; empty if nothing is.
+struct OutcomeFault {
+  std::string operator()(const Timings& timings) const {
+    if (timings.samples_ns.empty()) return "it has no samples";
+    if (!std::ranges::all_of(timings.samples_ns, IsTime)) return "a sample is not a positive time";
+    return timings.calls_per_sample < 1 ? "its samples have no calls" : "";
+  }
+  std::string operator()(const Censored& censored) const {
+    return IsTime(censored.bound_ns) ? "" : "its bound is not a positive time";
+  }
+  std::string operator()(const Failure& failure) const {
+    return failure.kind == FailureKind::kDeviceLost
+               ? "its device was lost, which says nothing of the config"
+               : "";
+  }
+};
+
+// The digest of the code that the config stands for today; 0 where lowering fails, as in Trial.
+std::uint64_t DigestToday(const Task& task, const Config& config) {
+  const StatusOr<KernelSource> source = task.Emit(config);
+  return source.ok() ? source->code_digest : 0;
+}
+
+}  // namespace
+
+Status CheckStorable(const Task& task, const Trial& trial) {
+  const auto refuse = [&](const std::string& why) {
+    return Error(StatusCode::kInvalidArgument, "a trial of ", task.Key(),
+                 " cannot be stored: ", why);
+  };
+  if (trial.uuid.empty()) return refuse("it has no uuid");
+  if (!task.space().Contains(trial.config)) return refuse("its config is not in the space");
+  const std::string fault = std::visit(OutcomeFault(), trial.outcome);
+  return fault.empty() ? Status() : refuse(fault);
+}
+
+Status CheckStorable(const Peak& peak) {
+  if (std::isfinite(peak.gops) && peak.gops > 0) return {};
+  return Error(StatusCode::kInvalidArgument, "the peak of ", peak.target, " cannot be ", peak.gops,
+               " GOP/s");
+}
+
+TrialRecord RecordOf(const Task& task, CacheState cache, const Trial& trial) {
+  TrialRecord record;
+  record.workload = Key(task.workload());
+  record.target = task.target().name;
+  record.kernel_template = task.kernel_template().name();
+  record.threads = task.threads();
+  record.cache = cache;
+  record.labels = task.space().Labels(trial.config);
+  record.config_id = ConfigId(record.labels);
+  record.trial = trial;
+  record.trial.config = {};
+  return record;
+}
+
+std::vector<Trial> CurrentTrials(const Task& task, std::span<const TrialRecord> records) {
+  std::vector<Trial> current;
+  for (const TrialRecord& record : records) {
+    StatusOr<Config> config = task.space().FromLabels(record.labels);
+    if (!config.ok() || DigestToday(task, *config) != record.trial.code_digest) continue;
+    current.push_back(record.trial);
+    current.back().config = *std::move(config);
+  }
+  return current;
+}
+
+}  // namespace kiln

@@ -1,0 +1,277 @@
+#include "db/tuning_tables.h"
+
+#include <SQLiteCpp/SQLiteCpp.h>
+#include <SQLiteCpp/VariadicBind.h>
+
+#include <array>
+#include <stdexcept>
+#include <utility>
+#include <variant>
+
+#include "db/row_text.h"
+
+namespace kiln {
+namespace {
+
+using SQLite::Statement;
+
+// The condition of a BestQuery on the tasks `k`: a parameter that is not bound is NULL.
+constexpr const char* kFits =
+    " (:workload IS NULL OR k.workload = :workload) AND (:target IS NULL OR k.target = :target)"
+    " AND (:threads IS NULL OR k.threads = :threads) AND (:cache IS NULL OR k.cache = :cache)";
+// Hot before cold, as the enumeration.
+constexpr const char* kTaskOrder = " k.workload, k.target, k.threads, k.cache DESC, k.template";
+
+void BindQuery(Statement& statement, const BestQuery& query) {
+  if (query.workload) statement.bind(":workload", *query.workload);
+  if (query.target) statement.bind(":target", *query.target);
+  if (query.threads) statement.bind(":threads", *query.threads);
+  if (query.cache) statement.bind(":cache", Name(*query.cache));
+}
+
+Outcome ReadOutcome(Statement& row) {
+  const std::string status = row.getColumn("status").getString();
+  Timings timings;
+  if (!row.isColumnNull("samples")) {
+    timings.samples_ns = ParseSamples(row.getColumn("samples").getString());
+    timings.calls_per_sample = row.getColumn("calls").getInt();
+  }
+  if (status == "ok") return timings;
+  if (status == "censored") return Censored{timings, row.getColumn("bound_ns").getDouble()};
+  return Failure{ParseStage(row.getColumn("stage").getString()), ParseFailureKind(status),
+                 row.getColumn("message").getString()};
+}
+
+Trial ReadMeasurement(Statement& row) {
+  Trial trial;
+  trial.uuid = row.getColumn("uuid").getString();
+  trial.code_digest = ParseDigest(row.getColumn("code_digest").getString());
+  trial.outcome = ReadOutcome(row);
+  trial.device = row.getColumn("device").getString();
+  trial.kind = ParseTimeKind(row.getColumn("kind").getString());
+  trial.measured_at_ms = row.getColumn("measured_ms").getInt64();
+  return trial;
+}
+
+TrialRecord ReadTrial(Statement& row) {
+  TrialRecord record;
+  record.workload = row.getColumn("workload").getString();
+  record.target = row.getColumn("target").getString();
+  record.kernel_template = row.getColumn("template").getString();
+  record.threads = row.getColumn("threads").getInt();
+  record.cache = ParseCacheState(row.getColumn("cache").getString());
+  record.seq = row.getColumn("seq").getInt64();
+  record.config_id = row.getColumn("config_id").getString();
+  record.labels = ParseLabels(row.getColumn("labels").getString());
+  record.trial = ReadMeasurement(row);
+  if (!row.isColumnNull("predicted")) {
+    record.trial.predicted = row.getColumn("predicted").getDouble();
+  }
+  record.trial.batch = row.getColumn("batch").getInt64();
+  return record;
+}
+
+// All trials with their measurements that meet `condition`, on tasks `k` and trials `t`.
+std::string SelectRecords(const std::string& condition) {
+  return "SELECT k.workload, k.target, k.threads, k.cache, k.template, t.id AS trial, t.seq,"
+         " t.config_id, t.labels, t.code_digest, t.predicted, t.batch, m.uuid, m.kind, m.device,"
+         " m.measured_ms, m.status, m.stage, m.message, m.samples, m.calls, m.bound_ns"
+         " FROM tasks k JOIN trials t ON t.task_id = k.id JOIN measurements m ON m.trial_id = t.id"
+         " WHERE " +
+         condition + " ORDER BY" + kTaskOrder + ", t.seq, m.id";
+}
+
+// The first measurement of a trial is the one that tuning made.
+std::vector<TrialRecord> FetchRecords(Statement& row) {
+  std::vector<TrialRecord> records;
+  std::int64_t previous = 0;
+  while (row.executeStep()) {
+    const std::int64_t trial = row.getColumn("trial").getInt64();
+    if (trial != previous) {
+      records.push_back(ReadTrial(row));
+    } else {
+      records.back().confirmations.push_back(ReadMeasurement(row));
+    }
+    previous = trial;
+  }
+  return records;
+}
+
+// The trials of a task, each by its latest measurement: beside a single max(), SQLite takes the
+// other columns from the row that has it (sqlite.org/lang_select.html, "bare columns").
+constexpr const char* kSelectCandidates =
+    "SELECT t.id, t.config_id, t.seq, m.kind, m.status = 'ok', m.min_ns, count(*) > 1,"
+    " sum(m.status = 'wrong_result'), max(m.id) FROM trials t JOIN measurements m"
+    " ON m.trial_id = t.id WHERE t.task_id = ? GROUP BY t.id";
+
+void FetchCandidates(Statement& row, std::int64_t task, const std::string& kernel_template,
+                     TuningTables::Contest& contest) {
+  row.reset();
+  row.bind(1, task);
+  while (row.executeStep()) {
+    BestCandidate candidate;
+    candidate.kernel_template = kernel_template;
+    candidate.config_id = row.getColumn(1).getString();
+    candidate.seq = row.getColumn(2).getInt64();
+    candidate.kind = ParseTimeKind(row.getColumn(3).getString());
+    const bool ok = row.getColumn(4).getInt() != 0, wrong = row.getColumn(7).getInt() != 0;
+    if (ok && !wrong) candidate.rank_ns = row.getColumn(5).getDouble();
+    candidate.confirmed = row.getColumn(6).getInt() != 0;
+    contest.candidates.push_back(std::move(candidate));
+    contest.trials.push_back(row.getColumn(0).getInt64());
+  }
+}
+
+void BindTimings(Statement& insert, const Timings& timings) {
+  insert.bind(":samples", SamplesText(timings.samples_ns));
+  insert.bind(":calls", timings.calls_per_sample);
+  insert.bind(":min", timings.min_ns());
+  insert.bind(":median", timings.median_ns());
+}
+
+void BindOutcome(Statement& insert, const Outcome& outcome) {
+  insert.bind(":status", StatusWord(outcome));
+  if (const auto* failure = std::get_if<Failure>(&outcome)) {
+    insert.bind(":stage", Name(failure->stage));
+    insert.bind(":message", failure->message);
+  } else if (const auto* censored = std::get_if<Censored>(&outcome)) {
+    BindTimings(insert, censored->partial);
+    insert.bind(":bound", censored->bound_ns);
+  } else {
+    BindTimings(insert, std::get<Timings>(outcome));
+  }
+}
+
+}  // namespace
+
+std::int64_t TuningTables::AddSession(const Session& session) {
+  Statement insert(database_,
+                   "INSERT INTO sessions (started_ms, command, seed, compiler, host)"
+                   " VALUES (?, ?, ?, ?, ?)");
+  SQLite::bind(insert, session.started_ms, session.command, std::to_string(session.seed),
+               session.compiler, session.host);
+  insert.exec();
+  return database_.getLastInsertRowid();
+}
+
+std::int64_t TuningTables::AddTask(const TrialRecord& record) {
+  Statement insert(database_,
+                   "INSERT OR IGNORE INTO tasks (workload, target, threads, cache, template)"
+                   " VALUES (?, ?, ?, ?, ?)");
+  Statement find(database_,
+                 "SELECT id FROM tasks WHERE workload = ? AND target = ? AND threads = ?"
+                 " AND cache = ? AND template = ?");
+  for (Statement* statement : {&insert, &find}) {
+    SQLite::bind(*statement, record.workload, record.target, record.threads, Name(record.cache),
+                 record.kernel_template);
+  }
+  insert.exec();
+  find.executeStep();
+  return find.getColumn(0).getInt64();
+}
+
+void TuningTables::AddTrial(std::int64_t task, std::int64_t session, const TrialRecord& record) {
+  Statement insert(database_,
+                   "INSERT INTO trials (task_id, seq, config_id, labels, code_digest, predicted,"
+                   " batch, session_id) VALUES (:task,"
+                   " (SELECT coalesce(max(seq), 0) + 1 FROM trials WHERE task_id = :task),"
+                   " :config, :labels, :digest, :predicted, :batch, :session)");
+  insert.bind(":task", task);
+  insert.bind(":config", record.config_id);
+  insert.bind(":labels", LabelsText(record.labels));
+  insert.bind(":digest", DigestText(record.trial.code_digest));
+  if (record.trial.predicted) insert.bind(":predicted", *record.trial.predicted);
+  insert.bind(":batch", record.trial.batch);
+  insert.bind(":session", session);
+  insert.exec();
+  AddMeasurement(database_.getLastInsertRowid(), "tune", record.trial);
+}
+
+void TuningTables::AddConfirmation(std::int64_t trial, const Trial& measurement) {
+  AddMeasurement(trial, "confirm", measurement);
+}
+
+void TuningTables::AddMeasurement(std::int64_t trial, const char* purpose,
+                                  const Trial& measurement) {
+  Statement insert(database_,
+                   "INSERT INTO measurements (uuid, trial_id, purpose, kind, device, measured_ms,"
+                   " status, stage, message, samples, calls, min_ns, median_ns, bound_ns) VALUES"
+                   " (:uuid, :trial, :purpose, :kind, :device, :measured, :status, :stage,"
+                   " :message, :samples, :calls, :min, :median, :bound)");
+  insert.bind(":uuid", measurement.uuid);
+  insert.bind(":trial", trial);
+  insert.bind(":purpose", purpose);
+  insert.bind(":kind", Name(measurement.kind));
+  if (!measurement.device.empty()) insert.bind(":device", measurement.device);
+  insert.bind(":measured", measurement.measured_at_ms);
+  BindOutcome(insert, measurement.outcome);
+  insert.exec();
+}
+
+void TuningTables::AddPeak(const Peak& peak) {
+  Statement insert(database_,
+                   "INSERT INTO peaks (target, threads, gops, device, measured_ms)"
+                   " VALUES (?, ?, ?, ?, ?)");
+  SQLite::bind(insert, peak.target, peak.threads, peak.gops, peak.device, peak.measured_at_ms);
+  insert.exec();
+}
+
+std::optional<double> TuningTables::HighestPeak(const std::string& target, std::int32_t threads) {
+  Statement row(database_, "SELECT max(gops) FROM peaks WHERE target = ? AND threads = ?");
+  SQLite::bind(row, target, threads);
+  row.executeStep();
+  if (row.isColumnNull(0)) return std::nullopt;
+  return row.getColumn(0).getDouble();
+}
+
+bool TuningTables::HasMeasurement(const std::string& uuid) {
+  Statement find(database_, "SELECT 1 FROM measurements WHERE uuid = ?");
+  find.bind(1, uuid);
+  return find.executeStep();
+}
+
+std::optional<std::int64_t> TuningTables::FindTrial(std::int64_t task, const TrialRecord& record) {
+  Statement find(database_,
+                 "SELECT id FROM trials WHERE task_id = ? AND config_id = ? AND code_digest = ?");
+  SQLite::bind(find, task, record.config_id, DigestText(record.trial.code_digest));
+  if (!find.executeStep()) return std::nullopt;
+  return find.getColumn(0).getInt64();
+}
+
+std::vector<TrialRecord> TuningTables::ReadRecords(
+    const BestQuery& query, const std::optional<std::string>& kernel_template) {
+  Statement row(database_, SelectRecords(std::string(kFits) +
+                                         " AND (:template IS NULL OR k.template = :template)"));
+  BindQuery(row, query);
+  if (kernel_template) row.bind(":template", *kernel_template);
+  return FetchRecords(row);
+}
+
+TrialRecord TuningTables::ReadRecord(std::int64_t trial) {
+  Statement row(database_, SelectRecords("t.id = :trial"));
+  row.bind(":trial", trial);
+  std::vector<TrialRecord> records = FetchRecords(row);
+  if (records.empty()) throw std::runtime_error("trial " + std::to_string(trial) + " is missing");
+  return std::move(records.front());
+}
+
+std::vector<TuningTables::Contest> TuningTables::ReadContests(const BestQuery& query) {
+  Statement task(database_, std::string("SELECT workload, target, threads, cache, id, template"
+                                        " FROM tasks k WHERE") +
+                                kFits + " ORDER BY" + kTaskOrder);
+  BindQuery(task, query);
+  Statement trial(database_, kSelectCandidates);
+  std::vector<Contest> contests;
+  std::array<std::string, 4> previous;
+  while (task.executeStep()) {
+    std::array<std::string, 4> setting;
+    for (int column = 0; column < 4; ++column) setting[column] = task.getColumn(column).getString();
+    if (setting != previous) contests.emplace_back();
+    previous = std::move(setting);
+    FetchCandidates(trial, task.getColumn(4).getInt64(), task.getColumn(5).getString(),
+                    contests.back());
+  }
+  return contests;
+}
+
+}  // namespace kiln

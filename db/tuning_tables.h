@@ -1,0 +1,57 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "db/best_choice.h"
+#include "db/tuning_store.h"
+
+namespace SQLite {
+class Database;
+class Statement;
+}  // namespace SQLite
+
+namespace kiln {
+
+// This reads and writes the rows of the tables in db/schema.cc. It knows SQL and nothing of
+// transactions, threads or errors: everything throws SQLite::Exception, or std::exception for rows
+// that no Kiln wrote. Borrows the connection.
+class TuningTables {
+ public:
+  explicit TuningTables(SQLite::Database& database) : database_(database) {}
+
+  // Insert a row and return its id; a task that is there is found.
+  std::int64_t AddSession(const Session& session);
+  std::int64_t AddTask(const TrialRecord& record);
+  // With the next seq of the task, and its tuning measurement.
+  void AddTrial(std::int64_t task, std::int64_t session, const TrialRecord& record);
+  void AddConfirmation(std::int64_t trial, const Trial& measurement);
+
+  void AddPeak(const Peak& peak);
+  std::optional<double> HighestPeak(const std::string& target, std::int32_t threads);
+
+  bool HasMeasurement(const std::string& uuid);
+  // The trial of a task with this record's config and code digest.
+  std::optional<std::int64_t> FindTrial(std::int64_t task, const TrialRecord& record);
+
+  // By task, then seq. `kernel_template`: all, if unset.
+  std::vector<TrialRecord> ReadRecords(const BestQuery& query,
+                                       const std::optional<std::string>& kernel_template = {});
+  TrialRecord ReadRecord(std::int64_t trial);
+
+  // The candidates of one (workload, target, threads, cache), and the ids of their trials.
+  struct Contest {
+    std::vector<BestCandidate> candidates;
+    std::vector<std::int64_t> trials;
+  };
+  std::vector<Contest> ReadContests(const BestQuery& query);
+
+ private:
+  void AddMeasurement(std::int64_t trial, const char* purpose, const Trial& measurement);
+
+  SQLite::Database& database_;
+};
+
+}  // namespace kiln

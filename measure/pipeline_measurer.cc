@@ -1,0 +1,266 @@
+// A pipeline of two stages with a short queue between them:
+//
+//   Submit -> waiting_ -> [build threads] -> built_ -> [device threads] -> Completion
+//
+// Requests are built in the order of their submission. A build thread takes one only while few
+// kernels lie in built_, so that compiled kernels do not pile up in memory when devices are the
+// slower stage. A device thread holds its lease as long as there is work for it, because getting a
+// device costs a round trip and somebody else's turn; a lease without work is given back after
+// `idle_release`.
+
+#include <algorithm>
+#include <deque>
+#include <thread>
+#include <utility>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/synchronization/mutex.h"
+#include "measure/measurer.h"
+
+namespace kiln {
+namespace {
+
+struct Job {
+  MeasureRequest request;
+  Completion done;
+  Artifact artifact;  // once built
+  std::int32_t device_losses = 0;
+};
+using JobPtr = std::unique_ptr<Job>;
+
+bool MeansDeviceLost(const Status& status) {
+  return status.code() == StatusCode::kUnavailable ||
+         status.code() == StatusCode::kFailedPrecondition;
+}
+
+// What a run says about the device rather than the kernel; ok if nothing.
+Status DeviceLoss(const StatusOr<RunResult>& result) {
+  if (!result.ok()) return MeansDeviceLost(result.status()) ? result.status() : absl::OkStatus();
+  const auto* failure = std::get_if<Failure>(&result->outcome);
+  if (failure == nullptr || failure->kind != FailureKind::kDeviceLost) return absl::OkStatus();
+  return Error(StatusCode::kUnavailable, failure->message);
+}
+
+class PipelineMeasurer final : public Measurer {
+ public:
+  PipelineMeasurer(Builder& builder, DevicePool& devices, Runner& runner, const Clock& clock,
+                   const PipelineOptions& options)
+      : builder_(builder), devices_(devices), runner_(runner), clock_(clock), options_(options) {
+    for (std::int32_t i = 0; i < std::max(1, options_.build_threads); ++i) {
+      threads_.emplace_back([this] { BuildLoop(); });
+    }
+    for (std::int32_t i = 0; i < std::max(1, options_.devices); ++i) {
+      threads_.emplace_back([this] { DeviceLoop(); });
+    }
+  }
+
+  ~PipelineMeasurer() override {
+    {
+      absl::MutexLock lock(&mutex_);
+      stopping_ = true;
+      changed_.SignalAll();
+    }
+    for (std::thread& thread : threads_) thread.join();
+    FailQueued(Error(StatusCode::kCancelled, "the measurer was closed before this trial began"));
+  }
+
+  void Submit(MeasureRequest request, Completion done) override {
+    auto job = std::make_unique<Job>(Job{std::move(request), std::move(done), {}, 0});
+    absl::MutexLock lock(&mutex_);
+    waiting_.push_back(std::move(job));
+    changed_.SignalAll();
+  }
+
+ private:
+  // A device thread's hold on a device, counted so that others know whether somebody measures.
+  struct Hold {
+    std::unique_ptr<Lease> lease;
+    std::string target;
+  };
+
+  void BuildLoop() {
+    while (JobPtr job = TakeWaiting()) Build(std::move(job));
+  }
+
+  JobPtr TakeWaiting() {
+    absl::MutexLock lock(&mutex_);
+    const auto may_build = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+      return !waiting_.empty() &&
+             building_ + static_cast<std::int32_t>(built_.size()) < BuiltAhead();
+    };
+    while (!stopping_ && !may_build()) changed_.Wait(&mutex_);
+    if (stopping_) return nullptr;
+    JobPtr job = std::move(waiting_.front());
+    waiting_.pop_front();
+    ++building_;
+    return job;
+  }
+
+  // Kernels built or being built that no device has taken: each device finds its next one ready.
+  std::int32_t BuiltAhead() const {
+    return std::max(1, options_.build_threads) + 2 * std::max(1, options_.devices);
+  }
+
+  void Build(JobPtr job) {
+    auto built = builder_.Build(job->request.task, job->request.config);
+    const bool runnable = built.ok() && std::holds_alternative<Artifact>(*built);
+    if (runnable) job->artifact = std::get<Artifact>(*std::move(built));
+    {
+      absl::MutexLock lock(&mutex_);
+      --building_;
+      if (runnable) built_.push_back(std::move(job));
+      changed_.SignalAll();
+    }
+    if (runnable) return;
+    if (!built.ok()) return job->done(built.status());
+    auto& failure = std::get<BuildFailure>(*built);
+    job->done(MakeTrial(*job, failure.code_digest, std::move(failure.failure), ""));
+  }
+
+  void DeviceLoop() {
+    Hold hold;
+    while (JobPtr job = TakeBuilt(hold)) RunOn(hold, std::move(job));
+    Release(hold);
+  }
+
+  // The next job that `hold` can run; takes and gives back leases as the work demands. Null: the
+  // measurer is closing.
+  JobPtr TakeBuilt(Hold& hold) {
+    while (true) {
+      std::optional<Target> wanted;
+      {
+        absl::MutexLock lock(&mutex_);
+        if (!WaitForBuilt(hold.lease != nullptr)) return nullptr;
+        if (!built_.empty()) {
+          const Target& target = built_.front()->request.task.target();
+          if (hold.lease != nullptr && hold.target == target.name) return PopBuilt();
+          wanted = target;
+        }
+      }
+      Release(hold);
+      if (wanted) Acquire(*wanted, hold);
+    }
+  }
+
+  // Waits for a built kernel, with a lease in hand no longer than it may lie idle. False: closing.
+  bool WaitForBuilt(bool holds_lease) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    while (!stopping_ && built_.empty()) {
+      if (!holds_lease) {
+        changed_.Wait(&mutex_);
+      } else if (changed_.WaitWithTimeout(&mutex_, absl::FromChrono(options_.idle_release)) &&
+                 waiting_.empty() && building_ == 0) {
+        break;
+      }
+    }
+    return !stopping_;
+  }
+
+  JobPtr PopBuilt() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    JobPtr job = std::move(built_.front());
+    built_.pop_front();
+    changed_.SignalAll();  // there is room for another build
+    return job;
+  }
+
+  void Acquire(const Target& target, Hold& hold) {
+    auto lease = devices_.Acquire(target, options_.acquire_timeout);
+    if (lease.ok()) {
+      hold = Hold{*std::move(lease), target.name};
+      absl::MutexLock lock(&mutex_);
+      ++leases_;
+      return;
+    }
+    {
+      absl::MutexLock lock(&mutex_);
+      if (leases_ > 0) return;  // another thread's device does the work; this one asks again
+    }
+    FailQueued(lease.status());
+  }
+
+  void Release(Hold& hold) {
+    if (hold.lease == nullptr) return;
+    hold.lease.reset();
+    absl::MutexLock lock(&mutex_);
+    --leases_;
+  }
+
+  void RunOn(Hold& hold, JobPtr job) {
+    const RunRequest run{&job->artifact, job->request.task.workload(), job->request.cases,
+                         job->request.plan};
+    auto result = runner_.Run(*hold.lease, run);
+    if (const Status lost = DeviceLoss(result); !lost.ok()) {
+      const std::string device(hold.lease->device());
+      Release(hold);
+      return Retry(std::move(job), device, lost);
+    }
+    if (!result.ok()) return job->done(result.status());
+    job->done(MakeTrial(*job, job->artifact.code_digest, std::move(result->outcome),
+                        std::string(hold.lease->device())));
+  }
+
+  // First in the queue again: its batch waits for it.
+  void Retry(JobPtr job, const std::string& device, const Status& why) {
+    if (job->device_losses++ < options_.device_retries) {
+      absl::MutexLock lock(&mutex_);
+      built_.push_front(std::move(job));
+      changed_.SignalAll();
+      return;
+    }
+    job->done(Error(why.code(), "lost the device ", job->device_losses,
+                    " times during one trial of ", job->request.task.Key(), ", last ", device, ": ",
+                    Message(why)));
+  }
+
+  void FailQueued(const Status& status) {
+    std::deque<JobPtr> failed;
+    {
+      absl::MutexLock lock(&mutex_);
+      failed.swap(built_);
+      std::move(waiting_.begin(), waiting_.end(), std::back_inserter(failed));
+      waiting_.clear();
+    }
+    for (const JobPtr& job : failed) job->done(status);
+  }
+
+  Trial MakeTrial(const Job& job, std::uint64_t code_digest, Outcome outcome,
+                  std::string device) const {
+    Trial trial;
+    trial.uuid = options_.make_uuid();
+    trial.config = job.request.config;
+    trial.code_digest = code_digest;
+    trial.outcome = std::move(outcome);
+    trial.predicted = job.request.predicted;
+    trial.device = std::move(device);
+    trial.measured_at_ms =
+        std::chrono::duration_cast<std::chrono::milliseconds>(clock_.Today().time_since_epoch())
+            .count();
+    trial.batch = job.request.batch;
+    trial.kind = options_.kind;
+    return trial;
+  }
+
+  Builder& builder_;
+  DevicePool& devices_;
+  Runner& runner_;
+  const Clock& clock_;
+  const PipelineOptions options_;
+
+  absl::Mutex mutex_;
+  absl::CondVar changed_;
+  std::deque<JobPtr> waiting_ ABSL_GUARDED_BY(mutex_);
+  std::deque<JobPtr> built_ ABSL_GUARDED_BY(mutex_);
+  std::int32_t building_ ABSL_GUARDED_BY(mutex_) = 0;
+  std::int32_t leases_ ABSL_GUARDED_BY(mutex_) = 0;  // held by all device threads
+  bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
+
+  std::vector<std::thread> threads_;  // last: they use everything above
+};
+
+}  // namespace
+
+std::unique_ptr<Measurer> NewPipelineMeasurer(Builder& builder, DevicePool& devices, Runner& runner,
+                                              const Clock& clock, const PipelineOptions& options) {
+  return std::make_unique<PipelineMeasurer>(builder, devices, runner, clock, options);
+}
+
+}  // namespace kiln

@@ -1,0 +1,162 @@
+#include "proto/transport.h"
+
+#include <grpcpp/grpcpp.h>
+
+#include <charconv>
+#include <optional>
+#include <utility>
+
+#include "proto/tracker.pb.h"
+
+namespace kiln {
+namespace {
+
+static_assert(kProtocolVersion == v1::PROTOCOL_VERSION);
+
+constexpr std::chrono::milliseconds kKeepaliveTime{5000};
+constexpr std::chrono::milliseconds kKeepaliveTimeout{5000};
+
+int Count(std::chrono::milliseconds time) { return static_cast<int>(time.count()); }
+
+struct HostPort {
+  std::string host;  // without brackets
+  int port = 0;
+};
+
+std::optional<HostPort> Split(std::string_view address) {
+  const std::size_t colon = address.rfind(':');
+  if (colon == std::string_view::npos) return std::nullopt;
+  HostPort split{std::string(address.substr(0, colon)), 0};
+  const std::string_view port = address.substr(colon + 1);
+  const auto [end, error] = std::from_chars(port.data(), port.data() + port.size(), split.port);
+  if (error != std::errc() || end != port.data() + port.size() || split.port < 0 ||
+      split.port > 65535) {
+    return std::nullopt;
+  }
+  if (split.host.size() > 2 && split.host.front() == '[' && split.host.back() == ']') {
+    split.host = split.host.substr(1, split.host.size() - 2);
+  } else if (split.host.empty() || split.host.find(':') != std::string::npos) {
+    return std::nullopt;
+  }
+  return split;
+}
+
+std::string Join(std::string_view host, int port) {
+  const bool brackets = host.find(':') != std::string_view::npos;
+  return (brackets ? "[" + std::string(host) + "]" : std::string(host)) + ":" +
+         std::to_string(port);
+}
+
+bool IsUnix(std::string_view address) { return address.starts_with("unix:"); }
+
+class GrpcServer final : public RpcServer {
+ public:
+  GrpcServer(std::unique_ptr<grpc::Server> server, std::string address)
+      : server_(std::move(server)), address_(std::move(address)) {}
+  ~GrpcServer() override {
+    // Calls under way are cancelled at once: a peer that matters asks again.
+    server_->Shutdown(std::chrono::system_clock::now());
+    server_->Wait();
+  }
+  const std::string& address() const override { return address_; }
+
+ private:
+  std::unique_ptr<grpc::Server> server_;
+  std::string address_;
+};
+
+}  // namespace
+
+Status CheckProtocol(int version, std::string_view who) {
+  if (version == kProtocolVersion) return absl::OkStatus();
+  return Error(StatusCode::kFailedPrecondition, who, " speaks protocol version ", version,
+               ", this program speaks ", kProtocolVersion, ": install the same Kiln on both");
+}
+
+bool IsLocalAddress(std::string_view address) {
+  if (IsUnix(address)) return true;
+  const std::optional<HostPort> split = Split(address);
+  return split && (split->host == "localhost" || split->host == "::1" ||
+                   (split->host.starts_with("127.") &&
+                    split->host.find_first_not_of("0123456789.") == std::string::npos));
+}
+
+std::string ReachableAddress(std::string_view address, std::string_view peer) {
+  const std::optional<HostPort> own = Split(address);
+  if (IsUnix(address) || !own || (own->host != "0.0.0.0" && own->host != "::")) {
+    return std::string(address);
+  }
+  const std::size_t scheme = peer.find(':');  // ipv4:1.2.3.4:5, ipv6:[::1]:5 or ipv6:%5B::1%5D:5
+  if (scheme == std::string_view::npos) return std::string(address);
+  std::string rest(peer.substr(scheme + 1));
+  for (const auto& [code, text] : {std::pair{"%5B", "["}, std::pair{"%5D", "]"}}) {
+    if (const auto at = rest.find(code); at != std::string::npos) rest.replace(at, 3, text);
+  }
+  const std::optional<HostPort> other = Split(rest);
+  return other ? Join(other->host, own->port) : std::string(address);
+}
+
+StatusOr<std::unique_ptr<RpcServer>> Listen(const ListenOptions& options,
+                                            const std::vector<grpc::Service*>& services) {
+  const std::string& address = options.address;
+  const std::optional<HostPort> split = Split(address);
+  if (!IsUnix(address) && !split) {
+    return Error(StatusCode::kInvalidArgument, "cannot listen on '", address,
+                 "': want HOST:PORT or unix:PATH");
+  }
+  if (!IsLocalAddress(address) && !options.insecure) {
+    return Error(StatusCode::kPermissionDenied, "refusing to listen on ", address,
+                 " without TLS: whoever reaches it could run native code here; "
+                 "listen on 127.0.0.1, or give --insecure on a network you trust");
+  }
+  grpc::ServerBuilder builder;
+  int port = 0;
+  builder.AddListeningPort(address, grpc::InsecureServerCredentials(), &port);
+  builder.SetMaxReceiveMessageSize(kMaxMessageBytes);
+  builder.SetMaxSendMessageSize(kMaxMessageBytes);
+  // Two servers on one port would share its connections between them without a word.
+  builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, Count(kKeepaliveTime));
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, Count(kKeepaliveTimeout));
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
+  builder.AddChannelArgument(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
+  builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS,
+                             Count(kKeepaliveTime) / 2);
+  for (grpc::Service* service : services) builder.RegisterService(service);
+  std::unique_ptr<grpc::Server> server = builder.BuildAndStart();
+  if (!server || port == 0) {
+    return Error(StatusCode::kUnavailable, "cannot listen on ", address,
+                 ": the address is in use or not of this machine");
+  }
+  std::string actual = IsUnix(address) ? address : Join(split->host, port);
+  return std::make_unique<GrpcServer>(std::move(server), std::move(actual));
+}
+
+std::shared_ptr<grpc::Channel> Dial(const std::string& address) {
+  grpc::ChannelArguments arguments;
+  arguments.SetMaxReceiveMessageSize(kMaxMessageBytes);
+  arguments.SetMaxSendMessageSize(kMaxMessageBytes);
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, Count(kKeepaliveTime));
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, Count(kKeepaliveTimeout));
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
+  arguments.SetInt(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
+  arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 100);
+  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 100);
+  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 1000);
+  arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);  // a farm is not behind the web's proxy
+  return grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments);
+}
+
+grpc::Status ToGrpc(const Status& status) {
+  if (status.ok()) return grpc::Status::OK;
+  return {static_cast<grpc::StatusCode>(status.code()), Message(status)};
+}
+
+Status FromGrpc(const grpc::Status& status) {
+  if (status.error_code() == grpc::CANCELLED) {
+    return Error(StatusCode::kUnavailable, "the server has ended the call");
+  }
+  return Status(static_cast<StatusCode>(status.error_code()), status.error_message());
+}
+
+}  // namespace kiln

@@ -1,0 +1,27 @@
+#pragma once
+
+#include <memory>
+
+#include "base/clock.h"
+#include "base/reactor.h"
+#include "rpc_tracker/lease_table.h"
+
+namespace grpc {
+class Service;
+}
+
+namespace kiln {
+
+// This is a LeaseTable behind the gRPC service kiln.v1.Tracker: it carries messages in, actions
+// out, and wakes the table when it is due. Thread-safe. Give service() to Listen(); the server must
+// go before this object, the clock and the reactor after it.
+class TrackerService {
+ public:
+  virtual ~TrackerService() = default;
+  virtual grpc::Service& service() = 0;
+};
+
+std::unique_ptr<TrackerService> NewTrackerService(Reactor& reactor, const Clock& clock,
+                                                  const LeaseTableOptions& options);
+
+}  // namespace kiln

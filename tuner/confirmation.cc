@@ -1,0 +1,68 @@
+#include "tuner/confirmation.h"
+
+#include <algorithm>
+#include <chrono>
+#include <optional>
+#include <utility>
+
+#include "tuner/mailbox.h"
+
+namespace kiln {
+namespace {
+
+struct Turn {
+  std::size_t config = 0;
+  StatusOr<Trial> trial;
+};
+
+// Appends what one turn measured to what the earlier ones did.
+void Join(Trial& all, Trial turn) {
+  const auto* more = std::get_if<Timings>(&turn.outcome);
+  auto* timings = std::get_if<Timings>(&all.outcome);
+  if (timings == nullptr) return;  // it failed before
+  if (more == nullptr) {
+    all.outcome = std::move(turn.outcome);
+    return;
+  }
+  timings->samples_ns.insert(timings->samples_ns.end(), more->samples_ns.begin(),
+                             more->samples_ns.end());
+}
+
+}  // namespace
+
+StatusOr<std::vector<Trial>> MeasureInTurns(Measurer& measurer, const MeasureRequest& request,
+                                            std::span<const Config> configs) {
+  MeasureRequest turn = request;
+  turn.plan.samples = std::max(1, request.plan.samples / kConfirmationRounds);
+  turn.plan.cut_off_ns = 0;
+  Mailbox<Turn> mailbox;
+  for (std::int32_t round = 0; round < kConfirmationRounds; ++round) {
+    for (std::size_t i = 0; i < configs.size(); ++i) {
+      turn.config = configs[i];
+      measurer.Submit(turn, [&mailbox, i](StatusOr<Trial> trial) {
+        mailbox.Put({i, std::move(trial)});
+      });
+    }
+  }
+  std::vector<std::optional<Trial>> joined(configs.size());
+  Status error;
+  // The measurer completes every request, so this ends.
+  for (std::size_t missing = configs.size() * kConfirmationRounds; missing > 0;) {
+    for (Turn& done : mailbox.TakeAll(std::chrono::seconds(1))) {
+      --missing;
+      if (!done.trial.ok()) {
+        error = done.trial.status();
+      } else if (std::optional<Trial>& all = joined[done.config]) {
+        Join(*all, *std::move(done.trial));
+      } else {
+        all = *std::move(done.trial);
+      }
+    }
+  }
+  RETURN_IF_ERROR(error);
+  std::vector<Trial> trials;
+  for (std::optional<Trial>& trial : joined) trials.push_back(*std::move(trial));
+  return trials;
+}
+
+}  // namespace kiln

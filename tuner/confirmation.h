@@ -1,0 +1,22 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "measure/measurer.h"
+
+namespace kiln {
+
+// The finalists of a task are measured again, in turns (A B C A B C ...), so that a machine that
+// slows down or heats up treats all alike. Each gets the samples of one trial in all, so that
+// minima are taken over equal counts.
+inline constexpr std::int32_t kConfirmationRounds = 5;
+
+// Blocks until all is measured. One trial per config, in the order given, its samples joined from
+// the rounds; a failure in any round is the config's outcome. An error: nothing could be measured.
+// `request` says what is common to all: task, cases and plan; its config is ignored.
+StatusOr<std::vector<Trial>> MeasureInTurns(Measurer& measurer, const MeasureRequest& request,
+                                            std::span<const Config> configs);
+
+}  // namespace kiln

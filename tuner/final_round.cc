@@ -1,0 +1,102 @@
+#include "tuner/final_round.h"
+
+#include <algorithm>
+
+#include "tuner/confirmation.h"
+
+namespace kiln {
+namespace {
+
+Config DefaultConfig(const Task& task) {
+  return task.kernel_template().Default(task.spec(), task.space());
+}
+
+const Trial* FindTrial(std::span<const Trial> trials, const Config& config) {
+  const auto found = std::ranges::find(trials, config, &Trial::config);
+  return found == trials.end() ? nullptr : &*found;
+}
+
+struct Incumbent {
+  Trial trial;
+  bool confirmed = false;
+};
+
+// The store's best of this task, judged by its latest measurement; nullopt: none, or of another
+// template, or of a space that was another one.
+StatusOr<std::optional<Incumbent>> StoredBest(const FinalRound& with, const Task& task) {
+  BestQuery query;
+  query.workload = Key(task.workload());
+  query.target = task.target().name;
+  query.threads = task.threads();
+  query.cache = with.cache;
+  ASSIGN_OR_RETURN(const std::vector<Best> bests, with.store.Bests(query));
+  for (const Best& best : bests) {
+    const auto config = task.space().FromLabels(best.record.labels);
+    if (best.record.kernel_template != task.kernel_template().name() || !config.ok()) continue;
+    Incumbent incumbent{best.record.Judged(), best.confirmed};
+    incumbent.trial.config = *config;
+    return std::optional<Incumbent>(std::move(incumbent));
+  }
+  return std::optional<Incumbent>();
+}
+
+std::vector<Config> Finalists(const FinalRound& with, const TaskSession& session,
+                              const std::optional<Incumbent>& incumbent) {
+  std::vector<Trial> fastest = session.measured();
+  std::ranges::stable_sort(fastest, {}, [](const Trial& trial) { return *RankTime(trial); });
+  fastest.resize(std::min(fastest.size(), static_cast<std::size_t>(with.finalists)));
+  std::vector<Config> finalists;
+  const auto add = [&](const Config& config) {
+    if (std::ranges::find(finalists, config) == finalists.end()) finalists.push_back(config);
+  };
+  for (const Trial& trial : fastest) add(trial.config);
+  if (incumbent) add(incumbent->trial.config);
+  add(DefaultConfig(session.task()));
+  return finalists;
+}
+
+StatusOr<std::vector<Trial>> Compare(const FinalRound& with, const TaskSession& session,
+                                     std::span<const Config> finalists) {
+  const Task& task = session.task();
+  const MeasureRequest request{task,      {},           with.expected.CasesFor(task.workload()),
+                               with.plan, std::nullopt, 0};
+  return MeasureInTurns(with.measurer, request, finalists);
+}
+
+bool IsFaster(const Trial& trial, const std::optional<Trial>& than) {
+  const auto time = RankTime(trial);
+  return time && (!than || *time < *RankTime(*than));
+}
+
+}  // namespace
+
+void RecallDefault(const TaskSession& session, TaskResult& result) {
+  const Trial* trial = FindTrial(session.measured(), DefaultConfig(session.task()));
+  if (trial != nullptr) result.default_ns = RankTime(*trial);
+}
+
+Status RunFinalRound(const FinalRound& with, const TaskSession& session, TaskResult& result) {
+  RecallDefault(session, result);
+  if (!result.best) return absl::OkStatus();
+  ASSIGN_OR_RETURN(const auto incumbent, StoredBest(with, session.task()));
+  if (incumbent && incumbent->confirmed && session.fresh() == 0) {
+    result.best = incumbent->trial;
+    return absl::OkStatus();
+  }
+  const Config untuned = DefaultConfig(session.task());
+  ASSIGN_OR_RETURN(const auto trials, Compare(with, session, Finalists(with, session, incumbent)));
+  std::optional<Trial> fastest;
+  for (const Trial& trial : trials) {
+    if (trial.config == untuned) result.default_ns = RankTime(trial);
+    // A default that the search never tried is only compared with.
+    if (FindTrial(session.measured(), trial.config) == nullptr) continue;
+    RETURN_IF_ERROR(with.store.AppendConfirmation(session.task(), with.cache, trial));
+    if (IsFaster(trial, fastest)) fastest = trial;
+  }
+  ASSIGN_OR_RETURN(const auto chosen, StoredBest(with, session.task()));
+  result.best = chosen ? chosen->trial : fastest;
+  if (!result.best) result.note = "every finalist failed when it was measured again";
+  return absl::OkStatus();
+}
+
+}  // namespace kiln

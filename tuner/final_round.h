@@ -1,0 +1,26 @@
+#pragma once
+
+#include "tuner/task_session.h"
+
+namespace kiln {
+
+// What the final round of a task works with.
+struct FinalRound {
+  Measurer& measurer;
+  ExpectedOutputs& expected;
+  TuningStore& store;
+  CacheState cache = CacheState::kHot;
+  MeasurePlan plan;
+  std::int32_t finalists = 5;
+};
+
+// Chooses the best config of a task: the fastest of the search, the best confirmed by an earlier
+// run and the untuned default are measured in turns (confirmation.h), the measurements are stored,
+// and `result` gets the winner and the default's time. A task without new trials whose best is
+// confirmed already is left at that. Blocks.
+Status RunFinalRound(const FinalRound& with, const TaskSession& session, TaskResult& result);
+
+// The default's time as the search has it, where no final round is run.
+void RecallDefault(const TaskSession& session, TaskResult& result);
+
+}  // namespace kiln

@@ -1,0 +1,316 @@
+// A tuning run: batches of trials in a window of fixed length.
+//
+//   MaybeThink     the window has room: learn what the oldest batch said, pick a task, propose a
+//                  batch for it; on a thread of its own, because fitting a model takes a while
+//   SubmitBatch    hand the proposals to the measurer
+//   OnMeasured     a trial is done: store it first, then count it
+//
+// A batch is learnt as a whole, in the order of its submission, and only when it is the oldest in
+// the window: so batch b is always proposed by what batches up to b - 2 said, whichever device was
+// faster, and while it is being thought of, batch b - 1 keeps the devices busy.
+
+#include "tuner/tuner.h"
+
+#include <algorithm>
+#include <future>
+#include <memory>
+#include <stop_token>
+#include <thread>
+#include <utility>
+#include <variant>
+
+#include "tuner/batch_window.h"
+#include "tuner/confirmation.h"
+#include "tuner/final_round.h"
+#include "tuner/mailbox.h"
+#include "tuner/task_session.h"
+
+namespace kiln {
+namespace {
+
+constexpr auto kPoll =
+    std::chrono::milliseconds(100);  // how often `stop` and the deadline are seen
+// At most this share of the time until the deadline is kept for comparing the finalists.
+constexpr double kMostTimeForConfirming = 0.1;
+
+// What a batch taught, on its way to policy and model.
+struct Lesson {
+  std::size_t task = 0;
+  std::vector<Trial> trials;
+};
+
+// A trial is done.
+struct Measured {
+  std::shared_ptr<Batch> batch;
+  std::size_t slot = 0;
+  StatusOr<Trial> trial;
+};
+
+// The next batch has been thought of.
+struct Proposed {
+  std::size_t task = 0;
+  StatusOr<std::vector<Proposal>> proposals;
+  std::vector<RunCase> cases;
+};
+
+using Message = std::variant<Measured, Proposed>;
+
+class TuningRun {
+ public:
+  TuningRun(const Tuner::Collaborators& with, const TuneOptions& options, const Budget& budget,
+            std::span<const WeightedTask> tasks, const std::function<bool()>& stop,
+            const std::function<void(const TuneEvent&)>& observe)
+      : with_(with),
+        options_(options),
+        budget_(budget),
+        stop_(stop),
+        observe_(observe),
+        learns_(PolicyLearns(options.policy)),
+        begun_(with.clock.Now()),
+        tasks_(tasks),
+        window_(PolicyNeedsBarrier(options.policy)
+                    ? 1
+                    : static_cast<std::size_t>(std::max(1, options.batches_in_flight))) {}
+
+  StatusOr<std::vector<TaskResult>> Run() {
+    RETURN_IF_ERROR(Resume());
+    const std::jthread ahead([this](const std::stop_token& token) { ComputeExpected(token); });
+    while (true) {
+      MaybeThink();
+      if (!thinking_ && under_way_ == 0) break;
+      for (Message& message : mailbox_.TakeAll(kPoll)) {
+        std::visit([this](auto& m) { Handle(m); }, message);
+      }
+    }
+    if (errors_in_a_row_ > 0 && measured_ == 0 && error_.ok()) error_ = last_error_;
+    RETURN_IF_ERROR(error_);
+    return Finish();
+  }
+
+ private:
+  Status Resume() {
+    for (std::size_t i = 0; i < tasks_.size(); ++i) {
+      const Task& task = tasks_[i].task;
+      ASSIGN_OR_RETURN(auto policy, NewSearchPolicy(options_.policy, task, with_.model,
+                                                    PolicyOptions{options_.seed}));
+      sessions_.push_back(std::make_unique<TaskSession>(tasks_[i], std::move(policy), budget_));
+      progress_.push_back({});
+      ASSIGN_OR_RETURN(const auto history, with_.store.History(task, options_.cache));
+      sessions_[i]->Restore(history);
+      if (learns_) with_.model.Add(task, history);
+      trials_ += static_cast<std::int64_t>(history.size());
+      if (!history.empty()) Tell(TuneEvent::Kind::kResumed, i, nullptr);
+    }
+    return learns_ && trials_ > 0 ? with_.model.Fit() : absl::OkStatus();
+  }
+
+  // The reference outputs of tasks whose turn has not come, so that their turn begins at once.
+  void ComputeExpected(const std::stop_token& token) {
+    for (const WeightedTask& each : tasks_) {
+      if (token.stop_requested()) return;
+      with_.expected.CasesFor(each.task.workload());
+    }
+  }
+
+  void MaybeThink() {
+    if (thinking_ || Stopping()) return;
+    if (!window_.HasRoom()) {
+      if (!window_.OldestIsComplete()) return;
+      TakeLesson();
+    }
+    if (const auto task = PickTask()) Think(*task);
+  }
+
+  bool Stopped() const { return stop_ && stop_(); }
+
+  bool Stopping() {
+    if (!stopping_) stopping_ = !error_.ok() || Stopped() || OutOfTime();
+    return stopping_;
+  }
+
+  bool OutOfTime() const {
+    return budget_.deadline && with_.clock.Now() >= *budget_.deadline - TimeToConfirm();
+  }
+
+  // An estimate from the pace of the trials, which had to be compiled, too: rather too long.
+  Nanoseconds TimeToConfirm() const {
+    if (options_.finalists == 0 || measured_ == 0) return Nanoseconds(0);
+    const auto runs =
+        static_cast<std::int64_t>(tasks_.size()) * kConfirmationRounds * (options_.finalists + 2);
+    const Nanoseconds pace = (with_.clock.Now() - begun_) / measured_;
+    const auto most = std::chrono::duration<double, std::nano>(*budget_.deadline - begun_) *
+                      kMostTimeForConfirming;
+    return std::min(pace * runs, std::chrono::duration_cast<Nanoseconds>(most));
+  }
+
+  void TakeLesson() {
+    const std::shared_ptr<Batch> batch = window_.PopOldest();
+    Lesson lesson{batch->task, batch->Finished()};
+    sessions_[lesson.task]->Learn(lesson.trials);
+    lessons_.push_back(std::move(lesson));
+  }
+
+  std::optional<std::size_t> PickTask() {
+    if (TrialsLeft() == 0) return std::nullopt;
+    for (std::size_t i = 0; i < sessions_.size(); ++i) progress_[i] = sessions_[i]->progress();
+    return with_.scheduler.Next(progress_);
+  }
+
+  std::int32_t TrialsLeft() const {
+    if (budget_.trials == 0) return options_.batch;
+    return static_cast<std::int32_t>(
+        std::clamp<std::int64_t>(budget_.trials - trials_, 0, options_.batch));
+  }
+
+  void Think(std::size_t task) {
+    const std::int32_t count = sessions_[task]->Allowance(TrialsLeft());
+    thinking_ = true;
+    thought_ =
+        std::async(std::launch::async, [this, task, count, lessons = std::exchange(lessons_, {})] {
+          mailbox_.Put(Proposed{task, LearnAndPropose(lessons, task, count),
+                                with_.expected.CasesFor(tasks_[task].task.workload())});
+        });
+  }
+
+  // On the thinking thread, which alone uses policies and model.
+  StatusOr<std::vector<Proposal>> LearnAndPropose(std::span<const Lesson> lessons, std::size_t task,
+                                                  std::int32_t count) {
+    for (const Lesson& lesson : lessons) {
+      sessions_[lesson.task]->policy().Observe(lesson.trials);
+      if (learns_) with_.model.Add(tasks_[lesson.task].task, lesson.trials);
+    }
+    if (learns_ && !lessons.empty()) RETURN_IF_ERROR(with_.model.Fit());
+    return sessions_[task]->policy().Propose(sessions_[task]->next_batch(), count);
+  }
+
+  void Handle(Proposed& proposed) {
+    thinking_ = false;
+    thought_.get();
+    if (!proposed.proposals.ok()) {
+      error_ = proposed.proposals.status();
+    } else if (proposed.proposals->empty()) {
+      sessions_[proposed.task]->SpaceUsedUp();
+    } else if (!Stopping()) {
+      SubmitBatch(proposed.task, *proposed.proposals, proposed.cases);
+    }
+  }
+
+  void SubmitBatch(std::size_t task, std::span<const Proposal> proposals,
+                   const std::vector<RunCase>& cases) {
+    const auto batch = std::make_shared<Batch>(task, proposals.size());
+    window_.Push(batch);
+    under_way_ += proposals.size();
+    trials_ += static_cast<std::int64_t>(proposals.size());
+    MeasureRequest request{
+        tasks_[task].task, {},           cases,
+        Plan(task),        std::nullopt, sessions_[task]->BeginBatch(proposals.size())};
+    request.plan.cut_off_ns = sessions_[task]->CutOff();
+    for (std::size_t i = 0; i < proposals.size(); ++i) {
+      request.config = proposals[i].config;
+      request.predicted = proposals[i].predicted;
+      with_.measurer.Submit(request, [this, batch, i](StatusOr<Trial> trial) {
+        mailbox_.Put(Measured{batch, i, std::move(trial)});
+      });
+    }
+  }
+
+  MeasurePlan Plan(std::size_t task) const {
+    MeasurePlan plan = options_.plan;
+    plan.threads = tasks_[task].task.threads();
+    plan.cache = options_.cache;
+    return plan;
+  }
+
+  void Handle(Measured& done) {
+    --under_way_;
+    --done.batch->missing;
+    if (!done.trial.ok()) return OnError(done.batch->task, done.trial.status());
+    errors_in_a_row_ = 0;
+    ++measured_;
+    const std::size_t task = done.batch->task;
+    const Trial& trial = done.batch->trials[done.slot].emplace(*std::move(done.trial));
+    const Status stored =
+        with_.store.Append(tasks_[task].task, options_.cache, std::span(&trial, 1));
+    if (!stored.ok()) {
+      error_ = stored;
+      return;
+    }
+    sessions_[task]->Record(trial);
+    Tell(TuneEvent::Kind::kTrial, task, &trial);
+  }
+
+  // One config may be what kills a device, several in a row are a farm that is gone.
+  void OnError(std::size_t task, const Status& status) {
+    sessions_[task]->GiveBack();
+    --trials_;
+    last_error_ = status;
+    if (++errors_in_a_row_ >= options_.errors_in_a_row && error_.ok()) error_ = status;
+  }
+
+  StatusOr<std::vector<TaskResult>> Finish() {
+    std::vector<TaskResult> results;
+    for (std::size_t i = 0; i < sessions_.size(); ++i) {
+      TaskResult result = sessions_[i]->Result();
+      RETURN_IF_ERROR(Confirm(i, result));
+      results.push_back(std::move(result));
+      Tell(TuneEvent::Kind::kTaskDone, i, nullptr);
+    }
+    return results;
+  }
+
+  Status Confirm(std::size_t task, TaskResult& result) {
+    const bool late = budget_.deadline && with_.clock.Now() >= *budget_.deadline;
+    if (options_.finalists == 0 || late || Stopped()) {
+      RecallDefault(*sessions_[task], result);
+      return absl::OkStatus();
+    }
+    const FinalRound round{with_.measurer, with_.expected, with_.store,
+                           options_.cache, Plan(task),     options_.finalists};
+    RETURN_IF_ERROR(RunFinalRound(round, *sessions_[task], result));
+    if (result.best) Tell(TuneEvent::Kind::kConfirmed, task, &*result.best);
+    return absl::OkStatus();
+  }
+
+  void Tell(TuneEvent::Kind kind, std::size_t task, const Trial* trial) {
+    if (observe_) observe_(TuneEvent{kind, task, trial, &sessions_[task]->progress()});
+  }
+
+  const Tuner::Collaborators& with_;
+  const TuneOptions& options_;
+  const Budget& budget_;
+  const std::function<bool()>& stop_;
+  const std::function<void(const TuneEvent&)>& observe_;
+  const bool learns_;
+  const SteadyTime begun_;
+
+  std::span<const WeightedTask> tasks_;
+  std::vector<std::unique_ptr<TaskSession>> sessions_;  // one per task
+  std::vector<TaskProgress> progress_;                  // of the sessions, as the scheduler sees it
+  BatchWindow window_;
+  std::vector<Lesson> lessons_;  // learnt by the sessions, not yet by policies and model
+  Mailbox<Message> mailbox_;
+
+  std::int64_t trials_ = 0;    // stored or under way, over all tasks
+  std::int64_t measured_ = 0;  // in this run
+  std::size_t under_way_ = 0;  // handed to the measurer
+  bool stopping_ = false;      // nothing more is submitted
+  std::int32_t errors_in_a_row_ = 0;
+  Status last_error_;  // of the measurer
+  Status error_;       // that ends the run
+
+  bool thinking_ = false;
+  std::future<void> thought_;  // last: it uses everything above
+};
+
+}  // namespace
+
+Tuner::Tuner(Collaborators collaborators, TuneOptions options, Budget budget)
+    : with_(collaborators), options_(std::move(options)), budget_(budget) {}
+
+StatusOr<std::vector<TaskResult>> Tuner::Tune(
+    std::span<const WeightedTask> tasks, const std::function<bool()>& stop,
+    const std::function<void(const TuneEvent&)>& observe) {
+  return TuningRun(with_, options_, budget_, tasks, stop, observe).Run();
+}
+
+}  // namespace kiln

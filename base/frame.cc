@@ -9,8 +9,6 @@
 namespace kiln {
 namespace {
 
-constexpr std::uint32_t kMaxFrame = 1u << 30;
-
 bool ReadAll(int fd, char* data, std::size_t size) {
   while (size > 0) {
     const ssize_t n = read(fd, data, size);

@@ -24,6 +24,7 @@
 #include <future>
 #include <utility>
 
+#include "base/frame.h"
 #include "base/reactor_asio.h"
 #include "base/spawn.h"
 
@@ -34,8 +35,7 @@ namespace asio = boost::asio;
 using asio::local::stream_protocol;
 using ErrorCode = boost::system::error_code;
 
-constexpr std::uint32_t kMaxFrame = 1u << 30;  // as base/frame.cc
-constexpr std::size_t kOutputTail = 4096;      // of what the helper prints
+constexpr std::size_t kOutputTail = 4096;  // of what the helper prints
 
 std::string DescribeEnd(const siginfo_t& end) {
   if (end.si_code == CLD_EXITED) return "exited with status " + std::to_string(end.si_status);
@@ -229,8 +229,8 @@ class SpawnedHelper final : public HelperProcess {
   StatusOr<std::string> Call(std::string_view request, std::chrono::nanoseconds timeout) override {
     assert(!io_.get_executor().running_in_this_thread());
     if (request.size() > kMaxFrame) {
-      return Error(StatusCode::kInvalidArgument, "a frame of ", request.size(),
-                   " bytes; at most 1 GiB");
+      return Error(StatusCode::kInvalidArgument, "a frame of ", request.size(), " bytes; at most ",
+                   kMaxFrame);
     }
     Session::Answer answer;
     auto result = answer.get_future();

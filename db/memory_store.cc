@@ -100,6 +100,21 @@ class MemoryStore final : public TuningStore {
     return bests;
   }
 
+  Status AppendPeak(const Peak& peak) override {
+    RETURN_IF_ERROR(CheckStorable(peak));
+    absl::MutexLock lock(&mutex_);
+    double& highest = peaks_[{peak.target, peak.threads}];
+    highest = std::max(highest, peak.gops);
+    return {};
+  }
+
+  StatusOr<std::optional<double>> PeakOf(const std::string& target,
+                                         std::int32_t threads) const override {
+    absl::MutexLock lock(&mutex_);
+    const auto found = peaks_.find({target, threads});
+    return found == peaks_.end() ? std::nullopt : std::optional<double>(found->second);
+  }
+
  private:
   using Trials = std::vector<TrialRecord>;  // of one task, in order of seq
 
@@ -121,6 +136,7 @@ class MemoryStore final : public TuningStore {
 
   mutable absl::Mutex mutex_;
   std::map<Setting, std::map<std::string, Trials>> settings_ ABSL_GUARDED_BY(mutex_);
+  std::map<std::pair<std::string, std::int32_t>, double> peaks_ ABSL_GUARDED_BY(mutex_);  // GOP/s
   std::set<std::string> uuids_ ABSL_GUARDED_BY(mutex_);
 };
 

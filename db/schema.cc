@@ -66,6 +66,15 @@ CREATE TABLE measurements (         -- what came of a trial; failures are findin
 CREATE INDEX measurements_of_trial ON measurements (trial_id);
 CREATE UNIQUE INDEX one_tuning_measurement ON measurements (trial_id) WHERE purpose = 'tune';
 
+CREATE TABLE peaks (                -- multiply-accumulates in registers: what kernels are held to
+  id          INTEGER PRIMARY KEY,
+  target      TEXT NOT NULL,
+  threads     INTEGER NOT NULL CHECK (threads >= 1),
+  gops        REAL NOT NULL CHECK (gops > 0),
+  device      TEXT NOT NULL,
+  measured_ms INTEGER NOT NULL      -- Unix time
+);
+
 -- Stable: scripts and builds may rely on these columns.
 CREATE VIEW kiln_trials (task_id, config_id, status, seq) AS
   SELECT trials.task_id, trials.config_id, measurements.status, trials.seq

@@ -172,6 +172,9 @@ StatusOr<std::unique_ptr<SQLite::Database>> OpenConnection(const std::string& pa
   if (path.empty() || error) {
     return Error(StatusCode::kInvalidArgument, "'", path, "' is not the name of a file");
   }
+  if (fs::is_directory(file, error)) {
+    return Error(StatusCode::kFailedPrecondition, path, " is a directory, not a database");
+  }
   try {
     return mode == OpenMode::kReadWrite ? ConnectToWrite(file, path) : ConnectToRead(file, path);
   } catch (const std::exception& failure) {

@@ -34,6 +34,7 @@ class SqliteStore final : public TuningStore {
     for (const Trial& trial : trials) RETURN_IF_ERROR(CheckStorable(task, trial));
     if (trials.empty()) return {};
     return Write([&](TuningTables& tables) -> Status {
+      mutex_.AssertHeld();
       const std::int64_t task_id = tables.AddTask(RecordOf(task, cache, trials.front()));
       for (const Trial& trial : trials) {
         const TrialRecord record = RecordOf(task, cache, trial);
@@ -87,9 +88,20 @@ class SqliteStore final : public TuningStore {
     });
   }
 
+  Status AppendPeak(const Peak& peak) override {
+    RETURN_IF_ERROR(CheckStorable(peak));
+    return Write([&](TuningTables& tables) -> Status {
+      tables.AddPeak(peak);
+      return {};
+    });
+  }
+
+  StatusOr<std::optional<double>> PeakOf(const std::string& target,
+                                         std::int32_t threads) const override {
+    return Read([&](TuningTables& tables) { return tables.HighestPeak(target, threads); });
+  }
+
  private:
-  // Runs `work` in one transaction that holds the write lock from its beginning, so that what it
-  // reads is still so when it writes. An error rolls everything back.
   template <typename Work>
   Status Write(Work work) {
     if (mode_ == OpenMode::kReadOnly) {
@@ -97,19 +109,24 @@ class SqliteStore final : public TuningStore {
     }
     absl::MutexLock lock(&mutex_);
     const std::optional<std::int64_t> session_before = session_id_;
-    const Status status = [&]() -> Status {
-      try {
-        SQLite::Transaction transaction(*database_, SQLite::TransactionBehavior::IMMEDIATE);
-        TuningTables tables(*database_);
-        RETURN_IF_ERROR(work(tables));
-        transaction.commit();
-        return {};
-      } catch (const std::exception& error) {
-        return Explain(error, path_);
-      }
-    }();
+    const Status status = Transact(work);
     if (!status.ok()) session_id_ = session_before;
     return status;
+  }
+
+  // Runs `work` in one transaction that holds the write lock from its beginning, so that what it
+  // reads is still so when it writes. An error rolls everything back.
+  template <typename Work>
+  Status Transact(Work work) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    try {
+      SQLite::Transaction transaction(*database_, SQLite::TransactionBehavior::IMMEDIATE);
+      TuningTables tables(*database_);
+      RETURN_IF_ERROR(work(tables));
+      transaction.commit();
+      return {};
+    } catch (const std::exception& error) {
+      return Explain(error, path_);
+    }
   }
 
   // Runs `work` on one state of the database, whatever others write meanwhile.

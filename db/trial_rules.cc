@@ -47,6 +47,12 @@ Status CheckStorable(const Task& task, const Trial& trial) {
   return fault.empty() ? Status() : refuse(fault);
 }
 
+Status CheckStorable(const Peak& peak) {
+  if (std::isfinite(peak.gops) && peak.gops > 0) return {};
+  return Error(StatusCode::kInvalidArgument, "the peak of ", peak.target, " cannot be ", peak.gops,
+               " GOP/s");
+}
+
 TrialRecord RecordOf(const Task& task, CacheState cache, const Trial& trial) {
   TrialRecord record;
   record.workload = Key(task.workload());

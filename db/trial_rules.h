@@ -12,6 +12,9 @@ namespace kiln {
 // Whether a trial may be stored for this task: TuningStore::Append says what may not.
 Status CheckStorable(const Task& task, const Trial& trial);
 
+// Whether a peak may be stored: TuningStore::AppendPeak.
+Status CheckStorable(const Peak& peak);
+
 // The trial as it is stored, still without seq.
 TrialRecord RecordOf(const Task& task, CacheState cache, const Trial& trial);
 

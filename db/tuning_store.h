@@ -40,9 +40,19 @@ struct Best {
 };
 
 struct BestQuery {
-  std::optional<std::string> workload, target;  // all, if unset
-  std::optional<std::int32_t> threads;
-  std::optional<CacheState> cache;
+  std::optional<std::string> workload = {}, target = {};  // all, if unset
+  std::optional<std::int32_t> threads = {};
+  std::optional<CacheState> cache = {};
+};
+
+// What a target reached when it did nothing but multiply-accumulate in registers
+// (kernels_templates/peak_probe.h): the yardstick of its kernels.
+struct Peak {
+  std::string target;
+  std::int32_t threads = 1;
+  double gops = 0;  // a multiply-accumulate counts as two operations
+  std::string device;
+  std::int64_t measured_at_ms = 0;  // Unix time
 };
 
 // This keeps every trial ever made, failures included; append-only. Thread-safe; several programs
@@ -69,7 +79,7 @@ class TuningStore {
 
   // Stored trials of the task that its present space and code still mean, in order of seq: their
   // labels make a legal config and lowering it gives the same code digest. Every config is lowered
-  // for that, some 10 us each.
+  // for that, 50 to 100 us each.
   virtual StatusOr<std::vector<Trial>> History(const Task& task, CacheState cache) const = 0;
 
   // Everything stored that fits the query, stale records included, by task and then seq.
@@ -78,6 +88,14 @@ class TuningStore {
   // The best of each (workload, target, threads, cache), by the rule of db/best_choice.h. Empty:
   // nothing fits.
   virtual StatusOr<std::vector<Best>> Bests(const BestQuery& query) const = 0;
+
+  // kInvalidArgument: not a positive rate.
+  virtual Status AppendPeak(const Peak& peak) = 0;
+
+  // The highest GOP/s among the target's peaks, since disturbances only ever slow a probe down;
+  // nullopt: none stored.
+  virtual StatusOr<std::optional<double>> PeakOf(const std::string& target,
+                                                 std::int32_t threads) const = 0;
 };
 
 std::unique_ptr<TuningStore> NewMemoryStore();

@@ -3,6 +3,7 @@
 #include <SQLiteCpp/SQLiteCpp.h>
 #include <SQLiteCpp/VariadicBind.h>
 
+#include <array>
 #include <stdexcept>
 #include <utility>
 #include <variant>
@@ -96,17 +97,29 @@ std::vector<TrialRecord> FetchRecords(Statement& row) {
   return records;
 }
 
-BestCandidate ReadCandidate(Statement& row) {
-  BestCandidate candidate;
-  candidate.kernel_template = row.getColumn("template").getString();
-  candidate.config_id = row.getColumn("config_id").getString();
-  candidate.seq = row.getColumn("seq").getInt64();
-  candidate.kind = ParseTimeKind(row.getColumn("kind").getString());
-  candidate.confirmed = row.getColumn("confirmed").getInt() != 0;
-  if (row.getColumn("ok").getInt() != 0 && row.getColumn("wrong").getInt() == 0) {
-    candidate.rank_ns = row.getColumn("min_ns").getDouble();
+// The trials of a task, each by its latest measurement: beside a single max(), SQLite takes the
+// other columns from the row that has it (sqlite.org/lang_select.html, "bare columns").
+constexpr const char* kSelectCandidates =
+    "SELECT t.id, t.config_id, t.seq, m.kind, m.status = 'ok', m.min_ns, count(*) > 1,"
+    " sum(m.status = 'wrong_result'), max(m.id) FROM trials t JOIN measurements m"
+    " ON m.trial_id = t.id WHERE t.task_id = ? GROUP BY t.id";
+
+void FetchCandidates(Statement& row, std::int64_t task, const std::string& kernel_template,
+                     TuningTables::Contest& contest) {
+  row.reset();
+  row.bind(1, task);
+  while (row.executeStep()) {
+    BestCandidate candidate;
+    candidate.kernel_template = kernel_template;
+    candidate.config_id = row.getColumn(1).getString();
+    candidate.seq = row.getColumn(2).getInt64();
+    candidate.kind = ParseTimeKind(row.getColumn(3).getString());
+    const bool ok = row.getColumn(4).getInt() != 0, wrong = row.getColumn(7).getInt() != 0;
+    if (ok && !wrong) candidate.rank_ns = row.getColumn(5).getDouble();
+    candidate.confirmed = row.getColumn(6).getInt() != 0;
+    contest.candidates.push_back(std::move(candidate));
+    contest.trials.push_back(row.getColumn(0).getInt64());
   }
-  return candidate;
 }
 
 void BindTimings(Statement& insert, const Timings& timings) {
@@ -195,6 +208,22 @@ void TuningTables::AddMeasurement(std::int64_t trial, const char* purpose,
   insert.exec();
 }
 
+void TuningTables::AddPeak(const Peak& peak) {
+  Statement insert(database_,
+                   "INSERT INTO peaks (target, threads, gops, device, measured_ms)"
+                   " VALUES (?, ?, ?, ?, ?)");
+  SQLite::bind(insert, peak.target, peak.threads, peak.gops, peak.device, peak.measured_at_ms);
+  insert.exec();
+}
+
+std::optional<double> TuningTables::HighestPeak(const std::string& target, std::int32_t threads) {
+  Statement row(database_, "SELECT max(gops) FROM peaks WHERE target = ? AND threads = ?");
+  SQLite::bind(row, target, threads);
+  row.executeStep();
+  if (row.isColumnNull(0)) return std::nullopt;
+  return row.getColumn(0).getDouble();
+}
+
 bool TuningTables::HasMeasurement(const std::string& uuid) {
   Statement find(database_, "SELECT 1 FROM measurements WHERE uuid = ?");
   find.bind(1, uuid);
@@ -226,26 +255,21 @@ TrialRecord TuningTables::ReadRecord(std::int64_t trial) {
   return std::move(records.front());
 }
 
-// Each trial by its latest measurement: beside a single max(), SQLite takes the other columns from
-// the row that has it (sqlite.org/lang_select.html, "bare columns").
 std::vector<TuningTables::Contest> TuningTables::ReadContests(const BestQuery& query) {
-  Statement row(database_,
-                std::string("SELECT k.workload, k.target, k.threads, k.cache, k.template, t.id,"
-                            " t.seq, t.config_id, m.kind, m.status = 'ok' AS ok, m.min_ns,"
-                            " count(*) > 1 AS confirmed, sum(m.status = 'wrong_result') AS wrong,"
-                            " max(m.id) FROM tasks k JOIN trials t ON t.task_id = k.id"
-                            " JOIN measurements m ON m.trial_id = t.id WHERE") +
-                    kFits + " GROUP BY t.id ORDER BY" + kTaskOrder);
-  BindQuery(row, query);
+  Statement task(database_, std::string("SELECT workload, target, threads, cache, id, template"
+                                        " FROM tasks k WHERE") +
+                                kFits + " ORDER BY" + kTaskOrder);
+  BindQuery(task, query);
+  Statement trial(database_, kSelectCandidates);
   std::vector<Contest> contests;
-  std::string previous;
-  while (row.executeStep()) {
-    std::string setting;
-    for (int column = 0; column < 4; ++column) setting += row.getColumn(column).getString() + "|";
+  std::array<std::string, 4> previous;
+  while (task.executeStep()) {
+    std::array<std::string, 4> setting;
+    for (int column = 0; column < 4; ++column) setting[column] = task.getColumn(column).getString();
     if (setting != previous) contests.emplace_back();
     previous = std::move(setting);
-    contests.back().candidates.push_back(ReadCandidate(row));
-    contests.back().trials.push_back(row.getColumn("id").getInt64());
+    FetchCandidates(trial, task.getColumn(4).getInt64(), task.getColumn(5).getString(),
+                    contests.back());
   }
   return contests;
 }

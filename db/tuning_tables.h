@@ -29,6 +29,9 @@ class TuningTables {
   void AddTrial(std::int64_t task, std::int64_t session, const TrialRecord& record);
   void AddConfirmation(std::int64_t trial, const Trial& measurement);
 
+  void AddPeak(const Peak& peak);
+  std::optional<double> HighestPeak(const std::string& target, std::int32_t threads);
+
   bool HasMeasurement(const std::string& uuid);
   // The trial of a task with this record's config and code digest.
   std::optional<std::int64_t> FindTrial(std::int64_t task, const TrialRecord& record);

@@ -27,6 +27,8 @@ struct HostCase {
   bool return_output = false;         // send y back (golden comparison, first difference)
 };
 
+inline constexpr std::int32_t kMaxHostThreads = 128;
+
 struct HostRequest {
   std::string object;  // the ELF shared object
   std::string symbol;  // P of the ABI
@@ -42,12 +44,14 @@ struct DeviceState {  // zero where the machine does not say
 
 struct HostReply {
   Outcome outcome;                     // Timings without samples if the plan does not time
-  std::vector<std::uint64_t> digests;  // of y, per case, as far as it got
-  std::vector<std::string> outputs;    // per case; empty unless return_output
+  std::vector<std::uint64_t> digests;  // of y, per case; empty if not every case was run
+  std::vector<std::string> outputs;    // per case; empty unless return_output, or if not run
   DeviceState before, after;
   std::string log;  // the last lines that the runner said
 };
 
+// Deserialize() refuses what no Serialize() wrote; whether the values make sense is checked where
+// they are used.
 std::string Serialize(const HostRequest& request);
 bool Deserialize(std::string_view bytes, HostRequest& request);
 std::string Serialize(const HostReply& reply);

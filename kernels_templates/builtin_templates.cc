@@ -1,4 +1,5 @@
 #include "kernels_templates/conv2d/row_gemm_template.h"
+#include "kernels_templates/depthwise/depthwise_template.h"
 #include "kernels_templates/kernel_template.h"
 
 namespace kiln {
@@ -8,6 +9,7 @@ void RegisterBuiltinTemplates(TemplateRegistry& registry) {
   for (const VectorIsa* isa : {&Portable(), &Avx2(), &Avx512Vnni()}) {
     registry.Register(NewRowGemmTemplate(Conv2dFamily(), *isa));
     registry.Register(NewRowGemmTemplate(DenseFamily(), *isa));
+    registry.Register(NewDepthwiseTemplate(*isa));
   }
 }
 

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -17,25 +18,32 @@ struct GraphOp {
   std::string op;  // "CONV_2D", "ADD"
   std::string output_name;
   std::int32_t output_tensor = -1;
+  std::int64_t output_bytes = 0;     // 0: not known
   std::optional<std::size_t> layer;  // index in Network::layers if Kiln tunes it
   std::string unsupported;           // why the reference cannot compute it; empty: it can
 };
 
-// This executes a model operator by operator. Not thread-safe.
+// This executes a model operator by operator, bit-exact with TFLite's reference kernels (double
+// rounding; docs/models.md). Not thread-safe. Outputs are kept until they are computed or set
+// again.
 class GraphExecutor {
  public:
   virtual ~GraphExecutor() = default;
   virtual const Network& network() const = 0;
   virtual std::span<const GraphOp> ops() const = 0;
+  // The model's input, which must be one tensor; kInvalidArgument: not as many bytes as it has.
   virtual Status SetInput(std::span<const std::uint8_t> bytes) = 0;
-  // The bytes of the activation input of operator `op` (all operators before it must have run).
+  // The bytes of the activation input of operator `op`. kFailedPrecondition: the operator that
+  // computes it has not run.
   virtual StatusOr<std::span<const std::uint8_t>> InputOf(std::size_t op) const = 0;
   // Computes operator `op` by reference and keeps its output. kUnimplemented: it cannot; names the
-  // operator.
+  // operator. kFailedPrecondition: as InputOf.
   virtual StatusOr<std::span<const std::uint8_t>> Run(std::size_t op) = 0;
   // Puts bytes in place of the operator's output (a golden intermediate, or a kernel's result).
   virtual Status SetOutput(std::size_t op, std::span<const std::uint8_t> bytes) = 0;
 };
+
+// kInvalidArgument: as ImportTflite, or the activations need more than 1 GB of memory.
 StatusOr<std::unique_ptr<GraphExecutor>> LoadGraph(const std::string& tflite_path);
 
 }  // namespace kiln

@@ -4,8 +4,6 @@
 #include <initializer_list>
 #include <utility>
 
-#include "ops/workload_key.h"
-
 namespace kiln {
 namespace {
 
@@ -127,6 +125,10 @@ Fault CheckVolume(const Workload& w) {
     return WorkloadFault{tensor.part, std::string("more than ") + Text(kMaxTensorBytes) +
                                           " bytes of " + tensor.name};
   }
+  if (w.taps() > kMaxTaps) {
+    return WorkloadFault{w.op == OpKind::kDense ? KeyPart::kInput : KeyPart::kKernel,
+                         "more than " + Text(kMaxTaps) + " products in one sum"};
+  }
   if (!Product(kMaxMacs, {w.outputs(), w.taps()})) {
     return WorkloadFault{KeyPart::kInput, "more than " + Text(kMaxMacs) + " multiply-accumulates"};
   }
@@ -186,14 +188,6 @@ std::optional<WorkloadFault> Canonicalize(Workload& w) {
   if (auto fault = CheckVolume(w)) return fault;
   CanonicalizeOp(w);
   return CanonicalizeClasses(w);
-}
-
-StatusOr<Workload> Canonical(Workload workload) {
-  const std::string given = Key(workload);
-  if (auto fault = Canonicalize(workload)) {
-    return Error(StatusCode::kInvalidArgument, "workload ", given, ": ", fault->message);
-  }
-  return workload;
 }
 
 }  // namespace kiln

@@ -8,6 +8,12 @@
 
 namespace kiln {
 
+// The limits of a workload (ops/workload_key.h).
+inline constexpr std::int32_t kMaxKeyNumber = 1'000'000;
+inline constexpr std::int64_t kMaxTensorBytes = std::int64_t{1} << 30;
+inline constexpr std::int64_t kMaxMacs = std::int64_t{1} << 40;
+inline constexpr std::int64_t kMaxTaps = std::int64_t{1} << 20;
+
 // The parts of a key, in the order in which they stand in it.
 enum class KeyPart : std::uint8_t {
   kType,

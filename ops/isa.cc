@@ -56,8 +56,10 @@ IsaMask Detect() {
   const unsigned state = EnabledState();
   const CpuidLeaf basic = Cpuid(1, 0), extended = Cpuid(7, 0);
   IsaMask mask = 0;
-  const bool avx2 = AllBits(state, kYmmState) && AllBits(basic.ecx, bit_AVX | bit_FMA | bit_F16C) &&
-                    AllBits(extended.ebx, bit_AVX2);
+  const bool avx2 = AllBits(state, kYmmState) &&
+                    AllBits(basic.ecx, bit_AVX | bit_FMA | bit_F16C | bit_MOVBE) &&
+                    AllBits(extended.ebx, bit_AVX2 | bit_BMI | bit_BMI2) &&
+                    AllBits(Cpuid(0x8000'0001, 0).ecx, bit_LZCNT);
   if (!avx2) return mask;
   mask |= Bit(IsaFeature::kAvx2);
   if (AllBits(Cpuid(7, 1).eax, kAvxVnniBit)) mask |= Bit(IsaFeature::kAvxVnni);

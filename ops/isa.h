@@ -10,7 +10,7 @@ namespace kiln {
 // Instruction-set features that kernels are generated for. The bit numbers are part of the kernel
 // ABI (kiln_info.isa): append only.
 enum class IsaFeature : std::uint8_t {
-  kAvx2 = 0,    // with FMA and F16C
+  kAvx2 = 0,    // x86-64-v3: with FMA, F16C, BMI, LZCNT, MOVBE
   kAvx512 = 1,  // F, BW, DQ, VL, CD
   kAvx512Vnni = 2,
   kAvxVnni = 3,

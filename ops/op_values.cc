@@ -23,14 +23,15 @@ WeightSums SumWeights(const Workload& workload, const OpValues& values, std::int
   const auto taps = static_cast<std::size_t>(workload.taps());
   const auto first = static_cast<std::size_t>(channel) * (depthwise ? 1 : taps);
   const std::size_t step = depthwise ? static_cast<std::size_t>(workload.o) : 1;
-  WeightSums sums;
+  std::int64_t sum = 0, magnitudes = 0;
   for (std::size_t i = 0; i < taps; ++i) {
     const std::uint8_t byte = values.w[first + i * step];
     const std::int32_t w =
         workload.type == DataType::kU8 ? byte - values.w_zp : static_cast<std::int8_t>(byte);
-    (w > 0 ? sums.positive : sums.negative) += std::abs(w);
+    sum += w;
+    magnitudes += std::abs(w);
   }
-  return sums;
+  return {(magnitudes + sum) / 2, (magnitudes - sum) / 2};
 }
 
 AccumulatorRange RangeWithoutBias(const Workload& workload, const OpValues& values,

@@ -46,7 +46,7 @@ struct ChannelRequantize {
 
 // The factor as forms use it. A channel whose result is always 0, which is so if its multiplier is
 // 0 or (bound * m >> 31) + 1 < 2^(e-1), has multiplier 0 and shift -1: real networks have such dead
-// channels with e of 20 to 36, and with these numbers every form admits them.
+// channels with e of 20 and more, and with these numbers every form admits them.
 FixedPoint NormalizedFactor(const ChannelRequantize& channel);
 
 // Whether the form gives the rule's bytes for every accumulator up to the bound. int7, int9, gen,

@@ -11,7 +11,7 @@
 namespace kiln {
 
 // Where kernels run: an instruction set, a micro-architecture and what of it matters to a schedule.
-// Read from a data file (targets/*.json) or detected.
+// Read from a data file (targets/*.json, whose keys docs/targets.md explains) or detected.
 struct Target {
   std::string name;     // "cascadelake", "rasp4b", "sapphirerapids-avx512vnni"
   std::string summary;  // one line for people
@@ -19,14 +19,14 @@ struct Target {
   std::string cpu;      // what clang calls it: -target-cpu
   IsaMask isa = 0;      // the features that kernels may use
   std::int32_t cores = 1;
-  std::int64_t l1_bytes = 32 << 10, l2_bytes = 1 << 20,
-               l3_bytes = 8 << 20;  // data, per core but L3
-  std::int64_t workspace_cap =
-      64 << 20;  // scratch memory that a kernel may ask for, shared plus threads
+  // Data caches: what one core finds, whether or not it shares them. 0: there is none.
+  std::int64_t l1_bytes = 32 << 10, l2_bytes = 1 << 20, l3_bytes = 8 << 20;
+  // Scratch memory that a kernel may ask for, shared plus threads.
+  std::int64_t workspace_cap = 64 << 20;
 };
 
-// By name: `native`, a data file's name, or the path of a JSON file. kNotFound lists the known
-// names.
+// By name: `native` or what it is called here, a data file's name, or a path (with a '/', or that
+// ends in .json). kNotFound lists the known names; kInvalidArgument says what is wrong in the file.
 StatusOr<Target> FindTarget(std::string_view name_or_path);
 
 // This machine: features by CPUID or HWCAP, cores that may be used, caches from sysfs. Its name is

@@ -6,8 +6,6 @@
 #include <initializer_list>
 #include <string>
 
-#include "ops/canonical_workload.h"
-
 namespace kiln {
 namespace {
 
@@ -167,6 +165,14 @@ StatusOr<Workload> ParseWorkload(std::string_view key) {
       std::mismatch(key.begin(), key.end(), canonical.begin(), canonical.end());
   return KeyReader(key).ErrorAt(static_cast<std::size_t>(difference - key.begin()),
                                 "not the canonical key of this computation, which is " + canonical);
+}
+
+StatusOr<Workload> Canonical(Workload workload) {
+  const std::string given = Key(workload);
+  if (auto fault = Canonicalize(workload)) {
+    return Error(StatusCode::kInvalidArgument, "workload ", given, ": ", fault->message);
+  }
+  return workload;
 }
 
 }  // namespace kiln

@@ -141,9 +141,14 @@ class ClientStream : public grpc::ClientBidiReactor<Out, In> {
     stream->AddHold();  // other threads write: gRPC must wait for them
     stream->StartRead(&stream->in_);
     stream->StartCall();
+    {
+      std::lock_guard lock(stream->mutex_);
+      stream->open_ = true;
+    }
+    stream->Advance();
   }
 
-  // Queues a message. Any thread; without effect once the stream is closing.
+  // Queues a message, also before Open(). Any thread; without effect once the stream is closing.
   void Send(Out message) {
     {
       std::lock_guard lock(mutex_);
@@ -163,7 +168,7 @@ class ClientStream : public grpc::ClientBidiReactor<Out, In> {
     Advance();
   }
 
-  // Breaks the stream off; OnEnded() follows with kCancelled.
+  // Breaks the stream off; OnEnded() follows.
   void Cancel() {
     context_.TryCancel();
     Abandon();
@@ -220,7 +225,7 @@ class ClientStream : public grpc::ClientBidiReactor<Out, In> {
     bool half_close = false;
     {
       std::lock_guard lock(mutex_);
-      if (writing_) return;
+      if (!open_ || writing_) return;
       if (!queue_.empty()) {
         writing_ = true;
         message = &queue_.front();
@@ -245,6 +250,7 @@ class ClientStream : public grpc::ClientBidiReactor<Out, In> {
   grpc::ClientContext context_;
   std::mutex mutex_;
   std::deque<Out> queue_;
+  bool open_ = false;
   bool writing_ = false;     // a write or the half-close is under way
   bool closing_ = false;     // no more messages are taken
   bool half_close_ = false;  // to be sent after the queue

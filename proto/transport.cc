@@ -153,6 +153,9 @@ grpc::Status ToGrpc(const Status& status) {
 }
 
 Status FromGrpc(const grpc::Status& status) {
+  if (status.error_code() == grpc::CANCELLED) {
+    return Error(StatusCode::kUnavailable, "the server has ended the call");
+  }
   return Status(static_cast<StatusCode>(status.error_code()), status.error_message());
 }
 

@@ -57,7 +57,9 @@ StatusOr<std::unique_ptr<RpcServer>> Listen(const ListenOptions& options,
 // keepalive: a peer that is gone without a word is noticed after about ten seconds.
 std::shared_ptr<grpc::Channel> Dial(const std::string& address);
 
-// Between the two types of status; the codes are the same numbers.
+// Between the two types of status; the codes are the same numbers. But FromGrpc() makes kCancelled
+// kUnavailable: a server that shuts down cancels the calls under way, and a client that cancels a
+// call of its own does not ask how it ended.
 grpc::Status ToGrpc(const Status& status);
 Status FromGrpc(const grpc::Status& status);
 

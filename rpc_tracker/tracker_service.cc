@@ -25,10 +25,10 @@ bool IsName(const std::string& text) {
 StatusOr<DeviceHello> ReadHello(const v1::DeviceHello& message, const std::string& peer) {
   RETURN_IF_ERROR(CheckProtocol(message.protocol(), "the device"));
   if (!IsName(message.name()) || !IsName(message.target()) || message.instance().empty() ||
-      message.address().empty() || message.cores() < 1) {
+      message.cores() < 1) {
     return Error(StatusCode::kInvalidArgument,
                  "a device's hello needs a name and a target of 1..128 printable characters "
-                 "without spaces, an instance, an address and at least one core");
+                 "without spaces, an instance and at least one core");
   }
   DeviceHello hello;
   hello.name = message.name();

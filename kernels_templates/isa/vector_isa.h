@@ -9,8 +9,8 @@
 
 namespace kiln {
 
-// This is an instruction set as the templates see it: a few numbers, and C source that gives every set the
-// same vocabulary. A template writes C in these words and never mentions an instruction:
+// This is an instruction set as the templates see it: a few numbers, and C source that gives every
+// set the same vocabulary. A template writes C in these words and never mentions an instruction:
 //
 //   kv                     `lanes` int32 accumulators
 //   kop                    operand of a dot: `lanes` groups of `group` values
@@ -18,29 +18,33 @@ namespace kiln {
 //   k_broadcast(p)         the `group` prepared activations at p, in every lane
 //   k_broadcast_raw(p)     the same from bytes of x as they lie in memory
 //   k_weights(p)           `weight_vector_bytes` bytes of packed weights
-//   k_prepare(d, x, n)     n bytes of x, in the prepared form, to d (a data stage: padding, copying)
-//   k_requantize(acc, c)   accumulators (bias included) to results (zero point included) with the constants
+//   k_prepare(d, x, n)     n bytes of x, in the prepared form, to d (a data stage: padding,
+//   copying) k_requantize(acc, c)   accumulators (bias included) to results (zero point included)
+//   with the constants
 //                          c[kConstantVectors][lanes] that `pack` proved: isa/requantize.h
-//   k_store1/2/4(y, lo, hi, r...)      results to bytes, saturated, clamped to [lo, hi] as the activation
+//   k_store1/2/4(y, lo, hi, r...)      results to bytes, saturated, clamped to [lo, hi] as the
+//   activation
 //                          class demands, in the order of channels given by LaneOfChannel
 //   k_store1/2/4_n(y, lo, hi, n, r...) the first n channels only
+//   K_OPAQUE(v)            v, but the compiler no longer knows its value
 //
-// Prepared activations: what the dot instruction wants to read. vpdpbusd: unsigned bytes (s8 with its top bit
-// flipped, that is plus 128); pmaddwd and plain multiplication: sign- or zero-extended to 16 bits.
+// Prepared activations: what the dot instruction wants to read. vpdpbusd: unsigned bytes (s8 with
+// its top bit flipped, that is plus 128); pmaddwd and plain multiplication: sign- or zero-extended
+// to 16 bits.
 struct VectorIsa {
-  std::string_view name;       // "avx512vnni": the second half of a template's name
+  std::string_view name;  // "avx512vnni": the second half of a template's name
   IsaMask required = 0;
-  std::int32_t lanes = 8;      // int32 accumulators in a vector
-  std::int32_t group = 1;      // values that one dot sums per lane
-  std::int32_t registers = 16; // vector registers
-  std::int32_t activation_bytes = 1;  // per prepared activation
-  std::int32_t weight_bytes = 1;      // per packed weight
-  std::int32_t max_store_group = 4;   // vectors that one store can pack: 1, 2 or 4
+  std::int32_t lanes = 8;                 // int32 accumulators in a vector
+  std::int32_t group = 1;                 // values that one dot sums per lane
+  std::int32_t registers = 16;            // vector registers
+  std::int32_t activation_bytes = 1;      // per prepared activation
+  std::int32_t weight_bytes = 1;          // per packed weight
+  std::int32_t max_store_group = 4;       // vectors that one store can pack: 1, 2 or 4
   bool flips_signed_activations = false;  // prepared s8 is x + 128
-  // Packed weights are the difference to their zero point (it fits), so legacy uint8 costs nothing. Otherwise
-  // they are w - 128, and w_zp - 128 times the sum of the activations is subtracted.
+  // Packed weights are the difference to their zero point (it fits), so legacy uint8 costs nothing.
+  // Otherwise they are w - 128, and w_zp - 128 times the sum of the activations is subtracted.
   bool subtracts_weight_zero_point = false;
-  std::string_view source;     // the vocabulary in C
+  std::string_view source;  // the vocabulary in C
 
   std::int32_t vector_bytes() const { return lanes * 4; }
   std::int32_t weight_vector_bytes() const { return lanes * group * weight_bytes; }
@@ -56,8 +60,8 @@ std::string Prelude(const VectorIsa& isa, const Workload& workload);
 // What prepared activations are more than x: 128 where the sign bit is flipped, else 0.
 std::int32_t ActivationOffset(const VectorIsa& isa, const Workload& workload);
 
-// A store of `group` vectors packs pairs within 128-bit blocks. Channel `c` of the group's lanes * group
-// channels comes from this vector and lane:
+// A store of `group` vectors packs pairs within 128-bit blocks. Channel `c` of the group's lanes *
+// group channels comes from this vector and lane:
 //   block q = c / (4 * group), vector = c % (4 * group) / 4, lane = 4 * q + c % 4.
 struct VectorLane {
   std::int32_t vector = 0, lane = 0;

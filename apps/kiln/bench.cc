@@ -1,0 +1,234 @@
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <map>
+#include <nlohmann/json.hpp>
+
+#include "apps/kiln/command.h"
+#include "apps/kiln/config_choice.h"
+#include "apps/kiln/rig.h"
+#include "apps/kiln/table.h"
+#include "ops/target.h"
+#include "ops/workload_key.h"
+
+namespace kiln {
+namespace {
+
+struct Options {
+  What what;
+  Where where;
+  bool all = false, json = false;
+  std::string config, against = "default";
+  std::int32_t rounds = 5;
+};
+
+// One workload: the config that is judged and the one it is judged against, measured in turn.
+struct Contest {
+  Task task;
+  std::int32_t count = 1;
+  Config config, other;
+  std::optional<Timings> config_times, other_times;  // the round with the lowest minimum
+  std::string trouble;
+};
+
+StatusOr<std::optional<Config>> BestConfig(const TuningStore& store, const Task& task,
+                                           CacheState cache) {
+  BestQuery query;
+  query.workload = Key(task.workload());
+  query.target = task.target().name;
+  query.threads = task.threads();
+  query.cache = cache;
+  ASSIGN_OR_RETURN(const std::vector<Best> bests, store.Bests(query));
+  for (const Best& best : bests) {
+    const StatusOr<Config> config = task.space().FromLabels(best.record.labels);
+    if (best.record.kernel_template == task.kernel_template().name() && config.ok())
+      return std::optional(*config);
+  }
+  return std::optional<Config>();
+}
+
+StatusOr<NetworkTasks> TasksToBench(const Environment& env, const Options& options,
+                                    const TuningStore& store, const Target& target) {
+  if (!options.all) {
+    ASSIGN_OR_RETURN(const Network network, Resolve(options.what));
+    return MakeTasks(env.registry, network, target, options.where.threads);
+  }
+  BestQuery query;
+  query.target = target.name;
+  query.threads = options.where.threads;
+  query.cache = CacheOf(options.where);
+  ASSIGN_OR_RETURN(const std::vector<Best> bests, store.Bests(query));
+  Network network;
+  for (const Best& best : bests) {
+    const StatusOr<Workload> workload = ParseWorkload(best.record.workload);
+    if (workload.ok())
+      network.layers.push_back({.name = Describe(*workload), .workload = *workload});
+  }
+  return MakeTasks(env.registry, network, target, options.where.threads);
+}
+
+StatusOr<std::vector<Contest>> MakeContests(const Environment& env, const Options& options,
+                                            const Target& target) {
+  ASSIGN_OR_RETURN(const std::unique_ptr<TuningStore> store, OpenStore(env, OpenMode::kReadOnly));
+  std::unique_ptr<TuningStore> rival;
+  if (options.against != "default") {
+    ASSIGN_OR_RETURN(rival, OpenSqliteStore(options.against, OpenMode::kReadOnly));
+  }
+  ASSIGN_OR_RETURN(const NetworkTasks tasks, TasksToBench(env, options, *store, target));
+  std::vector<Contest> contests;
+  for (const NetworkTask& each : tasks.tasks) {
+    const Task& task = each.task;
+    Contest contest{.task = task, .count = each.workload.count};
+    ASSIGN_OR_RETURN(const std::optional<Config> best,
+                     BestConfig(*store, task, CacheOf(options.where)));
+    if (!options.config.empty()) {
+      ASSIGN_OR_RETURN(contest.config, FindConfig(task, options.config));
+    } else if (best) {
+      contest.config = *best;
+    } else {
+      contest.trouble = "no stored config of today's code";
+    }
+    contest.other = task.kernel_template().Default(task.spec(), task.space());
+    if (rival) {
+      ASSIGN_OR_RETURN(const std::optional<Config> theirs,
+                       BestConfig(*rival, task, CacheOf(options.where)));
+      if (theirs) contest.other = *theirs;
+      if (!theirs) contest.trouble = "no stored config in " + options.against;
+    }
+    contests.push_back(std::move(contest));
+  }
+  if (contests.empty())
+    return Error(StatusCode::kNotFound, "nothing to measure: no stored config of ", target.name);
+  return contests;
+}
+
+void Take(StatusOr<Trial> trial, std::optional<Timings>& times, std::string& trouble) {
+  if (!trial.ok()) {
+    trouble = Message(trial.status());
+  } else if (const auto* failure = std::get_if<Failure>(&trial->outcome)) {
+    trouble = std::string(Name(failure->kind)) + ": " + failure->message;
+  } else if (auto* timings = std::get_if<Timings>(&trial->outcome)) {
+    if (!times || timings->min_ns() < times->min_ns()) times = std::move(*timings);
+  }
+}
+
+// Every round measures all contestants of all layers, so that a slow minute of the machine hits
+// both sides.
+void Measure(Rig& rig, const Options& options, std::vector<Contest>& contests) {
+  for (std::int32_t round = 0; round < options.rounds; ++round) {
+    fmt::print(stderr, "round {} of {}\n", round + 1, options.rounds);
+    for (Contest& contest : contests) {
+      if (rig.interrupt().requested()) return;
+      if (!contest.trouble.empty()) continue;
+      MeasureRequest request{
+          .task = contest.task, .config = contest.config, .cases = {}, .plan = {}};
+      request.cases = rig.expected().CasesFor(contest.task.workload());
+      request.plan.threads = contest.task.threads();
+      request.plan.cache = CacheOf(options.where);
+      Take(rig.Measure(request), contest.config_times, contest.trouble);
+      request.config = contest.other;
+      Take(rig.Measure(std::move(request)), contest.other_times, contest.trouble);
+    }
+  }
+}
+
+void Print(const std::vector<Contest>& contests, const Options& options, double peak) {
+  using A = Table::Align;
+  const std::string rival = options.against == "default" ? "default" : "theirs";
+  Table table({{"layer", A::kLeft},
+               {"x"},
+               {rival + " us"},
+               {"stored us"},
+               {"GOP/s"},
+               {"peak"},
+               {"ratio"},
+               {"config", A::kLeft}});
+  double before = 0, after = 0;
+  for (const Contest& contest : contests) {
+    const Workload& workload = contest.task.workload();
+    if (!contest.trouble.empty() || !contest.config_times || !contest.other_times) {
+      table.Add({Describe(workload), std::to_string(contest.count), "-", "-", "-", "-", "-",
+                 contest.trouble});
+      continue;
+    }
+    const double ours = contest.config_times->min_ns(), theirs = contest.other_times->min_ns();
+    before += theirs * contest.count;
+    after += ours * contest.count;
+    table.Add({Describe(workload), std::to_string(contest.count),
+               fmt::format("{:.2f}", theirs / 1e3), fmt::format("{:.2f}", ours / 1e3),
+               fmt::format("{:.1f}", Gops(workload, ours)),
+               fmt::format("{:.0f}%", 100 * Gops(workload, ours) / peak),
+               fmt::format("{:.2f}x", theirs / ours), contest.task.space().Id(contest.config)});
+  }
+  std::fputs(table.Print().c_str(), stdout);
+  if (after > 0) {
+    fmt::print("sum: {} {:.3f} ms, stored {:.3f} ms: {:.2f}x  (measured peak {:.0f} GOP/s)\n",
+               rival, before / 1e6, after / 1e6, before / after, peak);
+  }
+}
+
+void PrintJson(const std::vector<Contest>& contests, double peak) {
+  for (const Contest& contest : contests) {
+    const Workload& workload = contest.task.workload();
+    nlohmann::json line = {
+        {"workload", Key(workload)}, {"count", contest.count}, {"threads", contest.task.threads()}};
+    if (!contest.trouble.empty()) line["trouble"] = contest.trouble;
+    if (contest.config_times && contest.other_times) {
+      const double ours = contest.config_times->min_ns();
+      line["config_id"] = contest.task.space().Id(contest.config);
+      line["min_ns"] = ours;
+      line["median_ns"] = contest.config_times->median_ns();
+      line["against_id"] = contest.task.space().Id(contest.other);
+      line["against_ns"] = contest.other_times->min_ns();
+      line["ratio"] = contest.other_times->min_ns() / ours;
+      line["gops"] = Gops(workload, ours);
+      line["peak_share"] = Gops(workload, ours) / peak;
+    }
+    std::puts(line.dump().c_str());
+  }
+}
+
+StatusOr<int> Bench(const Environment& env, const Options& options) {
+  ASSIGN_OR_RETURN(const Target target, FindTarget(options.where.target));
+  ASSIGN_OR_RETURN(std::vector<Contest> contests, MakeContests(env, options, target));
+  ASSIGN_OR_RETURN(const std::unique_ptr<Rig> rig,
+                   Rig::Create(env, options.where.target, options.where.threads));
+  ASSIGN_OR_RETURN(const Peak peak, MeasurePeak(*rig, target, options.where.threads));
+  Measure(*rig, options, contests);
+  options.json ? PrintJson(contests, peak.gops) : Print(contests, options, peak.gops);
+  if (rig->interrupt().requested()) return kInterruptedStatus;
+  for (const Contest& contest : contests) {
+    if (!contest.trouble.empty()) return 1;
+  }
+  return 0;
+}
+
+}  // namespace
+
+void AddBench(CLI::App& app, Environment& env) {
+  auto* command =
+      app.add_subcommand("bench", "Measure stored configs again, in turn with the untuned default");
+  auto o = std::make_shared<Options>();
+  AddWhat(*command, o->what);
+  command->add_flag("--all", o->all, "every stored workload of the target");
+  AddWhere(*command, o->where);
+  command
+      ->add_option("--config", o->config,
+                   "this config instead of the stored best: an id, or knob=label,...")
+      ->type_name("ID");
+  command
+      ->add_option("--against", o->against,
+                   "what to compare with: `default`, or another database's best")
+      ->type_name("default|DB")
+      ->capture_default_str();
+  command->add_option("--rounds", o->rounds, "the minimum over so many rounds counts")
+      ->check(CLI::Range(1, 1000))
+      ->capture_default_str();
+  command->add_flag("--json", o->json, "one object per line");
+  AddDatabase(*command, env);
+  AddTracker(*command, env);
+  command->callback([&env, o] { env.action = [&env, o] { return Bench(env, *o); }; });
+}
+
+}  // namespace kiln

@@ -1,0 +1,132 @@
+#include "apps/kiln/command.h"
+
+#include <fmt/chrono.h>
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <ctime>
+#include <utility>
+
+#include "ops/workload_key.h"
+
+namespace kiln {
+
+void AddWhat(CLI::App& command, What& what) {
+  auto* group = command.add_option_group("WHAT", "what to work on");
+  group->add_option("--model", what.model, "a quantized network")->type_name("FILE.tflite");
+  group->add_option(
+      "--network", what.network,
+      "a built-in network: mobilenet_v1, mobilenet_v2, resnet18, inception_v1, inception_v3");
+  group->add_option("--layers", what.layers, "a table of layers (peers' or workload columns)")
+      ->type_name("FILE.csv");
+  group->add_option("--workload", what.workloads, "workload keys")->type_name("KEY...");
+}
+
+StatusOr<Network> Resolve(const What& what) {
+  const int given =
+      !what.model.empty() + !what.network.empty() + !what.layers.empty() + !what.workloads.empty();
+  if (given != 1) {
+    return Error(
+        StatusCode::kInvalidArgument,
+        "say what to work on: one of --model FILE.tflite, --network NAME, --layers FILE.csv, "
+        "--workload KEY...");
+  }
+  if (!what.model.empty()) return ImportTflite(what.model);
+  if (!what.network.empty()) return BuiltinNetwork(what.network);
+  if (!what.layers.empty()) return ReadLayersCsv(what.layers);
+  Network network;
+  network.name = "workloads";
+  for (const std::string& key : what.workloads) {
+    ASSIGN_OR_RETURN(const Workload workload, ReadWorkload(key));
+    network.layers.push_back({.name = Describe(workload), .workload = workload});
+  }
+  return network;
+}
+
+void AddDatabase(CLI::App& command, Environment& env) {
+  command.add_option("--db", env.db, "the tuning database ($KILN_DB, else in $XDG_DATA_HOME/kiln)")
+      ->type_name("FILE");
+}
+
+void AddTracker(CLI::App& command, Environment& env) {
+  command
+      .add_option("--tracker", env.tracker,
+                  "measure on the devices of this tracker instead of on this machine")
+      ->envname("KILN_TRACKER")
+      ->type_name("HOST:PORT");
+}
+
+StatusOr<std::string> DatabasePath(const Environment& env) {
+  if (!env.db.empty()) return env.db;
+  return DefaultDatabasePath();
+}
+
+StatusOr<std::unique_ptr<TuningStore>> OpenStore(const Environment& env, OpenMode mode,
+                                                 Session session) {
+  ASSIGN_OR_RETURN(const std::string path, DatabasePath(env));
+  return OpenSqliteStore(path, mode, std::move(session));
+}
+
+void AddWhere(CLI::App& command, Where& where) {
+  command
+      .add_option("--target", where.target,
+                  "a target's name, or a file that describes one; see `kiln targets`")
+      ->capture_default_str();
+  command.add_option("--threads", where.threads, "threads of the kernels")
+      ->check(CLI::Range(1, 256))
+      ->capture_default_str();
+  command.add_option("--cache", where.cache, "state of the caches before a call: hot or cold")
+      ->check(CLI::IsMember({"hot", "cold"}))
+      ->capture_default_str();
+}
+
+CacheState CacheOf(const Where& where) {
+  return where.cache == "cold" ? CacheState::kCold : CacheState::kHot;
+}
+
+StatusOr<NetworkTasks> MakeTasks(const TemplateRegistry& registry, const Network& network,
+                                 const Target& target, std::int32_t threads) {
+  NetworkTasks result;
+  for (WeightedWorkload& unique : UniqueWorkloads(network)) {
+    StatusOr<Task> task = Task::Create(registry, {unique.workload, target, threads});
+    if (task.ok()) {
+      result.tasks.push_back({*std::move(task), std::move(unique)});
+    } else {
+      result.unsupported.emplace_back(std::move(unique), std::move(task).status());
+    }
+  }
+  if (result.tasks.empty() && !result.unsupported.empty()) return result.unsupported[0].second;
+  return result;
+}
+
+std::string Describe(const Workload& w) {
+  if (w.op == OpKind::kDense) {
+    return w.n == 1 ? fmt::format("fc {}->{}", w.c, w.o)
+                    : fmt::format("fc {}x{}->{}", w.n, w.c, w.o);
+  }
+  const bool depthwise = w.op == OpKind::kDepthwise;
+  std::string text = depthwise ? "dw" : w.kh * w.kw == 1 ? "pw" : "conv";
+  if (w.kh * w.kw != 1) text += fmt::format("{}x{}", w.kh, w.kw);
+  if (w.stride_h > 1 || w.stride_w > 1)
+    text += fmt::format("s{}", std::max(w.stride_h, w.stride_w));
+  if (w.dilation_h > 1 || w.dilation_w > 1)
+    text += fmt::format("d{}", std::max(w.dilation_h, w.dilation_w));
+  text += fmt::format(" {}x{} {}", w.h, w.w, w.c);
+  if (!depthwise) text += fmt::format("->{}", w.o);
+  if (w.multiplier > 1) text += fmt::format(" m{}", w.multiplier);
+  if (w.groups > 1 && !depthwise) text += fmt::format(" g{}", w.groups);
+  if (w.n > 1) text += fmt::format(" n{}", w.n);
+  return text;
+}
+
+double Gops(const Workload& workload, double ns) {
+  return ns > 0 ? 2.0 * static_cast<double>(workload.macs()) / ns : 0;
+}
+
+std::string FormatTime(std::int64_t unix_ms) {
+  const auto seconds = static_cast<std::time_t>(unix_ms / 1000);
+  return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(seconds));
+}
+
+}  // namespace kiln

@@ -1,0 +1,97 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/status.h"
+#include "db/tuning_store.h"
+#include "kernels_templates/task.h"
+#include "models/model.h"
+#include "ops/measurement.h"
+
+namespace CLI {
+class App;
+}
+
+namespace kiln {
+
+// What every subcommand is given: the templates, the options before and behind its name, and the
+// way to be interrupted.
+struct Environment {
+  const TemplateRegistry& registry;
+  std::string command_line;
+  std::string db;       // --db; empty: DefaultDatabasePath()
+  std::string tracker;  // --tracker HOST:PORT; empty: this machine
+  // What the chosen subcommand does; returns the exit status. Set while the command line is parsed.
+  std::function<StatusOr<int>()> action;
+};
+
+// A subcommand adds itself and its options to the app. One file each: tune.cc, best.cc, ...
+void AddTune(CLI::App& app, Environment& env);
+void AddBest(CLI::App& app, Environment& env);
+void AddHistory(CLI::App& app, Environment& env);
+void AddBench(CLI::App& app, Environment& env);
+void AddVerify(CLI::App& app, Environment& env);
+void AddSpace(CLI::App& app, Environment& env);
+void AddWorkloads(CLI::App& app, Environment& env);
+void AddDevices(CLI::App& app, Environment& env);
+void AddTargets(CLI::App& app, Environment& env);
+
+// ---- options that several subcommands have
+
+// WHAT: exactly one of --model, --network, --layers, --workload.
+struct What {
+  std::string model, network, layers;
+  std::vector<std::string> workloads;
+  bool any() const {
+    return !model.empty() || !network.empty() || !layers.empty() || !workloads.empty();
+  }
+};
+void AddWhat(CLI::App& command, What& what);
+StatusOr<Network> Resolve(const What& what);
+
+// --db and --tracker.
+void AddDatabase(CLI::App& command, Environment& env);
+void AddTracker(CLI::App& command, Environment& env);
+StatusOr<std::string> DatabasePath(const Environment& env);
+StatusOr<std::unique_ptr<TuningStore>> OpenStore(const Environment& env, OpenMode mode,
+                                                 Session session = {});
+
+// --target, --threads, --cache.
+struct Where {
+  std::string target = "native";
+  std::int32_t threads = 1;
+  std::string cache = "hot";
+};
+void AddWhere(CLI::App& command, Where& where);
+CacheState CacheOf(const Where& where);
+
+// ---- what several subcommands do
+
+// The tasks of a network's unique workloads, in its order, with their multiplicity. Workloads that
+// no template serves come back in `unsupported` with the reason.
+struct NetworkTask {
+  Task task;
+  WeightedWorkload workload;
+};
+struct NetworkTasks {
+  std::vector<NetworkTask> tasks;
+  std::vector<std::pair<WeightedWorkload, Status>> unsupported;
+};
+StatusOr<NetworkTasks> MakeTasks(const TemplateRegistry& registry, const Network& network,
+                                 const Target& target, std::int32_t threads);
+
+// "56x56 64->128 3x3 s2" for people; the key is for programs.
+std::string Describe(const Workload& workload);
+
+// GOP/s: a multiply-accumulate counts as two operations.
+double Gops(const Workload& workload, double ns);
+
+// RFC 3339, UTC.
+std::string FormatTime(std::int64_t unix_ms);
+
+}  // namespace kiln

@@ -1,0 +1,16 @@
+#pragma once
+
+#include <string>
+
+#include "apps/kiln/command.h"
+
+namespace kiln {
+
+// The config that a user names: `default`, an id (16 hex digits), or all knobs as
+// name=label,name=label,... kNotFound or kInvalidArgument say what there is instead.
+StatusOr<Config> FindConfig(const Task& task, const std::string& name);
+
+// "tile_h=1 tile_w=6 ...": for people.
+std::string DescribeConfig(const ConfigLabels& labels);
+
+}  // namespace kiln

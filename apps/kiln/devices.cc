@@ -1,0 +1,64 @@
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <nlohmann/json.hpp>
+
+#include "apps/kiln/command.h"
+#include "apps/kiln/table.h"
+#include "rpc_client/rpc_client.h"
+
+namespace kiln {
+namespace {
+
+StatusOr<int> ShowDevices(const Environment& env, bool json) {
+  if (env.tracker.empty()) {
+    return Error(StatusCode::kInvalidArgument,
+                 "name a tracker: --tracker HOST:PORT or $KILN_TRACKER (without one, `kiln tune` "
+                 "measures on this "
+                 "machine; `kiln targets` says what it is)");
+  }
+  ASSIGN_OR_RETURN(const FarmInfo farm, ListDevices(env.tracker));
+  if (json) {
+    for (const DeviceInfo& device : farm.devices) {
+      const nlohmann::json line = {{"name", device.name},       {"target", device.target},
+                                   {"state", device.state},     {"client", device.client},
+                                   {"address", device.address}, {"features", device.isa},
+                                   {"cores", device.cores},     {"labels", device.labels},
+                                   {"build", device.build},     {"epoch", device.epoch}};
+      std::puts(line.dump().c_str());
+    }
+    return 0;
+  }
+  using A = Table::Align;
+  Table table({{"name", A::kLeft},
+               {"target", A::kLeft},
+               {"state", A::kLeft},
+               {"client", A::kLeft},
+               {"cores"},
+               {"features", A::kLeft},
+               {"address", A::kLeft},
+               {"build", A::kLeft}});
+  for (const DeviceInfo& device : farm.devices) {
+    std::string features;
+    for (const std::string& name : device.isa) features += (features.empty() ? "" : ",") + name;
+    table.Add({device.name, device.target, device.state, device.client,
+               std::to_string(device.cores), features, device.address, device.build});
+  }
+  std::fputs(table.Print().c_str(), stdout);
+  fmt::print("{} devices, {} clients waiting\n", farm.devices.size(), farm.waiting);
+  return 0;
+}
+
+}  // namespace
+
+void AddDevices(CLI::App& app, Environment& env) {
+  auto* command = app.add_subcommand("devices", "List the devices of a tracker and who has them");
+  auto json = std::make_shared<bool>(false);
+  command->add_flag("--json", *json, "one object per line");
+  AddTracker(*command, env);
+  command->callback(
+      [&env, json] { env.action = [&env, json] { return ShowDevices(env, *json); }; });
+}
+
+}  // namespace kiln

@@ -1,0 +1,146 @@
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cstdio>
+#include <nlohmann/json.hpp>
+
+#include "apps/kiln/command.h"
+#include "apps/kiln/config_choice.h"
+#include "apps/kiln/interrupt.h"
+#include "apps/kiln/table.h"
+#include "base/reactor.h"
+#include "ops/target.h"
+#include "ops/workload_key.h"
+
+namespace kiln {
+namespace {
+
+struct Options {
+  std::string workload;
+  std::string target = "native";
+  std::optional<std::int32_t> threads;
+  std::string cache;
+  bool follow = false, json = false;
+};
+
+// What became of a trial, in a word; and its time, or its bound.
+std::string StatusOf(const Trial& trial) {
+  if (std::holds_alternative<Timings>(trial.outcome)) return "ok";
+  if (std::holds_alternative<Censored>(trial.outcome)) return "censored";
+  return Name(std::get<Failure>(trial.outcome).kind);
+}
+
+double TimeOf(const Trial& trial) {
+  if (const auto* timings = std::get_if<Timings>(&trial.outcome)) return timings->min_ns();
+  if (const auto* censored = std::get_if<Censored>(&trial.outcome)) return censored->bound_ns;
+  return 0;
+}
+
+void PrintJson(const TrialRecord& record, double best_ns) {
+  nlohmann::json config = nlohmann::json::object();
+  for (const auto& [knob, label] : record.labels) config[knob] = label;
+  nlohmann::json line = {{"workload", record.workload},
+                         {"target", record.target},
+                         {"threads", record.threads},
+                         {"cache", Name(record.cache)},
+                         {"seq", record.seq},
+                         {"config_id", record.config_id},
+                         {"config", config},
+                         {"status", StatusOf(record.trial)},
+                         {"device", record.trial.device},
+                         {"measured_at", FormatTime(record.trial.measured_at_ms)}};
+  if (const double ns = TimeOf(record.trial); ns > 0) line["min_ns"] = ns;
+  if (best_ns > 0) line["best_ns"] = best_ns;
+  if (record.trial.predicted) line["predicted"] = *record.trial.predicted;
+  if (const auto* failure = std::get_if<Failure>(&record.trial.outcome)) {
+    line["stage"] = Name(failure->stage);
+    line["message"] = failure->message;
+  }
+  std::puts(line.dump().c_str());
+}
+
+void PrintLine(const TrialRecord& record, const Workload& workload, double best_ns) {
+  const double ns = TimeOf(record.trial);
+  const bool is_best = ns > 0 && ns == best_ns;
+  fmt::print("{:>5}  {:<16} {:>10} {:>8} {:>8}  {}  {}{}\n", record.seq, StatusOf(record.trial),
+             ns > 0 ? fmt::format("{:.2f} us", ns / 1e3) : "",
+             ns > 0 ? fmt::format("{:.1f}", Gops(workload, ns)) : "",
+             best_ns > 0 ? fmt::format("{:.1f}", Gops(workload, best_ns)) : "", record.config_id,
+             DescribeConfig(record.labels), is_best ? "  <- best so far" : "");
+  if (const auto* failure = std::get_if<Failure>(&record.trial.outcome)) {
+    fmt::print("{:>5}  {}: {}\n", "", Name(failure->stage), failure->message);
+  }
+}
+
+// Prints the records behind `seen` and returns the best throughput after each.
+std::vector<double> PrintFrom(std::span<const TrialRecord> records, std::size_t seen,
+                              const Workload& workload, bool json) {
+  std::vector<double> curve;
+  double best_ns = 0;
+  for (std::size_t i = 0; i < records.size(); ++i) {
+    if (const auto ns = RankTime(records[i].trial); ns && (best_ns == 0 || *ns < best_ns))
+      best_ns = *ns;
+    curve.push_back(best_ns > 0 ? Gops(workload, best_ns) : 0);
+    if (i < seen) continue;
+    json ? PrintJson(records[i], best_ns) : PrintLine(records[i], workload, best_ns);
+  }
+  std::fflush(stdout);
+  return curve;
+}
+
+StatusOr<int> ShowHistory(const Environment& env, const Options& options) {
+  ASSIGN_OR_RETURN(const Workload workload, ReadWorkload(options.workload));
+  ASSIGN_OR_RETURN(const Target target, FindTarget(options.target));
+  BestQuery query;
+  query.workload = Key(workload);
+  query.target = target.name;
+  query.threads = options.threads;
+  if (!options.cache.empty())
+    query.cache = options.cache == "cold" ? CacheState::kCold : CacheState::kHot;
+  ASSIGN_OR_RETURN(const std::unique_ptr<TuningStore> store, OpenStore(env, OpenMode::kReadOnly));
+  ASSIGN_OR_RETURN(std::vector<TrialRecord> records, store->Records(query));
+  if (records.empty() && !options.follow) {
+    return Error(StatusCode::kNotFound, "no trials of ", *query.workload, " on ", *query.target,
+                 "; `kiln tune --workload KEY` makes some");
+  }
+  if (!options.json) {
+    fmt::print("{:>5}  {:<16} {:>10} {:>8} {:>8}  {:<16}  {}\n", "seq", "status", "min", "GOP/s",
+               "best", "config", "knobs");
+  }
+  const std::vector<double> curve = PrintFrom(records, 0, workload, options.json);
+  if (!options.json && curve.size() > 1) {
+    fmt::print("\nbest so far, GOP/s, over {} trials\n{}", curve.size(), Plot(curve, 72, 8));
+  }
+  if (!options.follow) return 0;
+  const std::unique_ptr<Reactor> reactor = NewReactor();
+  const Interrupt interrupt(*reactor);
+  while (!interrupt.WaitFor(std::chrono::seconds(1))) {
+    const std::size_t seen = records.size();
+    ASSIGN_OR_RETURN(records, store->Records(query));
+    PrintFrom(records, seen, workload, options.json);
+  }
+  return 0;
+}
+
+}  // namespace
+
+void AddHistory(CLI::App& app, Environment& env) {
+  auto* command =
+      app.add_subcommand("history", "Show the trials of a workload and its best-so-far curve");
+  auto options = std::make_shared<Options>();
+  command->add_option("--workload", options->workload, "the workload's key")
+      ->type_name("KEY")
+      ->required();
+  command->add_option("--target", options->target, "a target's name")->capture_default_str();
+  command->add_option("--threads", options->threads, "only trials with so many threads");
+  command->add_option("--cache", options->cache, "only trials with this state of the caches")
+      ->check(CLI::IsMember({"hot", "cold"}));
+  command->add_flag("--follow", options->follow, "wait for further trials, until Ctrl-C");
+  command->add_flag("--json", options->json, "one JSON object per line");
+  AddDatabase(*command, env);
+  command->callback(
+      [&env, options] { env.action = [&env, options] { return ShowHistory(env, *options); }; });
+}
+
+}  // namespace kiln

@@ -1,0 +1,9 @@
+#include <utility>
+
+#include "apps/kiln/cli.h"
+
+int main(int argc, char** argv) {
+  kiln::TemplateRegistry registry;
+  kiln::RegisterBuiltinTemplates(registry);
+  return kiln::RunKiln(argc, argv, std::move(registry));
+}

@@ -1,0 +1,50 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "apps/kiln/command.h"
+#include "apps/kiln/interrupt.h"
+#include "base/reactor.h"
+#include "measure/measurer.h"
+#include "toolchain/toolchain.h"
+
+namespace kiln {
+
+// This is all that a trial needs, put together: compiler and cache, a device server of our own (or
+// a tracker's devices), the pipeline over both. Members go in the reverse order of their making.
+class Rig {
+ public:
+  // `threads` of the kernels decides which cores are measured on and which compile: the last ones
+  // measure, the others compile; with no others, all do both.
+  static StatusOr<std::unique_ptr<Rig>> Create(const Environment& env, const std::string& target,
+                                               std::int32_t threads);
+
+  Reactor& reactor() { return *reactor_; }
+  const Interrupt& interrupt() const { return *interrupt_; }
+  Measurer& measurer() { return *measurer_; }
+  ExpectedOutputs& expected() { return *expected_; }
+
+  // Makes one trial and waits for it.
+  StatusOr<Trial> Measure(MeasureRequest request);
+  // Makes all of them; results in their order.
+  std::vector<StatusOr<Trial>> MeasureAll(std::vector<MeasureRequest> requests);
+
+ private:
+  Rig() = default;
+  std::unique_ptr<Reactor> reactor_;
+  std::unique_ptr<Interrupt> interrupt_;
+  std::unique_ptr<Builder> builder_;
+  std::unique_ptr<DevicePool> devices_;
+  std::unique_ptr<Runner> runner_;
+  std::unique_ptr<ExpectedOutputs> expected_;
+  std::unique_ptr<Measurer> measurer_;
+};
+
+// The highest rate of multiply-accumulates that the target's devices reach with so many threads, in
+// GOP/s.
+StatusOr<Peak> MeasurePeak(Rig& rig, const Target& target, std::int32_t threads);
+
+}  // namespace kiln

@@ -1,0 +1,64 @@
+#include "apps/kiln/stored.h"
+
+#include <map>
+#include <utility>
+
+#include "ops/target.h"
+#include "ops/workload_key.h"
+
+namespace kiln {
+namespace {
+
+// Whether lowering the record today gives the code that was measured.
+bool IsCurrent(const Environment& env, const TrialRecord& record, const Workload& workload,
+               const Target& target) {
+  const auto kernel_template = env.registry.Find(record.kernel_template);
+  if (!kernel_template.ok()) return false;
+  const StatusOr<Task> task = Task::Create(*kernel_template, {workload, target, record.threads});
+  if (!task.ok()) return false;
+  const StatusOr<Config> config = task->space().FromLabels(record.labels);
+  if (!config.ok()) return false;
+  const StatusOr<KernelSource> source = task->Emit(*config);
+  return source.ok() && source->code_digest == record.trial.code_digest;
+}
+
+}  // namespace
+
+StatusOr<std::vector<StoredBest>> ReadBests(const Environment& env, const TuningStore& store,
+                                            const BestQuery& query) {
+  ASSIGN_OR_RETURN(std::vector<Best> bests, store.Bests(query));
+  // A stored name may be that of this machine, of a data file, or of a machine that nobody here
+  // knows.
+  std::map<std::string, std::optional<Target>> targets;
+  const auto target_of = [&](const std::string& name) -> const std::optional<Target>& {
+    const auto [it, is_new] = targets.try_emplace(name);
+    if (is_new) {
+      const StatusOr<Target> native = DetectNative();
+      if (native.ok() && native->name == name) {
+        it->second = *native;
+      } else if (StatusOr<Target> known = FindTarget(name); known.ok()) {
+        it->second = *std::move(known);
+      }
+    }
+    return it->second;
+  };
+  std::vector<StoredBest> result;
+  for (Best& best : bests) {
+    const TrialRecord& record = best.record;
+    StoredBest stored;
+    const StatusOr<Workload> workload = ParseWorkload(record.workload);
+    const std::optional<Target>& target = target_of(record.target);
+    stored.stale = !workload.ok() || (target && !IsCurrent(env, record, *workload, *target));
+    if (workload.ok()) {
+      stored.gops = Gops(*workload, std::get<Timings>(record.Judged().outcome).min_ns());
+      ASSIGN_OR_RETURN(const std::optional<double> peak,
+                       store.PeakOf(record.target, record.threads));
+      if (peak && *peak > 0) stored.peak_share = stored.gops / *peak;
+    }
+    stored.best = std::move(best);
+    result.push_back(std::move(stored));
+  }
+  return result;
+}
+
+}  // namespace kiln

@@ -1,0 +1,21 @@
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include "apps/kiln/command.h"
+
+namespace kiln {
+
+// A best config of the store with what only the program around it can tell.
+struct StoredBest {
+  Best best;
+  double gops = 0;                   // from its minimum
+  std::optional<double> peak_share;  // of the target's measured peak, if that is known
+  bool stale = false;                // its template is gone, or lowers it to other code today
+};
+
+StatusOr<std::vector<StoredBest>> ReadBests(const Environment& env, const TuningStore& store,
+                                            const BestQuery& query);
+
+}  // namespace kiln

@@ -1,0 +1,188 @@
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <chrono>
+#include <cstdio>
+#include <ctime>
+
+#include "apps/kiln/command.h"
+#include "apps/kiln/rig.h"
+#include "apps/kiln/time_options.h"
+#include "apps/kiln/tune_report.h"
+#include "base/clock.h"
+#include "cost_model/cost_model.h"
+#include "ops/target.h"
+#include "tuner/tuner.h"
+
+namespace kiln {
+namespace {
+
+constexpr std::int64_t kTrialsPerTask = 64;  // where the command line sets no limit at all
+
+struct Options {
+  What what;
+  Where where;
+  std::int64_t trials = 0, trials_per_task = 0, early_stop = 0;
+  std::string time_budget, deadline;
+  std::string policy = "kiln", scheduler = "gradient";
+  std::int32_t batch = 16;
+  std::uint64_t seed = 0;
+  bool json = false;
+};
+
+StatusOr<Budget> BudgetOf(const Options& options) {
+  Budget budget;
+  budget.trials = options.trials;
+  budget.trials_per_task = options.trials_per_task;
+  budget.early_stop = options.early_stop;
+  const SteadyTime now = SystemClock().Now();
+  if (!options.time_budget.empty()) {
+    ASSIGN_OR_RETURN(const std::chrono::seconds time, ParseDuration(options.time_budget));
+    budget.deadline = now + time;
+  }
+  if (!options.deadline.empty()) {
+    ASSIGN_OR_RETURN(const std::chrono::seconds time,
+                     UntilTimeOfDay(options.deadline, SystemClock().Today()));
+    budget.deadline = std::min(budget.deadline.value_or(now + time), now + time);
+  }
+  if (!budget.deadline && budget.trials == 0 && budget.trials_per_task == 0 &&
+      budget.early_stop == 0) {
+    budget.trials_per_task = kTrialsPerTask;
+  }
+  return budget;
+}
+
+// How many trials all tasks can still make or have; 0: there is no telling.
+std::int64_t TrialsExpected(const Budget& budget, const std::vector<NetworkTask>& tasks) {
+  std::int64_t sum = 0;
+  for (const NetworkTask& task : tasks) {
+    const auto size = static_cast<std::int64_t>(task.task.space().size());
+    if (budget.trials_per_task == 0 && budget.trials == 0) return 0;
+    sum += budget.trials_per_task > 0 ? std::min(size, budget.trials_per_task) : size;
+  }
+  return budget.trials > 0 ? std::min(sum, budget.trials) : sum;
+}
+
+Session SessionOf(const Environment& env, const Options& options) {
+  char host[256] = "";
+  gethostname(host, sizeof host - 1);
+  Session session;
+  session.started_ms = std::chrono::duration_cast<std::chrono::milliseconds>(
+                           SystemClock().Today().time_since_epoch())
+                           .count();
+  session.command = env.command_line;
+  session.seed = options.seed;
+  session.host = host;
+  return session;
+}
+
+std::unique_ptr<CostModel> ModelFor(const Options& options) {
+  if (!PolicyLearns(options.policy)) return NewNullCostModel();
+  return NewXgboostCostModel({.seed = options.seed});
+}
+
+StatusOr<int> Tune(const Environment& env, const Options& options) {
+  ASSIGN_OR_RETURN(const Network network, Resolve(options.what));
+  ASSIGN_OR_RETURN(const Target target, FindTarget(options.where.target));
+  ASSIGN_OR_RETURN(const NetworkTasks tasks,
+                   MakeTasks(env.registry, network, target, options.where.threads));
+  ASSIGN_OR_RETURN(const Budget budget, BudgetOf(options));
+  ASSIGN_OR_RETURN(const std::unique_ptr<TuningStore> store,
+                   OpenStore(env, OpenMode::kReadWrite, SessionOf(env, options)));
+  if (tasks.tasks.empty())
+    return Error(StatusCode::kNotFound, network.name, " has no layer that Kiln tunes");
+
+  const auto start = std::chrono::steady_clock::now();
+  ASSIGN_OR_RETURN(const std::unique_ptr<Rig> rig,
+                   Rig::Create(env, options.where.target, options.where.threads));
+  ASSIGN_OR_RETURN(const Peak peak, MeasurePeak(*rig, target, options.where.threads));
+  RETURN_IF_ERROR(store->AppendPeak(peak));
+  fmt::print(stderr, "{}: {} tasks on {}, {} thread{}, measured peak {:.0f} GOP/s\n", network.name,
+             tasks.tasks.size(), target.name, options.where.threads,
+             options.where.threads == 1 ? "" : "s", peak.gops);
+
+  TuneOptions tune;
+  tune.policy = options.policy;
+  tune.seed = options.seed;
+  tune.batch = options.batch;
+  tune.cache = CacheOf(options.where);
+  tune.plan.threads = options.where.threads;
+  tune.plan.cache = tune.cache;
+  const std::unique_ptr<CostModel> model = ModelFor(options);
+  const std::unique_ptr<TaskScheduler> scheduler =
+      options.scheduler == "gradient" ? NewGradientScheduler() : NewRoundRobinScheduler();
+  std::vector<WeightedTask> weighted;
+  for (const NetworkTask& task : tasks.tasks) {
+    weighted.push_back({task.task, static_cast<double>(task.workload.count)});
+  }
+  TuneProgress progress(tasks.tasks, peak.gops, TrialsExpected(budget, tasks.tasks));
+  Tuner tuner({rig->measurer(), rig->expected(), *store, *model, *scheduler, SystemClock()}, tune,
+              budget);
+  const StatusOr<std::vector<TaskResult>> results = tuner.Tune(
+      weighted, [&] { return rig->interrupt().requested(); },
+      [&](const TuneEvent& event) { progress.Observe(event); });
+  progress.Finish();
+  if (!results.ok()) return results.status();
+
+  const double seconds =
+      std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  const TuneSummary summary{network, tasks, *results, peak.gops, options.where.threads, seconds};
+  options.json ? PrintSummaryJson(summary) : PrintSummary(summary);
+  if (rig->interrupt().requested()) return kInterruptedStatus;
+  for (const TaskResult& result : *results) {
+    if (!result.best) return 1;  // as a build must notice: PrintSummary has said which and why
+  }
+  return tasks.unsupported.empty() ? 0 : 1;
+}
+
+}  // namespace
+
+void AddTune(CLI::App& app, Environment& env) {
+  auto* command = app.add_subcommand("tune", "Find fast configs for the layers of a network");
+  auto o = std::make_shared<Options>();
+  AddWhat(*command, o->what);
+  AddWhere(*command, o->where);
+  command->add_option("--trials", o->trials, "over all tasks; stored ones count")
+      ->check(CLI::NonNegativeNumber);
+  command
+      ->add_option("--trials-per-task", o->trials_per_task,
+                   fmt::format("for each task; stored ones count ({} where no limit is given)",
+                               kTrialsPerTask))
+      ->check(CLI::NonNegativeNumber);
+  command->add_option("--early-stop", o->early_stop, "end a task after so many trials without gain")
+      ->check(CLI::NonNegativeNumber);
+  command->add_option("--time-budget", o->time_budget, "end after this time: 90s, 30m, 2h")
+      ->type_name("TIME");
+  command->add_option("--deadline", o->deadline, "end at this time of day, local: 06:00")
+      ->type_name("HH:MM");
+  std::vector<std::string> policies;
+  for (const std::string_view name : SearchPolicyNames()) policies.emplace_back(name);
+  command->add_option("--policy", o->policy, "how configs are chosen")
+      ->check(CLI::IsMember(policies))
+      ->capture_default_str();
+  command
+      ->add_option("--scheduler", o->scheduler,
+                   "which task is next: where it saves most, or in turn")
+      ->check(CLI::IsMember({"gradient", "round-robin"}))
+      ->capture_default_str();
+  command->add_option("--batch", o->batch, "trials per round")
+      ->check(CLI::Range(1, 1024))
+      ->capture_default_str();
+  command->add_option("--seed", o->seed, "the same seed and store give the same proposals")
+      ->capture_default_str();
+  command->add_flag("--json", o->json, "the summary as one JSON object per line");
+  AddDatabase(*command, env);
+  AddTracker(*command, env);
+  command->footer(
+      "Trials are stored as they are made: the same command again goes on where the last one "
+      "stopped.\n"
+      "Examples:\n"
+      "  kiln tune --network mobilenet_v1\n"
+      "  kiln tune --model m.tflite --threads 2 --time-budget 30m\n"
+      "  kiln tune --workload "
+      "conv2d/i8/n1h56w56c64/o64/k3x3/s1x1/p1,1,1,1/d1x1/g1/pc/wz0/act=lo/rq=int7/double");
+  command->callback([&env, o] { env.action = [&env, o] { return Tune(env, *o); }; });
+}
+
+}  // namespace kiln

@@ -1,0 +1,231 @@
+#include "apps/kiln/tune_report.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <cmath>
+#include <cstdio>
+#include <nlohmann/json.hpp>
+
+#include "apps/kiln/table.h"
+
+namespace kiln {
+namespace {
+
+using Seconds = std::chrono::duration<double>;
+
+double Since(std::chrono::steady_clock::time_point start) {
+  return Seconds(std::chrono::steady_clock::now() - start).count();
+}
+
+std::string Duration(double seconds) {
+  const auto s = static_cast<std::int64_t>(std::ceil(seconds));
+  if (s >= 3600) return fmt::format("{}h{:02}m", s / 3600, s / 60 % 60);
+  return s >= 60 ? fmt::format("{}m{:02}s", s / 60, s % 60) : fmt::format("{}s", s);
+}
+
+std::string Share(double gops, double peak) {
+  return peak > 0 ? fmt::format("{:.0f}%", 100 * gops / peak) : "-";
+}
+
+// Sums of the network over its layers; a layer without a default or a best has none.
+struct Totals {
+  double before_ns = 0, after_ns = 0;
+  bool complete = true;
+};
+
+Totals TotalsOf(const TuneSummary& s) {
+  Totals totals;
+  for (std::size_t i = 0; i < s.results.size(); ++i) {
+    const TaskResult& result = s.results[i];
+    if (!result.best || !result.default_ns) {
+      totals.complete = false;
+      continue;
+    }
+    totals.before_ns += *result.default_ns * s.tasks.tasks[i].workload.count;
+    totals.after_ns += *RankTime(*result.best) * s.tasks.tasks[i].workload.count;
+  }
+  return totals;
+}
+
+}  // namespace
+
+TuneProgress::TuneProgress(const std::vector<NetworkTask>& tasks, double peak_gops,
+                           std::int64_t trials_expected)
+    : tasks_(tasks),
+      peak_gops_(peak_gops),
+      trials_expected_(trials_expected),
+      terminal_(isatty(STDERR_FILENO) == 1),
+      start_(std::chrono::steady_clock::now()),
+      states_(tasks.size()) {}
+
+double TuneProgress::Best(std::size_t task) const {
+  return Gops(tasks_[task].task.workload(), states_[task].best_ns);
+}
+
+void TuneProgress::Line(const std::string& text) {
+  std::fprintf(stderr, "%s%s\n", terminal_ ? "\r\033[K" : "", text.c_str());
+}
+
+void TuneProgress::Status() {
+  const auto now = std::chrono::steady_clock::now();
+  if (now - last_status_ < (terminal_ ? Seconds(0.1) : Seconds(15))) return;
+  last_status_ = now;
+  std::size_t done = 0;
+  for (const TaskState& state : states_) done += state.done;
+  const double elapsed = Since(start_),
+               rate = static_cast<double>(trials_) / std::max(elapsed, 1e-3);
+  std::string text = fmt::format("{}/{} tasks  {} trials", done, tasks_.size(), trials_ + resumed_);
+  if (trials_expected_ > 0) text += fmt::format(" of {}", trials_expected_);
+  text += fmt::format("  {:.1f}/s", rate);
+  if (trials_expected_ > 0 && rate > 0) {
+    const auto left =
+        static_cast<double>(std::max<std::int64_t>(0, trials_expected_ - trials_ - resumed_));
+    text += fmt::format("  ETA {}", Duration(left / rate));
+  }
+  text += fmt::format("  | {}: {} trials, best {:.1f} GOP/s {}",
+                      Describe(tasks_[current_].task.workload()), states_[current_].trials,
+                      Best(current_), Share(Best(current_), peak_gops_));
+  if (terminal_) {
+    std::fprintf(stderr, "\r\033[K%s", text.c_str());
+    std::fflush(stderr);
+  } else {
+    Line(text);
+  }
+}
+
+void TuneProgress::Observe(const TuneEvent& event) {
+  current_ = event.task;
+  TaskState& state = states_[event.task];
+  switch (event.kind) {
+    case TuneEvent::Kind::kResumed:
+      state.resumed = state.trials = event.progress->trials;
+      resumed_ += state.resumed;
+      if (!event.progress->best_ns.empty() && std::isfinite(event.progress->best_ns.back())) {
+        state.best_ns = event.progress->best_ns.back();
+      }
+      break;
+    case TuneEvent::Kind::kTrial: {
+      ++state.trials;
+      ++trials_;
+      state.failed += std::holds_alternative<Failure>(event.trial->outcome);
+      const std::optional<double> ns = RankTime(*event.trial);
+      if (ns && (state.best_ns == 0 || *ns < state.best_ns)) state.best_ns = *ns;
+      break;
+    }
+    case TuneEvent::Kind::kConfirmed:
+      if (const std::optional<double> ns = RankTime(*event.trial)) state.best_ns = *ns;
+      break;
+    case TuneEvent::Kind::kTaskDone: {
+      if (state.done) break;
+      state.done = true;
+      std::size_t done = 0;
+      for (const TaskState& each : states_) done += each.done;
+      Line(fmt::format("[{:>2}/{}] {:<24} {:>4} trials{}{}  best {:>7.2f} us {:>7.1f} GOP/s {:>4}",
+                       done, tasks_.size(), Describe(tasks_[event.task].task.workload()),
+                       state.trials,
+                       state.resumed > 0 ? fmt::format(" ({} stored before)", state.resumed) : "",
+                       state.failed > 0 ? fmt::format(" ({} failed)", state.failed) : "",
+                       state.best_ns / 1e3, Best(event.task), Share(Best(event.task), peak_gops_)));
+      break;
+    }
+  }
+  Status();
+}
+
+void TuneProgress::Finish() {
+  if (terminal_) std::fputs("\r\033[K", stderr);
+}
+
+void PrintSummary(const TuneSummary& s) {
+  using A = Table::Align;
+  Table table({{"layer", A::kLeft},
+               {"x"},
+               {"untuned us"},
+               {"GOP/s"},
+               {"tuned us"},
+               {"GOP/s"},
+               {"speed-up"},
+               {"peak"},
+               {"trials"},
+               {"rank corr."}});
+  for (std::size_t i = 0; i < s.results.size(); ++i) {
+    const TaskResult& result = s.results[i];
+    const Workload& workload = s.tasks.tasks[i].task.workload();
+    std::vector<std::string> cells = {Describe(workload),
+                                      std::to_string(s.tasks.tasks[i].workload.count)};
+    const auto add_time = [&](std::optional<double> ns) {
+      cells.push_back(ns ? fmt::format("{:.2f}", *ns / 1e3) : "-");
+      cells.push_back(ns ? fmt::format("{:.1f}", Gops(workload, *ns)) : "-");
+    };
+    const std::optional<double> best = result.best ? RankTime(*result.best) : std::nullopt;
+    add_time(result.default_ns);
+    add_time(best);
+    cells.push_back(best && result.default_ns ? fmt::format("{:.2f}x", *result.default_ns / *best)
+                                              : "-");
+    cells.push_back(best ? Share(Gops(workload, *best), s.peak_gops) : "-");
+    cells.push_back(std::to_string(result.trials));
+    cells.push_back(result.rank_correlation ? fmt::format("{:.2f}", *result.rank_correlation)
+                                            : "-");
+    table.Add(std::move(cells));
+  }
+  std::fputs(table.Print().c_str(), stdout);
+  for (std::size_t i = 0; i < s.results.size(); ++i) {
+    if (s.results[i].best) continue;
+    fmt::print("no config for {}: {}\n", Key(s.tasks.tasks[i].task.workload()), s.results[i].note);
+  }
+  for (const auto& [workload, why] : s.tasks.unsupported)
+    fmt::print("not tuned: {}\n", Message(why));
+  for (const auto& [op, count] : s.network.skipped) fmt::print("not tuned: {} x {}\n", count, op);
+  const Totals totals = TotalsOf(s);
+  fmt::print(
+      "{}, {} thread{}: {:.3f} ms untuned, {:.3f} ms tuned{}: {:.2f}x  (measured peak {:.0f} "
+      "GOP/s)\n",
+      s.network.name, s.threads, s.threads == 1 ? "" : "s", totals.before_ns / 1e6,
+      totals.after_ns / 1e6, totals.complete ? "" : " (over the layers that have both)",
+      totals.after_ns > 0 ? totals.before_ns / totals.after_ns : 0, s.peak_gops);
+  std::int64_t trials = 0, resumed = 0;
+  for (const TaskResult& result : s.results) trials += result.trials, resumed += result.resumed;
+  fmt::print("{} trials", trials);
+  if (resumed > 0) fmt::print(", {} of them stored before", resumed);
+  fmt::print(", {}\n", Duration(s.seconds));
+}
+
+void PrintSummaryJson(const TuneSummary& s) {
+  for (std::size_t i = 0; i < s.results.size(); ++i) {
+    const TaskResult& result = s.results[i];
+    const Task& task = s.tasks.tasks[i].task;
+    nlohmann::json line = {{"workload", Key(task.workload())},
+                           {"count", s.tasks.tasks[i].workload.count},
+                           {"template", task.kernel_template().name()},
+                           {"space", task.space().size()},
+                           {"trials", result.trials},
+                           {"resumed", result.resumed},
+                           {"ok", result.ok},
+                           {"censored", result.censored},
+                           {"failed", result.failed}};
+    if (result.default_ns) line["default_ns"] = *result.default_ns;
+    if (result.rank_correlation) line["rank_correlation"] = *result.rank_correlation;
+    if (!result.note.empty()) line["note"] = result.note;
+    if (result.best) {
+      const double ns = *RankTime(*result.best);
+      line["min_ns"] = ns;
+      line["gops"] = Gops(task.workload(), ns);
+      if (s.peak_gops > 0) line["peak_share"] = Gops(task.workload(), ns) / s.peak_gops;
+      line["config_id"] = task.space().Id(result.best->config);
+    }
+    std::puts(line.dump().c_str());
+  }
+  const Totals totals = TotalsOf(s);
+  const nlohmann::json line = {{"network", s.network.name},
+                               {"threads", s.threads},
+                               {"untuned_ns", totals.before_ns},
+                               {"tuned_ns", totals.after_ns},
+                               {"complete", totals.complete},
+                               {"peak_gops", s.peak_gops},
+                               {"unsupported", s.tasks.unsupported.size()},
+                               {"seconds", s.seconds}};
+  std::puts(line.dump().c_str());
+}
+
+}  // namespace kiln

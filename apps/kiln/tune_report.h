@@ -1,0 +1,58 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "apps/kiln/command.h"
+#include "tuner/tuner.h"
+
+namespace kiln {
+
+// This tells a person how the tuning goes: a line that is rewritten on a terminal, and a line for
+// each task that is done. On standard error, so that standard output is the result. Not
+// thread-safe.
+class TuneProgress {
+ public:
+  TuneProgress(const std::vector<NetworkTask>& tasks, double peak_gops,
+               std::int64_t trials_expected);
+  void Observe(const TuneEvent& event);
+  void Finish();
+
+ private:
+  void Status();
+  void Line(const std::string& text);
+  double Best(std::size_t task) const;
+
+  struct TaskState {
+    std::int64_t trials = 0, resumed = 0, failed = 0;
+    double best_ns = 0;
+    bool done = false;
+  };
+  const std::vector<NetworkTask>& tasks_;
+  const double peak_gops_;
+  const std::int64_t trials_expected_;  // 0: not known
+  const bool terminal_;
+  const std::chrono::steady_clock::time_point start_;
+  std::chrono::steady_clock::time_point last_status_;
+  std::vector<TaskState> states_;
+  std::int64_t trials_ = 0, resumed_ = 0;
+  std::size_t current_ = 0;
+};
+
+struct TuneSummary {
+  const Network& network;
+  const NetworkTasks& tasks;
+  const std::vector<TaskResult>& results;
+  double peak_gops = 0;
+  std::int32_t threads = 1;
+  double seconds = 0;  // of the tuning
+};
+
+// Per layer untuned and tuned, share of the measured peak, the network's total before and after.
+void PrintSummary(const TuneSummary& summary);
+// The same, one object per task and one for the network.
+void PrintSummaryJson(const TuneSummary& summary);
+
+}  // namespace kiln

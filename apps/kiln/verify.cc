@@ -1,0 +1,231 @@
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cstdio>
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "apps/kiln/command.h"
+#include "apps/kiln/config_choice.h"
+#include "apps/kiln/rig.h"
+#include "apps/kiln/table.h"
+#include "apps/kiln/verify_cases.h"
+#include "base/digest.h"
+#include "ops/target.h"
+
+namespace kiln {
+namespace {
+
+struct Options {
+  What what;
+  Where where;
+  std::string golden;
+  std::int32_t samples = 10;
+  std::uint64_t seed = 0;
+  bool json = false;
+};
+
+// What came of one thing that was verified.
+struct Verdict {
+  std::string name;
+  Workload workload;
+  std::size_t configs = 0;
+  std::size_t wrong = 0;
+  bool has_best = false;
+  std::vector<std::string> failures;  // one line per failing config
+};
+
+// The stored best, the default, and random ones: all different.
+std::vector<Config> ConfigsToVerify(const Task& task, const std::optional<Config>& best,
+                                    const Options& options) {
+  std::set<Config> chosen;
+  if (best) chosen.insert(*best);
+  chosen.insert(task.kernel_template().Default(task.spec(), task.space()));
+  const std::size_t wanted =
+      std::min<std::uint64_t>(task.space().size(), chosen.size() + options.samples);
+  Rng rng(options.seed ^ Digest(task.Key()));
+  while (chosen.size() < wanted) chosen.insert(task.space().Sample(rng));
+  return {chosen.begin(), chosen.end()};
+}
+
+StatusOr<std::optional<Config>> StoredBestConfig(const TuningStore* store, const Task& task) {
+  if (store == nullptr) return std::optional<Config>();
+  BestQuery query;
+  query.workload = Key(task.workload());
+  query.target = task.target().name;
+  query.threads = task.threads();
+  ASSIGN_OR_RETURN(const std::vector<Best> bests, store->Bests(query));
+  for (const Best& best : bests) {
+    const StatusOr<Config> config = task.space().FromLabels(best.record.labels);
+    if (best.record.kernel_template == task.kernel_template().name() && config.ok())
+      return std::optional(*config);
+  }
+  return std::optional<Config>();
+}
+
+class Verification {
+ public:
+  Verification(const Environment& env, const Options& options, Target target, Rig& rig,
+               const TuningStore* store)
+      : env_(env), options_(options), target_(std::move(target)), rig_(rig), store_(store) {}
+
+  // Random and best configs of a workload on these cases.
+  Status Check(const std::string& name, const Workload& workload, std::vector<RunCase> cases) {
+    ASSIGN_OR_RETURN(const Task task,
+                     Task::Create(env_.registry, {workload, target_, options_.where.threads}));
+    ASSIGN_OR_RETURN(const std::optional<Config> best, StoredBestConfig(store_, task));
+    const std::vector<Config> configs = ConfigsToVerify(task, best, options_);
+    std::vector<MeasureRequest> requests;
+    for (const Config& config : configs) {
+      MeasureRequest request{.task = task, .config = config, .cases = cases, .plan = {}};
+      request.plan.threads = options_.where.threads;
+      request.plan.time = false;
+      request.plan.time_out_ns = 20'000'000'000;
+      requests.push_back(std::move(request));
+    }
+    Verdict verdict{.name = name,
+                    .workload = workload,
+                    .configs = configs.size(),
+                    .has_best = best.has_value()};
+    const std::vector<StatusOr<Trial>> trials = rig_.MeasureAll(std::move(requests));
+    for (std::size_t i = 0; i < trials.size(); ++i) {
+      RETURN_IF_ERROR(trials[i].status());
+      const auto* failure = std::get_if<Failure>(&trials[i]->outcome);
+      if (failure == nullptr) continue;
+      ++verdict.wrong;
+      verdict.failures.push_back(fmt::format("{} {}: {}  [{}]", task.space().Id(configs[i]),
+                                             Name(failure->kind), failure->message,
+                                             DescribeConfig(task.space().Labels(configs[i]))));
+    }
+    Report(verdict);
+    return absl::OkStatus();
+  }
+
+  // An operator that cannot be verified, and why.
+  void Skip(const std::string& name, const std::string& why) {
+    unreached_.push_back(name + ": " + why);
+  }
+
+  int Finish(const std::string& what) {
+    for (const std::string& line : unreached_) fmt::print("not verified: {}\n", line);
+    fmt::print("{}: {} configs of {} {} on {}, {} thread{}: {}\n", what, configs_, checked_,
+               options_.what.model.empty() ? "workloads" : "layers", target_.name,
+               options_.where.threads, options_.where.threads == 1 ? "" : "s",
+               wrong_ == 0 ? "all bit-exact" : fmt::format("{} WRONG", wrong_));
+    if (checked_with_best_ < checked_) {
+      fmt::print("{} of them have no stored best config: `kiln tune` finds one\n",
+                 checked_ - checked_with_best_);
+    }
+    if (rig_.interrupt().requested()) return kInterruptedStatus;
+    return wrong_ == 0 && checked_ > 0 ? 0 : 1;
+  }
+  bool interrupted() const { return rig_.interrupt().requested(); }
+
+ private:
+  void Report(const Verdict& verdict) {
+    ++checked_;
+    configs_ += verdict.configs;
+    wrong_ += verdict.wrong;
+    checked_with_best_ += verdict.has_best;
+    if (options_.json) {
+      const nlohmann::json line = {
+          {"name", verdict.name},       {"workload", Key(verdict.workload)},
+          {"configs", verdict.configs}, {"best", verdict.has_best},
+          {"wrong", verdict.wrong},     {"failures", verdict.failures}};
+      std::puts(line.dump().c_str());
+    } else {
+      fmt::print("{}  {:<24} {:>4} configs{}  {}\n", verdict.wrong == 0 ? "ok   " : "WRONG",
+                 Describe(verdict.workload), verdict.configs,
+                 verdict.has_best ? " and the best" : "", verdict.name);
+      for (const std::string& failure : verdict.failures) fmt::print("       {}\n", failure);
+    }
+    std::fflush(stdout);
+  }
+
+  const Environment& env_;
+  const Options& options_;
+  const Target target_;
+  Rig& rig_;
+  const TuningStore* store_;
+  std::size_t configs_ = 0, wrong_ = 0, checked_ = 0, checked_with_best_ = 0;
+  std::vector<std::string> unreached_;
+};
+
+StatusOr<int> VerifyGolden(const Options& options, Verification& verification) {
+  ASSIGN_OR_RETURN(GoldenWalk walk, GoldenWalk::Open(options.what.model, options.golden));
+  while (!verification.interrupted()) {
+    ASSIGN_OR_RETURN(const std::optional<GoldenWalk::Step> step, walk.Next());
+    if (!step) break;
+    if (!step->unreached.empty()) {
+      verification.Skip(step->name, step->unreached);
+    } else {
+      RETURN_IF_ERROR(verification.Check(step->name, step->workload, step->cases));
+    }
+  }
+  return verification.Finish(options.what.model + " against " + options.golden);
+}
+
+StatusOr<int> Verify(const Environment& env, const Options& options) {
+  if (!options.golden.empty() && options.what.model.empty()) {
+    return Error(StatusCode::kInvalidArgument, "--golden goes with --model");
+  }
+  ASSIGN_OR_RETURN(const Network network, Resolve(options.what));
+  ASSIGN_OR_RETURN(const Target target, FindTarget(options.where.target));
+  StatusOr<std::unique_ptr<TuningStore>> store = OpenStore(env, OpenMode::kReadOnly);
+  if (!store.ok() && store.status().code() != StatusCode::kNotFound) return store.status();
+  ASSIGN_OR_RETURN(const std::unique_ptr<Rig> rig,
+                   Rig::Create(env, options.where.target, options.where.threads));
+  Verification verification(env, options, target, *rig, store.ok() ? store->get() : nullptr);
+  if (!options.golden.empty()) return VerifyGolden(options, verification);
+
+  if (options.what.model.empty()) {
+    for (const WeightedWorkload& unique : UniqueWorkloads(network)) {
+      if (verification.interrupted()) break;
+      RETURN_IF_ERROR(verification.Check(unique.layers[0], unique.workload,
+                                         rig->expected().CasesFor(unique.workload)));
+    }
+  } else {
+    for (const Layer& layer : network.layers) {
+      if (verification.interrupted()) break;
+      RETURN_IF_ERROR(
+          verification.Check(layer.name, layer.workload, CasesWithValues(layer, options.seed)));
+    }
+  }
+  for (const auto& [op, count] : network.skipped)
+    verification.Skip(fmt::format("{} x {}", count, op), "not tuned");
+  return verification.Finish(network.name);
+}
+
+}  // namespace
+
+void AddVerify(CLI::App& app, Environment& env) {
+  auto* command = app.add_subcommand(
+      "verify", "Run random and stored configs and compare them with the reference, bit for bit");
+  auto o = std::make_shared<Options>();
+  AddWhat(*command, o->what);
+  AddWhere(*command, o->where);
+  command
+      ->add_option("--samples", o->samples,
+                   "random configs per workload, beside the default and the best")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  command
+      ->add_option("--golden", o->golden,
+                   "with --model: recorded inputs and outputs of all its operators")
+      ->type_name("DIR");
+  command->add_option("--seed", o->seed)->capture_default_str();
+  command->add_flag("--json", o->json, "one object per line");
+  AddDatabase(*command, env);
+  AddTracker(*command, env);
+  command->footer(
+      "With --model the kernels get the file's real weights; without --golden, random inputs. "
+      "Every kernel runs\n"
+      "between guard pages, on inputs at both ends of its buffers.\n"
+      "Examples:\n"
+      "  kiln verify --network mobilenet_v1 --samples 50\n"
+      "  kiln verify --model m.tflite --golden golden/m");
+  command->callback([&env, o] { env.action = [&env, o] { return Verify(env, *o); }; });
+}
+
+}  // namespace kiln

@@ -1,0 +1,92 @@
+// kiln-compile-worker: compiles kernels, one frame in, one frame out, until its socket closes. Not
+// for people: `kiln` starts it. A crash of the compiler ends this process and nothing else.
+
+#include <sched.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cctype>
+#include <cstdio>
+#include <cstdlib>
+#include <string>
+
+#include "apps/kiln_compile_worker/compile.h"
+#include "apps/kiln_compile_worker/link.h"
+#include "base/frame.h"
+
+namespace kiln {
+namespace {
+
+// Compiling yields to measuring and to people; a runaway compilation ends itself, not the machine.
+void LimitThisProcess() {
+  setpriority(PRIO_PROCESS, 0, 19);
+  constexpr rlimit kNoCore{0, 0};
+  setrlimit(RLIMIT_CORE, &kNoCore);
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)  // they map terabytes
+  constexpr rlimit kMemory{rlim_t{4} << 30, rlim_t{4} << 30};
+  setrlimit(RLIMIT_AS, &kMemory);
+#endif
+}
+
+// Each argument is the number of a core to run on; none: anywhere.
+void UseCores(int count, char** numbers) {
+  if (count == 0) return;
+  cpu_set_t cores;
+  CPU_ZERO(&cores);
+  for (int i = 0; i < count; ++i) CPU_SET(std::atoi(numbers[i]) % CPU_SETSIZE, &cores);
+  if (sched_setaffinity(0, sizeof cores, &cores) != 0) std::perror("sched_setaffinity");
+}
+
+bool IsIdentifier(const std::string& text) {
+  return !text.empty() && std::all_of(text.begin(), text.end(),
+                                      [](unsigned char c) { return std::isalnum(c) || c == '_'; });
+}
+
+CompileReply Answer(const std::string& request, Linker& linker) {
+  CompileJob job;
+  CompileReply reply;
+  if (request.empty()) {
+    reply.outcome = CompileReply::Outcome::kCompiled;
+    reply.compiler = DescribeCompiler();
+    return reply;
+  }
+  if (!Deserialize(request, job)) {
+    reply.message = "not a compile job of this version";
+    return reply;
+  }
+  if (!IsIdentifier(job.symbol)) {
+    reply.message = "not a symbol: '" + job.symbol + "'";
+    return reply;
+  }
+  if (job.arch != "x86_64" && job.arch != "aarch64") {
+    reply.message = "no code generator for '" + job.arch + "'";
+    return reply;
+  }
+  reply = Compile(job);
+  if (reply.outcome == CompileReply::Outcome::kCompiled && job.emit == EmitKind::kObject) {
+    linker.Link(job, reply);
+  }
+  return reply;
+}
+
+int Serve() {
+  Linker linker;
+  InitializeCompiler();
+  std::string request;
+  while (!linker.spent() && ReadFrame(kHelperSocket, request)) {
+    if (!WriteFrame(kHelperSocket, Serialize(Answer(request, linker)))) return EXIT_FAILURE;
+  }
+  return EXIT_SUCCESS;
+}
+
+}  // namespace
+}  // namespace kiln
+
+int main(int argc, char** argv) {
+  if (chdir("/") != 0) std::perror("chdir");
+  kiln::LimitThisProcess();
+  kiln::UseCores(argc - 1, argv + 1);
+  const int status = kiln::Serve();
+  _exit(status);  // LLVM's destructors take longer than some jobs
+}

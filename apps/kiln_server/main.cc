@@ -1,0 +1,142 @@
+#include <spdlog/spdlog.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+
+#include "apps/serving/serving.h"
+#include "base/helper_process.h"
+#include "ops/target.h"
+#include "proto/transport.h"
+#include "rpc_server/cores.h"
+#include "rpc_server/device_service.h"
+#include "rpc_server/tracker_link.h"
+#include "rpc_tracker/tracker_service.h"
+
+namespace kiln {
+namespace {
+
+// A trial under way may end before the program does; kiln-host dies with it.
+constexpr std::chrono::seconds kEnding{3};
+
+struct Options {
+  std::string tracker;  // empty: it has one of its own inside
+  std::string target;
+  std::string name;
+  std::vector<std::string> labels;
+  std::string cores;
+  ListenOptions listen;
+  int parent_fd = -1;
+};
+
+std::string HostName() {
+  char name[256] = "";
+  gethostname(name, sizeof name - 1);
+  return *name ? name : "device";
+}
+
+StatusOr<DeviceIdentity> Identify(const Options& options) {
+  ASSIGN_OR_RETURN(const Target machine, DetectNative());
+  ASSIGN_OR_RETURN(const Target target, FindTarget(options.target));
+  if (!CanRun(machine, target)) {
+    return Error(StatusCode::kInvalidArgument, "this machine (", machine.name,
+                 ") cannot run code for ", target.name, ": try --target native");
+  }
+  DeviceIdentity identity;
+  identity.target = target.name;
+  identity.isa = Names(machine.isa);
+  identity.build = "kiln-server " KILN_VERSION;
+  identity.name = options.name;
+  if (identity.name.empty()) {  // servers on different cores of one machine differ
+    identity.name = HostName() + (options.cores.empty() ? "" : "/" + options.cores);
+  }
+  identity.cores = UsableCores();
+  if (!options.cores.empty()) {
+    ASSIGN_OR_RETURN(identity.cores, ParseCores(options.cores, identity.cores));
+  }
+  for (const std::string& label : options.labels) {
+    const std::size_t equals = label.find('=');
+    if (equals == 0 || equals == std::string::npos) {
+      return Error(StatusCode::kInvalidArgument, "cannot read --label ", label, ": want KEY=VALUE");
+    }
+    identity.labels[label.substr(0, equals)] = label.substr(equals + 1);
+  }
+  return identity;
+}
+
+Status Serve(const Options& options) {
+  LogToStandardError();
+  ASSIGN_OR_RETURN(const DeviceIdentity identity, Identify(options));
+  ASSIGN_OR_RETURN(const std::string host_program, FindHelper("kiln-host"));
+  ASSIGN_OR_RETURN(auto core_lock, OpenCoreLock(CoreLockDirectory(), identity.cores));
+
+  const std::unique_ptr<Reactor> reactor = NewReactor();
+  const std::shared_ptr<ServingLife> life = NewServingLife(*reactor);
+  LeaseFence fence;
+  const auto device = NewDeviceService(
+      identity, fence,
+      NewMeasureQueue(NewHostProcess(*reactor, host_program, {}), std::move(core_lock)));
+  // Without a tracker it is a farm of one: the same tracker, in this process.
+  const bool alone = options.tracker.empty();
+  const auto tracker = alone ? NewTrackerService(*reactor, SystemClock(), {}) : nullptr;
+  std::vector<grpc::Service*> services{&device->service()};
+  if (alone) services.push_back(&tracker->service());
+
+  ASSIGN_OR_RETURN(auto server, Listen(options.listen, services));
+  const std::string address = server->address();
+  if (!IsLocalAddress(address)) {
+    spdlog::warn(
+        "INSECURE: {} is open to the network without TLS: whoever reaches it can run "
+        "native code here",
+        address);
+  }
+  auto link = NewTrackerLink(*reactor, fence,
+                             {alone ? address : options.tracker, alone ? "" : address, identity});
+  AnnounceAddress(address);
+  spdlog::info("{} serves {} on {} cores", identity.name, identity.target, identity.cores.size());
+  if (options.parent_fd >= 0) life->FollowParent(options.parent_fd, address);
+  life->AwaitEnd();
+  life->LimitEnding(kEnding);
+  link.reset();  // no new lease comes
+  server.reset();
+  return absl::OkStatus();
+}
+
+int Main(int argc, char** argv) {
+  CLI::App app("One measuring device of a Kiln farm: runs kernels for whoever holds its lease.",
+               "kiln-server");
+  app.footer(
+      "Examples:\n"
+      "  kiln-server --tracker 10.0.0.1:9190 --target native --listen 10.0.0.7:0 --insecure\n"
+      "  kiln-server --tracker 127.0.0.1:9190 --target native --cores 2-3 --label rack=4\n"
+      "  kiln-server --target native                       a farm of its own, on this machine\n"
+      "  kiln tune --network mobilenet_v1 --target native --tracker 127.0.0.1:40123\n"
+      "It prints the address that it listens on. Without --tracker that is also the tracker's.");
+  app.set_version_flag("--version", "kiln-server " KILN_VERSION);
+  Options options;
+  app.add_option("--tracker", options.tracker, "HOST:PORT of the farm's kiln-tracker");
+  app.add_option("--target", options.target, "what it serves: a name of `kiln targets`, or native")
+      ->required();
+  app.add_option("--name", options.name, "unique on the farm; default: the host's name");
+  app.add_option("--label", options.labels, "KEY=VALUE, shown by `kiln devices`; may be repeated");
+  app.add_option("--listen", options.listen.address,
+                 "HOST:PORT or unix:PATH; port 0: the system picks")
+      ->capture_default_str();
+  app.add_option("--cores", options.cores, "cores to measure on, like 0,2-3; default: all");
+  app.add_flag("--insecure", options.listen.insecure,
+               "allow to listen beyond this machine without TLS");
+  app.add_option("--parent-fd", options.parent_fd,
+                 "for programs that start this one: a stream socket; it ends when that does")
+      ->check(CLI::Range(0, 1 << 20));
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : 2;
+  }
+  const Status status = Serve(options);
+  return status.ok() ? 0 : ReportFailure("kiln-server", status);
+}
+
+}  // namespace
+}  // namespace kiln
+
+int main(int argc, char** argv) { return kiln::Main(argc, argv); }

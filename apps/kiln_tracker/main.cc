@@ -1,0 +1,70 @@
+#include <spdlog/spdlog.h>
+
+#include <CLI/CLI.hpp>
+
+#include "apps/serving/serving.h"
+#include "proto/transport.h"
+#include "rpc_tracker/tracker_service.h"
+
+namespace kiln {
+namespace {
+
+struct Options {
+  ListenOptions listen{"127.0.0.1:9190", false};
+  double lease_ttl = 10;  // seconds
+};
+
+Status Serve(const Options& options) {
+  LogToStandardError();
+  const std::unique_ptr<Reactor> reactor = NewReactor();
+  const std::shared_ptr<ServingLife> life = NewServingLife(*reactor);
+  LeaseTableOptions leases;
+  leases.ttl = std::chrono::milliseconds(static_cast<std::int64_t>(options.lease_ttl * 1000));
+  const auto tracker = NewTrackerService(*reactor, SystemClock(), leases);
+  ASSIGN_OR_RETURN(const auto server, Listen(options.listen, {&tracker->service()}));
+  if (!IsLocalAddress(server->address())) {
+    spdlog::warn(
+        "INSECURE: {} is open to the network without TLS: whoever reaches it can lease "
+        "the devices and run native code on them",
+        server->address());
+  }
+  AnnounceAddress(server->address());
+  life->AwaitEnd();
+  return absl::OkStatus();
+}
+
+int Main(int argc, char** argv) {
+  CLI::App app("The control plane of a Kiln farm: devices register here, clients take leases.",
+               "kiln-tracker");
+  app.footer(
+      "Examples:\n"
+      "  kiln-tracker                                    on this machine, port 9190\n"
+      "  kiln-tracker --listen 0.0.0.0:9190 --insecure   for a network that you trust\n"
+      "  kiln-server --tracker 127.0.0.1:9190 --target native\n"
+      "  kiln devices --tracker 127.0.0.1:9190\n"
+      "It prints the address that it listens on. Ctrl-C ends it; devices and clients carry on\n"
+      "with what they measure, and come back by themselves when it is started again.");
+  app.set_version_flag("--version", "kiln-tracker " KILN_VERSION);
+  Options options;
+  app.add_option("--listen", options.listen.address,
+                 "HOST:PORT or unix:PATH; port 0: the system picks")
+      ->capture_default_str();
+  app.add_flag("--insecure", options.listen.insecure,
+               "allow to listen beyond this machine without TLS");
+  app.add_option("--lease-ttl", options.lease_ttl,
+                 "seconds after which a lease without heartbeat ends")
+      ->capture_default_str()
+      ->check(CLI::Range(0.1, 3600.0));
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : 2;
+  }
+  const Status status = Serve(options);
+  return status.ok() ? 0 : ReportFailure("kiln-tracker", status);
+}
+
+}  // namespace
+}  // namespace kiln
+
+int main(int argc, char** argv) { return kiln::Main(argc, argv); }

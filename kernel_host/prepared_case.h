@@ -1,0 +1,72 @@
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <list>
+#include <memory>
+#include <string>
+
+#include "kernel_host/guarded_buffer.h"
+#include "kernel_host/host_protocol.h"
+#include "kernel_host/kiln_kernel.h"
+#include "ops/op_data.h"
+#include "ops/workload.h"
+
+namespace kiln {
+
+// These are the inputs of one case as a kernel is given them: read-only, each array between
+// inaccessible pages, once low- and once high-aligned. Children share the pages.
+class PreparedCase {
+ public:
+  // nullptr with `error` if the arrays do not have the sizes that the workload says, or the system
+  // has no memory.
+  static std::unique_ptr<PreparedCase> Create(const Workload& workload, const OpCase& op_case,
+                                              std::string& error);
+
+  kiln_op op(Placement placement) const;
+  const std::uint8_t* x(Placement placement) const;
+  // To FaultTrap.
+  void Declare(Placement placement) const;
+  std::size_t bytes() const { return bytes_; }
+
+ private:
+  enum Array { kX, kW, kBias, kMultiplier, kShift, kScale, kArrays };
+  using Copies = std::array<GuardedBuffer, kArrays>;
+
+  bool Copy(Array array, const void* data, std::size_t bytes);
+  const Copies& at(Placement placement) const {
+    return copies_[static_cast<std::size_t>(placement)];
+  }
+  template <typename T>
+  const T* ArrayOrNull(Placement placement, Array array) const;
+
+  std::array<Copies, 2> copies_;  // by Placement; an array that the op does not have is not mapped
+  kiln_op scalars_{};
+  std::size_t bytes_ = 0;
+};
+
+// This is what was last prepared: making the data of a large layer takes longer than a trial, and
+// hundreds of trials in a row use the same.
+class CaseCache {
+ public:
+  // nullptr with `error` as PreparedCase::Create, or if an explicit case cannot be read.
+  std::shared_ptr<const PreparedCase> Get(const Workload& workload, const HostCase& host_case,
+                                          std::string& error);
+
+ private:
+  struct Entry {
+    Workload workload;
+    HostCase::Source source;
+    DataSet set;
+    std::uint64_t seed;         // kRecipe
+    std::string explicit_case;  // kExplicit
+    std::shared_ptr<const PreparedCase> prepared;
+  };
+  static bool Matches(const Entry& entry, const Workload& workload, const HostCase& host_case);
+  void Evict();
+
+  std::list<Entry> entries_;  // the last used first
+};
+
+}  // namespace kiln

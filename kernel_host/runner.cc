@@ -1,0 +1,326 @@
+#include "kernel_host/runner.h"
+
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <cstring>
+#include <optional>
+#include <string>
+
+#include "base/digest.h"
+#include "kernel_host/elf_loader.h"
+#include "kernel_host/kiln_kernel.h"
+#include "kernel_host/sandbox.h"
+#include "kernel_host/thread_pool.h"
+#include "ops/isa.h"
+
+namespace kiln {
+namespace {
+
+constexpr std::size_t kWorkspaceAlignment = 64;
+constexpr std::uint64_t kMaxBufferBytes = std::uint64_t{1} << 30;
+constexpr std::uint64_t kMaxNewMemory = 64 << 20;
+// What uninitialised memory holds: not the same in both runs, so that a result that depends on it
+// differs.
+constexpr std::uint8_t PatternFor(Placement placement) {
+  return placement == Placement::kLow ? 0x3C : 0xC3;
+}
+
+// A loaded kernel and what it is called with.
+struct Kernel {
+  kiln_info info{};
+  kiln_pack_fn* pack = nullptr;
+  kiln_run_fn* run = nullptr;
+
+  const void* packed = nullptr;
+  const void* x = nullptr;
+  void* y = nullptr;
+  void* shared_ws = nullptr;
+  std::array<void*, kMaxHostThreads> thread_ws{};
+};
+
+// Calls a kernel on all threads of a pool as the ABI says, and times that.
+class KernelCalls final : public TimedCalls {
+ public:
+  // Both outlive this object.
+  KernelCalls(const Kernel& kernel, ThreadPool& pool) : kernel_(kernel), pool_(pool) {}
+
+  // Before EvictCaches(): the memory to stream over. False if there is none.
+  bool MapEvictionBuffer() {
+    const long level2 = sysconf(_SC_LEVEL2_CACHE_SIZE);
+    const auto bytes = std::max<std::size_t>(8 << 20, level2 > 0 ? 2 * level2 : 0);
+    eviction_ = GuardedBuffer::Map(bytes, 1, GuardedBuffer::Sharing::kPrivate);
+    if (eviction_.mapped()) eviction_.Fill(1);  // untouched pages would all be one page
+    return eviction_.mapped();
+  }
+
+  std::int64_t Run(std::int64_t calls) override {
+    calls_ = calls;
+    const auto start = std::chrono::steady_clock::now();
+    pool_.Run(CallOnThread, this);
+    return std::chrono::nanoseconds(std::chrono::steady_clock::now() - start).count();
+  }
+
+  // On every thread, since each core has a level 2 cache of its own.
+  void EvictCaches() override { pool_.Run(StreamOnThread, this); }
+
+ private:
+  static void CallOnThread(void* context, int thread) {
+    const auto& self = *static_cast<const KernelCalls*>(context);
+    const Kernel& kernel = self.kernel_;
+    const auto threads = static_cast<std::uint64_t>(self.pool_.threads());
+    const auto t = static_cast<std::uint64_t>(thread);
+    for (std::int64_t call = 0; call < self.calls_; ++call) {
+      for (std::uint32_t phase = 0; phase < kernel.info.n_phases; ++phase) {
+        const std::uint64_t chunks = kernel.info.chunks[phase];
+        const auto begin = static_cast<std::uint32_t>(chunks * t / threads);
+        const auto end = static_cast<std::uint32_t>(chunks * (t + 1) / threads);
+        if (begin < end) {
+          kernel.run(kernel.packed, kernel.x, kernel.y, kernel.shared_ws, kernel.thread_ws[t],
+                     phase, begin, end);
+        }
+        self.pool_.Barrier();
+      }
+    }
+  }
+
+  static void StreamOnThread(void* context, int) {
+    constexpr std::size_t kLine = 64;
+    const GuardedBuffer& buffer = static_cast<const KernelCalls*>(context)->eviction_;
+    const volatile std::uint8_t* bytes = buffer.At(Placement::kLow);
+    for (std::size_t i = 0; i < buffer.size(); i += kLine) static_cast<void>(bytes[i]);
+  }
+
+  const Kernel& kernel_;
+  ThreadPool& pool_;
+  std::int64_t calls_ = 0;
+  GuardedBuffer eviction_;
+};
+
+// This is the whole life of the process, in the order of its functions. What fails, fails by
+// Refuse(), which ends it. Nothing is allocated after EnterSandbox().
+class Runner {
+ public:
+  explicit Runner(const RunnerTask& task) : task_(task), report_(task.report) {}
+
+  [[noreturn]] void Main() {
+    LeaveParent(task_.supervisor, task_.channel, log_);
+    setpriority(PRIO_PROCESS, 0, -20);  // less noise, where it is allowed
+    LoadKernel();
+    MapBuffers();
+    FaultTrap::Install(report_.fault);
+    StartThreads();
+    CloseUp();
+    Serve();
+  }
+
+ private:
+  void LoadKernel() {
+    report_.stage = Stage::kLoad;
+    std::string error;
+    object_ = LoadedObject::Load(task_.request.object, error);
+    if (!object_) Refuse(FailureKind::kBadObject, error.c_str());
+    const void* info = Find("_info", LoadedObject::SymbolKind::kData, sizeof kernel_.info);
+    std::memcpy(&kernel_.info, info, sizeof kernel_.info);
+    CheckInfo();
+    kernel_.pack = reinterpret_cast<kiln_pack_fn*>(
+        const_cast<void*>(Find("_pack", LoadedObject::SymbolKind::kFunction, 1)));
+    kernel_.run = reinterpret_cast<kiln_run_fn*>(
+        const_cast<void*>(Find("_run", LoadedObject::SymbolKind::kFunction, 1)));
+  }
+
+  const void* Find(const char* suffix, LoadedObject::SymbolKind kind, std::size_t size) {
+    const std::string name = task_.request.symbol + suffix;
+    const void* symbol = object_->Find(name, kind, size);
+    if (!symbol)
+      Refuse(FailureKind::kBadObject, ("has no " + name + " as the ABI wants it").c_str());
+    return symbol;
+  }
+
+  void CheckInfo() {
+    const kiln_info& info = kernel_.info;
+    const Workload& workload = task_.request.workload;
+    const auto bad = [this](const std::string& what) {
+      Refuse(FailureKind::kBadObject, what.c_str());
+    };
+    if (info.abi != KILN_ABI) {
+      bad("ABI " + std::to_string(info.abi) + ", this host runs " + std::to_string(KILN_ABI));
+    }
+    if (const IsaMask missing = info.isa & ~task_.machine) RefuseIsa(missing);
+    if (info.n_ops != 1) bad("computes " + std::to_string(info.n_ops) + " operators, not 1");
+    if (info.n_phases < 1 || info.n_phases > KILN_MAX_PHASES) {
+      bad("has " + std::to_string(info.n_phases) + " phases");
+    }
+    CheckBytes("x", info.x_bytes, workload.x_bytes());
+    CheckBytes("y", info.y_bytes, workload.y_bytes());
+    const auto threads = static_cast<std::uint64_t>(task_.request.plan.threads);
+    if (info.packed_bytes > kMaxBufferBytes || info.shared_bytes > kMaxBufferBytes ||
+        info.thread_bytes > kMaxBufferBytes / threads) {
+      bad("wants a buffer of more than 1 GiB");
+    }
+  }
+
+  void CheckBytes(const char* name, std::uint64_t bytes, std::int64_t expected) {
+    if (bytes == static_cast<std::uint64_t>(expected)) return;
+    Refuse(FailureKind::kBadObject, (std::string(name) + " has " + std::to_string(bytes) +
+                                     " bytes, the workload says " + std::to_string(expected))
+                                        .c_str());
+  }
+
+  [[noreturn]] void RefuseIsa(IsaMask missing) {
+    std::string names;
+    for (int bit = 0; bit < 64; ++bit) {
+      if (!(missing >> bit & 1)) continue;
+      const std::string name(Name(static_cast<IsaFeature>(bit)));
+      names += " " + (name.empty() ? "bit " + std::to_string(bit) : name);
+    }
+    Refuse(FailureKind::kUnsupportedIsa, ("this machine lacks" + names).c_str());
+  }
+
+  void MapBuffers() {
+    using Sharing = GuardedBuffer::Sharing;
+    const kiln_info& info = kernel_.info;
+    bool mapped =
+        GuardedBuffer::MapTwice(info.packed_bytes, kWorkspaceAlignment, packed_, packed_view_);
+    shared_ws_ = GuardedBuffer::Map(info.shared_bytes, kWorkspaceAlignment, Sharing::kPrivate);
+    mapped = mapped && shared_ws_.mapped();
+    for (int t = 0; t < task_.request.plan.threads; ++t) {
+      thread_ws_.push_back(
+          GuardedBuffer::Map(info.thread_bytes, kWorkspaceAlignment, Sharing::kPrivate));
+      mapped = mapped && thread_ws_.back().mapped();
+    }
+    if (!mapped) Refuse(FailureKind::kRuntimeError, "no memory for the kernel's buffers");
+  }
+
+  void StartThreads() {
+    std::string error;
+    pool_ = ThreadPool::Start(task_.request.plan.threads, task_.request.cores, log_, error);
+    if (!pool_) Refuse(FailureKind::kDeviceLost, error.c_str());
+    calls_.emplace(kernel_, *pool_);
+    const MeasurePlan& plan = task_.request.plan;
+    if (plan.time && plan.cache == CacheState::kCold && !calls_->MapEvictionBuffer()) {
+      Refuse(FailureKind::kDeviceLost, "no memory to empty the caches");
+    }
+  }
+
+  void CloseUp() {
+    constexpr std::int64_t kSecond = 1'000'000'000;
+    const MeasurePlan& plan = task_.request.plan;
+    const std::int64_t seconds = (plan.time_out_ns / kSecond + 2) * plan.threads;
+    EnterSandbox({.channel = task_.channel,
+                  .cpu_seconds = static_cast<std::uint64_t>(seconds),
+                  .new_memory = kMaxNewMemory},
+                 log_);
+    std::snprintf(report_.log.data(), report_.log.size(), "%s", log_.c_str());
+  }
+
+  [[noreturn]] void Serve() {
+    RunnerStep step;
+    while (read(task_.channel, &step, sizeof step) == sizeof step) {
+      switch (step.kind) {
+        case RunnerStep::Kind::kRunCase:
+          RunCase(step.case_index, step.placement);
+          break;
+        case RunnerStep::Kind::kTime:
+          TakeSamples(task_.request.plan, *calls_, report_.samples);
+          break;
+        case RunnerStep::Kind::kCallAgain:
+          calls_->Run(1);
+          break;
+      }
+      Answer(RunnerAnswer::kDone);
+    }
+    _exit(0);
+  }
+
+  void RunCase(std::size_t index, Placement placement) {
+    const PreparedCase& prepared = *task_.cases[index];
+    DeclareBuffers(prepared, placement);
+    const std::uint8_t pattern = PatternFor(placement);
+    packed_.Fill(pattern);
+    shared_ws_.Fill(pattern);
+    for (const GuardedBuffer& workspace : thread_ws_) workspace.Fill(pattern);
+
+    report_.stage = Stage::kPack;
+    const kiln_op op = prepared.op(placement);
+    Pack(op, placement);
+
+    kernel_.packed = packed_view_.At(placement);
+    kernel_.x = prepared.x(placement);
+    kernel_.y = task_.y.At(placement);
+    kernel_.shared_ws = shared_ws_.At(placement);
+    for (std::size_t t = 0; t < thread_ws_.size(); ++t) {
+      kernel_.thread_ws[t] = thread_ws_[t].At(placement);
+    }
+    report_.stage = Stage::kRun;
+    calls_->Run(1);
+    CheckSlack("packed", packed_, placement);
+    CheckSlack("shared_ws", shared_ws_, placement);
+    for (const GuardedBuffer& workspace : thread_ws_) CheckSlack("thread_ws", workspace, placement);
+  }
+
+  void DeclareBuffers(const PreparedCase& prepared, Placement placement) {
+    FaultTrap::ForgetBuffers();
+    prepared.Declare(placement);
+    FaultTrap::Declare(BufferName::kY, task_.y, placement);
+    FaultTrap::Declare(BufferName::kPacked, packed_, placement);
+    FaultTrap::Declare(BufferName::kPacked, packed_view_, placement);
+    FaultTrap::Declare(BufferName::kSharedWorkspace, shared_ws_, placement);
+    for (std::size_t t = 0; t < thread_ws_.size(); ++t) {
+      FaultTrap::Declare(BufferName::kThreadWorkspace, thread_ws_[t], placement,
+                         static_cast<int>(t));
+    }
+  }
+
+  void Pack(const kiln_op& op, Placement placement) {
+    const int status = kernel_.pack(&op, packed_.At(placement));
+    if (status == KILN_E_CLASS) {
+      Refuse(FailureKind::kWrongClass, "pack: the values are outside of the kernel's class");
+    }
+    if (status != KILN_OK) {
+      char message[64];
+      std::snprintf(message, sizeof message, "pack returned %d", status);
+      Refuse(FailureKind::kRuntimeError, message);
+    }
+    CheckSlack("packed", packed_, placement);
+  }
+
+  // The bytes beside a content that does not fill its pages: what the guards cannot see.
+  void CheckSlack(const char* name, const GuardedBuffer& buffer, Placement placement) {
+    if (buffer.SlackHolds(placement, PatternFor(placement))) return;
+    char message[64];
+    std::snprintf(message, sizeof message, "wrote outside of %s", name);
+    Refuse(FailureKind::kRuntimeError, message);
+  }
+
+  void Answer(RunnerAnswer answer) {
+    if (write(task_.channel, &answer, sizeof answer) != sizeof answer) _exit(0);
+  }
+
+  [[noreturn]] void Refuse(FailureKind kind, const char* message) {
+    report_.failure_kind = kind;
+    std::snprintf(report_.failure.data(), report_.failure.size(), "%s", message);
+    report_.failed = true;
+    Answer(RunnerAnswer::kFailed);
+    _exit(0);
+  }
+
+  const RunnerTask& task_;
+  RunnerReport& report_;
+  std::string log_;
+  std::optional<LoadedObject> object_;
+  Kernel kernel_;
+  GuardedBuffer packed_, packed_view_, shared_ws_;
+  std::vector<GuardedBuffer> thread_ws_;
+  std::unique_ptr<ThreadPool> pool_;
+  std::optional<KernelCalls> calls_;
+};
+
+}  // namespace
+
+void RunnerMain(const RunnerTask& task) { Runner(task).Main(); }
+
+}  // namespace kiln

@@ -1,0 +1,41 @@
+#pragma once
+
+#include <chrono>
+#include <optional>
+
+#include "kernel_host/runner.h"
+#include "ops/measurement.h"
+
+namespace kiln {
+
+// This is a runner as its supervisor sees it: a child process that is asked for steps and has a
+// deadline. However it ends, the destructor leaves nothing of it behind.
+class RunnerProcess {
+ public:
+  // Forks; the calling process must be single-threaded. `task.supervisor` and `task.channel` are
+  // set here. `server` is a socket: when its other end goes, so does the runner.
+  RunnerProcess(RunnerTask task, int server, std::chrono::steady_clock::time_point deadline);
+  RunnerProcess(const RunnerProcess&) = delete;
+  RunnerProcess& operator=(const RunnerProcess&) = delete;
+  ~RunnerProcess();
+
+  // Asks for one step and waits for its end. A failure ends the process; it is spent then.
+  std::optional<Failure> Do(const RunnerStep& step);
+
+ private:
+  enum class Event : std::uint8_t { kAnswer, kDeadline, kServerGone };
+
+  Event Wait() const;
+  void Kill();
+  Failure HowItEnded();
+  Failure Reported() const;
+  Stage stage() const;
+
+  const RunnerReport& report_;
+  const int server_;
+  const std::chrono::steady_clock::time_point deadline_;
+  int pid_ = -1, channel_ = -1;
+  int wait_status_ = 0;
+};
+
+}  // namespace kiln

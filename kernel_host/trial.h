@@ -1,0 +1,40 @@
+#pragma once
+
+#include <chrono>
+#include <optional>
+#include <vector>
+
+#include "kernel_host/guarded_buffer.h"
+#include "kernel_host/host_protocol.h"
+#include "kernel_host/prepared_case.h"
+#include "kernel_host/runner_process.h"
+#include "ops/isa.h"
+
+namespace kiln {
+
+// This runs trials, one after the other, each in a process of its own: prepares the data, starts a
+// runner, leads it through verification and timing, and judges the output itself. It keeps what the
+// next trial can use again.
+class TrialSupervisor {
+ public:
+  // `server`: the socket to kiln-server, watched during trials.
+  explicit TrialSupervisor(int server);
+  TrialSupervisor(const TrialSupervisor&) = delete;
+  TrialSupervisor& operator=(const TrialSupervisor&) = delete;
+  ~TrialSupervisor();
+
+  HostReply Run(const HostRequest& request);
+
+ private:
+  Outcome Measure(const HostRequest& request, HostReply& reply);
+  std::optional<Failure> PrepareData(const HostRequest& request);
+
+  const int server_;
+  const IsaMask machine_;
+  RunnerReport* report_;  // shared with the runner; nullptr if the system has no memory
+  CaseCache cache_;
+  std::vector<std::shared_ptr<const PreparedCase>> cases_;
+  GuardedBuffer y_;
+};
+
+}  // namespace kiln

@@ -1,0 +1,31 @@
+#include "kernel_host/zygote.h"
+
+#include <string>
+
+#include "base/frame.h"
+#include "kernel_host/host_protocol.h"
+#include "kernel_host/trial.h"
+
+// A process that starts small and stays small and single-threaded can fork in a fraction of a
+// millisecond; one that is exec'd per kernel, or forks from a large parent, needs ten to a hundred
+// times as long. So kiln-server starts this one once, and it forks a runner per kernel.
+
+namespace kiln {
+
+int ServeTrials(int socket) {
+  TrialSupervisor supervisor(socket);
+  std::string frame;
+  while (ReadFrame(socket, frame)) {
+    HostRequest request;
+    HostReply reply;
+    if (Deserialize(frame, request)) {
+      reply = supervisor.Run(request);
+    } else {
+      reply.outcome = Failure{Stage::kLoad, FailureKind::kBadObject, "malformed request frame"};
+    }
+    if (!WriteFrame(socket, Serialize(reply))) break;
+  }
+  return 0;
+}
+
+}  // namespace kiln

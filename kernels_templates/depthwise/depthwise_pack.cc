@@ -1,0 +1,99 @@
+#include <fmt/format.h>
+
+#include <string>
+#include <vector>
+
+#include "kernels_templates/depthwise/depthwise_lower.h"
+
+namespace kiln {
+namespace {
+
+// Which kernel tap each slot of a set multiplies: kernel row * KW + kernel column, -1 for none.
+std::string SetTaps(const DepthwiseSchedule& s) {
+  std::string text = "static const int16_t set_taps[SETS][K_VECTORS] = {\n";
+  for (std::int32_t set = 0; set < s.sets; ++set) {
+    text += "    {";
+    for (std::int32_t slot = 0; slot < s.il.group; ++slot) {
+      std::int32_t tap = set * s.il.group + slot;
+      if (s.k.group == TapGroup::kVertical) {
+        const std::int32_t ky =
+            s.pattern[static_cast<std::size_t>(set / s.w.kw)][static_cast<std::size_t>(slot)];
+        tap = ky < 0 ? -1 : ky * s.w.kw + set % s.w.kw;
+      } else if (tap >= s.w.kh * s.w.kw) {
+        tap = -1;
+      }
+      text += fmt::format("{}{}", slot > 0 ? ", " : "", tap);
+    }
+    text += "},\n";
+  }
+  return text + "};\n";
+}
+
+constexpr std::string_view kHeader = R"(
+int32_t *header = packed;
+header[ACT_MIN] = op->act_min;
+header[ACT_MAX] = op->act_max;
+header[FLIP] = FLIPS_SIGN ? 0x80 : FLIPS_ALL && op->w_zp == 0 ? 0xff : 0;
+/* Prepared activations are x ^ flip = offset + sign * x, so their dot with sign * w is the accumulator
+   but for a constant. */
+const int32_t sign = FLIPS_ALL && op->w_zp == 0 ? -1 : 1;
+const int32_t offset = FLIPS_SIGN ? 128 : sign < 0 ? 255 : 0;
+const int32_t zero = offset + sign * op->x_zp;
+header[PAD_VALUE] = zero;
+)";
+
+constexpr std::string_view kPadRow = R"(
+for (int32_t i = 0; i < PAD_ROW_BYTES; ++i) ((uint8_t *)packed)[HEADER_BYTES + i] = (uint8_t)op->x_zp;
+)";
+
+constexpr std::string_view kBlocks = R"(
+for (int32_t b = 0; b < BLOCKS; ++b) {
+  uint8_t *block = (uint8_t *)packed + FIRST_BLOCK + b * BLOCK_BYTES;
+  uint8_t *weights = block + CONSTANT_BYTES;
+  for (int32_t i = 0; i < BLOCK_BYTES; ++i) block[i] = 0;
+  for (int32_t j = 0; j < BLOCK; ++j) {
+    /* The order of channels in which results are stored. */
+    const int32_t vector = j % (4 * K_VECTORS) / 4, lane = j / (4 * K_VECTORS) * 4 + j % 4;
+    const int32_t channel = j < STORED ? FIRST_CHANNEL(b) + j % C : -1;
+    int64_t bias = 0, bound = 0;
+    if (channel >= 0) {
+      int64_t sum = 0, positive = 0, negative = 0;
+      for (int32_t tap = 0; tap < KH * KW; ++tap) {
+        const int32_t v = ((const K_WEIGHT *)op->w)[tap * C + channel] - op->w_zp;
+        sum += v;
+        positive += v > 0 ? v : 0;
+        negative += v < 0 ? -v : 0;
+      }
+      for (int32_t set = 0; set < SETS; ++set) {
+        for (int32_t i = 0; i < K_VECTORS; ++i) {
+          const int32_t tap = set_taps[set][i];
+          if (tap < 0) continue;
+          const int32_t v = ((const K_WEIGHT *)op->w)[tap * C + channel] - op->w_zp;
+          k_put_weight(weights + set * K_WEIGHT_SET, vector, lane, i, sign * v);
+        }
+      }
+      const int64_t real = op->bias ? op->bias[channel] : 0;
+      const int64_t above = X_MAX - op->x_zp, below = op->x_zp - X_MIN;
+      const int64_t high = real + above * positive + below * negative;
+      const int64_t low = real - below * positive - above * negative;
+      bound = high > -low ? high : -low;
+      bias = real - zero * sign * sum;
+    }
+    const int status = k_pack_constants(op, channel, lane, (int32_t)bias, bound,
+                                        (int32_t *)block + vector * K_CONSTANTS * LANES);
+    if (status != KILN_OK) return status;
+  }
+}
+)";
+
+}  // namespace
+
+std::vector<Stmt> PackBody(const DepthwiseSchedule& s) {
+  std::string text = SetTaps(s);
+  text += std::string(kHeader.substr(1));
+  if (s.pad_row_bytes > 0) text += std::string(kPadRow.substr(1));
+  text += std::string(kBlocks.substr(1));
+  return {Text(text)};
+}
+
+}  // namespace kiln

@@ -1,0 +1,231 @@
+#include "kernels_templates/depthwise/depthwise_template.h"
+
+#include <algorithm>
+#include <array>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "kernels_templates/depthwise/depthwise_lower.h"
+#include "kernels_templates/depthwise/depthwise_schedule.h"
+
+namespace kiln {
+namespace {
+
+// Knobs in this order in every space; configs are read by position.
+enum KnobIndex { kTileH, kTileW, kPixels, kPad, kVec, kConv, kMethod, kGroup, kOrder, kKnobs };
+const std::vector<std::string> kNames = {"tile_h",          "tile_w",          "pixels",
+                                         "data_pad_inline", "data_vec_inline", "conv_inline",
+                                         "method",          "group",           "order"};
+using Values = std::span<const std::int64_t>;
+
+DepthwiseKnobs FromValues(Values v) {
+  DepthwiseKnobs knobs;
+  knobs.tile_h = static_cast<std::int32_t>(v[kTileH]);
+  knobs.tile_w = static_cast<std::int32_t>(v[kTileW]);
+  knobs.pixels = static_cast<std::int32_t>(v[kPixels]);
+  knobs.pad = static_cast<PadStage>(v[kPad]);
+  knobs.vec = static_cast<VecStage>(v[kVec]);
+  knobs.conv = static_cast<ConvStage>(v[kConv]);
+  knobs.method = static_cast<DepthwiseMethod>(v[kMethod]);
+  knobs.group = static_cast<TapGroup>(v[kGroup]);
+  knobs.order = static_cast<ChannelOrder>(v[kOrder]);
+  return knobs;
+}
+
+DepthwiseKnobs ReadKnobs(const ConfigSpace& space, const Config& config) {
+  std::array<std::int64_t, kKnobs> values{};
+  const std::span<const Knob> knobs = space.knobs();
+  for (std::size_t i = 0; i < kKnobs; ++i) values[i] = knobs[i].values[config.choice[i]].value;
+  return FromValues(values);
+}
+
+std::vector<std::int64_t> UpTo(std::vector<std::int64_t> values, std::int64_t limit) {
+  std::erase_if(values, [&](std::int64_t value) { return value > limit; });
+  return values;
+}
+
+// The pixels that fill a block: as many as fit, if neighbouring pixels can be read as one vector.
+std::vector<std::int64_t> PixelValues(const Workload& w, const VectorIsa& isa) {
+  std::vector<std::int64_t> values{1};
+  if (w.stride_w != 1) return values;
+  for (const auto method : {DepthwiseMethod::kWiden, DepthwiseMethod::kDot}) {
+    const auto il = FindInterleave(isa, w, method);
+    if (!il) continue;
+    const std::int32_t pixels = std::min(il->channels() / w.o, w.out_w());
+    if (pixels > values.back()) values.push_back(pixels);
+  }
+  return values;
+}
+
+// Accumulators in use, the operand, and what interleaving (or requantizing) needs besides. Found by
+// compiling with clang 19: docs/kernels.md.
+bool FitsRegisters(const DepthwiseSchedule& s) {
+  const std::int32_t temporaries = s.isa.registers >= 32 ? 10 : s.isa.registers >= 16 ? 5 : 3;
+  return s.live_outputs * s.il.group + temporaries <= s.isa.registers || s.outputs == 1;
+}
+
+// All dots of a tile are written out, once for each variant of the code: more than so many cost
+// more to compile and to fetch than they gain.
+constexpr std::int64_t kMaxDots = 640, kMaxDotsOfVariants = 1600;
+std::int64_t DotInstructions(const DepthwiseSchedule& s) {
+  return std::int64_t{s.tile_dots} * s.il.group * s.il.planes;
+}
+
+std::int64_t Variants(const DepthwiseSchedule& s) {
+  std::int64_t runs = 0;
+  for (std::int32_t first = 0; first < s.tiles_w; first += s.RunFrom(first).count) ++runs;
+  return runs;
+}
+
+bool ReadsOnlyTheImage(const DepthwiseSchedule& s) {
+  if (s.k.pad != PadStage::kInline) return true;
+  const bool fills_block = s.channels >= s.il.channels() || s.stored == s.il.channels();
+  return s.w.multiplier == 1 && fills_block && (s.k.pixels == 1 || !s.pads_columns());
+}
+
+class DepthwiseTemplate final : public KernelTemplate {
+ public:
+  explicit DepthwiseTemplate(const VectorIsa& isa)
+      : isa_(isa), name_("depthwise." + std::string(isa.name)) {}
+
+  std::string_view name() const override { return name_; }
+
+  bool Supports(const TaskSpec& spec) const override {
+    const Workload& w = spec.workload;
+    const bool implemented = w.rq == RequantizeForm::kInt7 || w.rq == RequantizeForm::kInt9 ||
+                             w.rq == RequantizeForm::kGen || w.rq == RequantizeForm::kFloat;
+    return w.op == OpKind::kDepthwise && implemented && w.kh <= kMaxKernel && w.kw <= kMaxKernel &&
+           (isa_.required & ~spec.target.isa) == 0;
+  }
+
+  StatusOr<ConfigSpace> Space(const TaskSpec& spec) const override {
+    return ConfigSpace::Create(Knobs(spec.workload), Constraints(spec));
+  }
+
+  StatusOr<LoopProgram> Lower(const TaskSpec& spec, const ConfigSpace& space,
+                              const Config& config) const override {
+    return LowerDepthwise(DepthwiseSchedule(spec.workload, isa_, ReadKnobs(space, config)));
+  }
+
+  Config Default(const TaskSpec&, const ConfigSpace& space) const override {
+    // The widest tile that is legal, padded rows in a ring, everything else at the tile.
+    for (const bool flat : {true, false}) {
+      for (const std::int64_t tile_w : {4, 3, 2, 1}) {
+        if (const auto config = Find(space, tile_w, flat)) return *config;
+      }
+    }
+    return space.At(0);
+  }
+
+  void Features(const TaskSpec& spec, const ConfigSpace& space, const Config& config,
+                std::span<float> out) const override {
+    WriteFeatures(spec, SummarizeDepthwise(spec, isa_, space, config), out);
+  }
+
+ private:
+  std::vector<Knob> Knobs(const Workload& w) const {
+    Knob method{kNames[kMethod], {}};
+    if (FindInterleave(isa_, w, DepthwiseMethod::kDot)) method.values.push_back({"dot", 0});
+    method.values.push_back({"widen", 1});
+    return {IntKnob(kNames[kTileH], UpTo({1, 2, 3, 4}, w.out_h())),
+            IntKnob(kNames[kTileW], UpTo({1, 2, 3, 4, 5, 6, 7, 8, 14}, w.out_w())),
+            IntKnob(kNames[kPixels], PixelValues(w, isa_)),
+            ChoiceKnob(kNames[kPad], {"inline", "row", "root"}),
+            ChoiceKnob(kNames[kVec], {"inline", "row"}),
+            ChoiceKnob(kNames[kConv], {"tile", "output", "row"}),
+            method,
+            ChoiceKnob(kNames[kGroup], {"vertical", "linear"}),
+            ChoiceKnob(kNames[kOrder], {"inner", "outer"})};
+  }
+
+  // A rule over whole schedules reads all knobs and is checked last; the cheap ones before prune.
+  std::vector<Constraint> Constraints(const TaskSpec& spec) const {
+    const Workload w = spec.workload;
+    const VectorIsa& isa = isa_;
+    std::vector<Constraint> rules;
+    rules.push_back({"the tile is wider than a row of outputs",
+                     {kNames[kTileW], kNames[kPixels]},
+                     [w](Values v) { return v[0] * v[1] <= w.out_w(); }});
+    rules.push_back({"one output is the whole tile",
+                     {kNames[kTileH], kNames[kTileW], kNames[kConv]},
+                     [](Values v) {
+                       return static_cast<ConvStage>(v[2]) != ConvStage::kOutput || v[0] * v[1] > 1;
+                     }});
+    rules.push_back({"a block has room for fewer pixels",
+                     {kNames[kPixels], kNames[kMethod]},
+                     [w, &isa](Values v) {
+                       const auto il = FindInterleave(isa, w, static_cast<DepthwiseMethod>(v[1]));
+                       return v[0] == 1 || v[0] * w.o <= il->channels();
+                     }});
+    rules.push_back({"the taps of one kernel column, or of dots of one tap, are vertical",
+                     {kNames[kMethod], kNames[kGroup]},
+                     [w, &isa](Values v) {
+                       if (static_cast<TapGroup>(v[1]) == TapGroup::kVertical) return true;
+                       return w.kw > 1 &&
+                              FindInterleave(isa, w, static_cast<DepthwiseMethod>(v[0]))->group > 1;
+                     }});
+    rules.push_back({"rows of operands hold the taps of one column",
+                     {kNames[kVec], kNames[kGroup]},
+                     [](Values v) {
+                       return static_cast<VecStage>(v[0]) == VecStage::kInline ||
+                              static_cast<TapGroup>(v[1]) == TapGroup::kVertical;
+                     }});
+    const std::int64_t most_chunks = std::int64_t{w.n} * w.out_h(), threads = spec.threads;
+    rules.push_back({"some threads would have no row of tiles",
+                     {kNames[kTileH]},
+                     [w, most_chunks, threads](Values v) {
+                       const std::int64_t chunks = w.n * ((w.out_h() + v[0] - 1) / v[0]);
+                       return chunks >= std::min(threads, most_chunks);
+                     }});
+    const auto whole = [&](const char* reason, auto holds) {
+      rules.push_back({reason, kNames, [w, &isa, holds](Values v) {
+                         return holds(DepthwiseSchedule(w, isa, FromValues(v)));
+                       }});
+    };
+    whole("the accumulators do not fit the registers", FitsRegisters);
+    whole("the code of a tile is too long", [](const DepthwiseSchedule& s) {
+      if (s.outputs > 1 && DotInstructions(s) > kMaxDots) return false;
+      return !s.tiles_read_x() || DotInstructions(s) * Variants(s) <= kMaxDotsOfVariants;
+    });
+    whole("it would read outside of the image: a stage must copy it", ReadsOnlyTheImage);
+    whole("with one tile of one block there is no order", [](const DepthwiseSchedule& s) {
+      return s.k.order == ChannelOrder::kInner || s.blocks > 1 || s.tiles_w > 1;
+    });
+    const std::int64_t cap = spec.target.workspace_cap;
+    whole("the workspaces exceed the target's cap", [cap, threads](const DepthwiseSchedule& s) {
+      return s.shared_bytes + threads * s.thread_bytes <= cap;
+    });
+    return rules;
+  }
+
+  static std::optional<Config> Find(const ConfigSpace& space, std::int64_t tile_w, bool flat) {
+    Config config;
+    config.choice.resize(kKnobs);
+    const auto& widths = space.knobs()[kTileW].values;
+    const auto width = std::find_if(widths.begin(), widths.end(),
+                                    [&](const KnobValue& v) { return v.value == tile_w; });
+    if (width == widths.end()) return std::nullopt;
+    config.choice[kTileW] = static_cast<std::uint16_t>(width - widths.begin());
+    if (flat)
+      config.choice[kPixels] = static_cast<std::uint16_t>(space.knobs()[kPixels].values.size() - 1);
+    config.choice[kPad] = static_cast<std::uint16_t>(PadStage::kRow);
+    return space.Contains(config) ? std::optional<Config>(config) : std::nullopt;
+  }
+
+  const VectorIsa& isa_;
+  const std::string name_;
+};
+
+}  // namespace
+
+std::shared_ptr<const KernelTemplate> NewDepthwiseTemplate(const VectorIsa& isa) {
+  return std::make_shared<DepthwiseTemplate>(isa);
+}
+
+ScheduleSummary SummarizeDepthwise(const TaskSpec& spec, const VectorIsa& isa,
+                                   const ConfigSpace& space, const Config& config) {
+  return DepthwiseSchedule(spec.workload, isa, ReadKnobs(space, config)).Summary();
+}
+
+}  // namespace kiln

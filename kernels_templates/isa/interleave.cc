@@ -1,0 +1,206 @@
+#include "kernels_templates/isa/interleave.h"
+
+#include <fmt/format.h>
+
+#include "kernels_templates/isa/requantize.h"
+
+namespace kiln {
+namespace {
+
+// vpdpbusd on bytes: two rounds of unpacking, bytes then words.
+constexpr std::string_view kBytesBy4 = R"(
+typedef kb64 krow;
+typedef kh32 krow_words;
+typedef kv ktaps;
+INLINE krow k_row(const uint8_t *p) { return *(const kb64_memory *)p; }
+INLINE krow k_row_splat(int32_t v) { return (krow){0} + (int8_t)v; }
+INLINE void k_interleave(ktaps *t, krow a, krow b, krow c, krow d) {
+  const krow_words ab_low = (krow_words)K_LOW_BYTES(a, b), ab_high = (krow_words)K_HIGH_BYTES(a, b);
+  const krow_words cd_low = (krow_words)K_LOW_BYTES(c, d), cd_high = (krow_words)K_HIGH_BYTES(c, d);
+  t[0] = (ktaps)K_LOW_WORDS(ab_low, cd_low);
+  t[1] = (ktaps)K_HIGH_WORDS(ab_low, cd_low);
+  t[2] = (ktaps)K_LOW_WORDS(ab_high, cd_high);
+  t[3] = (ktaps)K_HIGH_WORDS(ab_high, cd_high);
+}
+INLINE kv k_taps_dot(kv acc, ktaps t, const uint8_t *w) { return k_dot(acc, t, k_weights(w)); }
+typedef int8_t k_weight;
+)";
+
+// Pairs of 16-bit values: vpdpwssd, pmaddwd.
+constexpr std::string_view kWordsBy2 = R"(
+INLINE krow k_row(const uint8_t *p) { return __builtin_convertvector(*(const krow_bytes *)p, krow); }
+INLINE krow k_row_splat(int32_t v) { return (krow){0} + (int16_t)v; }
+INLINE void k_interleave(ktaps *t, krow a, krow b) {
+  t[0] = (ktaps)K_LOW_WORDS(a, b);
+  t[1] = (ktaps)K_HIGH_WORDS(a, b);
+}
+typedef int16_t k_weight;
+)";
+constexpr std::string_view kWordsBy2Avx512 = R"(
+typedef kh32 krow;
+typedef kx32 krow_bytes __attribute__((aligned(1), may_alias));
+typedef kv ktaps;
+INLINE kv k_taps_dot(kv acc, ktaps t, const uint8_t *w) {
+  return (kv)__builtin_ia32_vpdpwssd512(acc, t, k_load(w));
+}
+)";
+constexpr std::string_view kWordsBy2Avx2 = R"(
+typedef kop krow;
+typedef kx16 krow_bytes __attribute__((aligned(1), may_alias));
+typedef kop ktaps;
+INLINE kv k_taps_dot(kv acc, ktaps t, const uint8_t *w) { return k_dot(acc, t, k_weights(w)); }
+)";
+
+// 32-bit multiplications, one tap at a time.
+constexpr std::string_view kSingle = R"(
+typedef kv krow;
+typedef kx8 krow_bytes __attribute__((aligned(1), may_alias));
+typedef kv ktaps;
+INLINE krow k_row(const uint8_t *p) { return __builtin_convertvector(*(const krow_bytes *)p, krow); }
+INLINE krow k_row_splat(int32_t v) { return k_splat(v); }
+INLINE void k_interleave(ktaps *t, krow a) { t[0] = a; }
+INLINE kv k_taps_dot(kv acc, ktaps t, const uint8_t *w) { return acc + t * k_load(w); }
+typedef int32_t k_weight;
+)";
+
+constexpr std::string_view kFlips = R"(
+INLINE krow k_row_raw(const uint8_t *p, krow flip) { return k_row(p) ^ flip; }
+INLINE void k_copy(uint8_t *restrict d, const uint8_t *restrict x, int64_t n, uint8_t flip) {
+  for (int64_t i = 0; i < n; ++i) d[i] = x[i] ^ flip;
+}
+)";
+constexpr std::string_view kTakesBytesAsTheyAre = R"(
+INLINE krow k_row_raw(const uint8_t *p, krow flip) { (void)flip; return k_row(p); }
+INLINE void k_copy(uint8_t *restrict d, const uint8_t *restrict x, int64_t n, uint8_t flip) {
+  (void)flip;
+  for (int64_t i = 0; i < n; ++i) d[i] = x[i];
+}
+)";
+
+constexpr std::string_view kPutWeight = R"(
+static UNUSED void k_put_weight(uint8_t *set, int32_t vector, int32_t lane, int32_t i, int32_t w) {
+  const int32_t most = sizeof(k_weight) == 1 ? 127 : 32767;
+  for (int32_t plane = 0; plane < K_PLANES; ++plane) {
+    const int32_t part = w > most ? most : w < -most - 1 ? -most - 1 : w;
+    ((k_weight *)set)[((plane * K_VECTORS + vector) * LANES + lane) * K_VECTORS + i] = (k_weight)part;
+    w -= part;
+  }
+}
+)";
+
+// A shuffle that unpacks the low or high halves of each 128-bit block of two vectors.
+std::string Unpack(std::string_view name, std::int32_t elements, std::int32_t per_block,
+                   bool high) {
+  std::string text = fmt::format("#define {}(a, b) __builtin_shufflevector(a, b", name);
+  for (std::int32_t i = 0; i < elements; ++i) {
+    const std::int32_t pair = i % per_block / 2 + (high ? per_block / 2 : 0);
+    text += fmt::format(", {}", i / per_block * per_block + pair + (i % 2) * elements);
+  }
+  return text + ")\n";
+}
+
+std::string UnpackWords(std::int32_t elements) {
+  return Unpack("K_LOW_WORDS", elements, 8, false) + Unpack("K_HIGH_WORDS", elements, 8, true);
+}
+
+bool IsAvx512(const VectorIsa& isa) { return Has(isa.required, IsaFeature::kAvx512Vnni); }
+
+std::string Rows(const VectorIsa& isa, std::int32_t group) {
+  if (group == 4) {
+    return Unpack("K_LOW_BYTES", 64, 16, false) + Unpack("K_HIGH_BYTES", 64, 16, true) +
+           UnpackWords(32) + std::string(kBytesBy4);
+  }
+  if (group == 2) {
+    return UnpackWords(isa.lanes * 2) +
+           std::string(IsAvx512(isa) ? kWordsBy2Avx512 : kWordsBy2Avx2) + std::string(kWordsBy2);
+  }
+  return std::string(kSingle);
+}
+
+// Whole blocks, written out vector by vector: only then does the compiler keep them in registers.
+std::string Blocks(const Interleave& il) {
+  std::string start, dots, put_taps, get_taps, put_sums, get_sums, requantize, values;
+  for (std::int32_t v = 0; v < il.group; ++v) {
+    const std::int32_t at = v * il.lanes * 4;
+    start += fmt::format("  acc[{0}] = k_load(c + {0} * K_CONSTANTS * LANES);\n", v);
+    put_taps += fmt::format("  k_spill(p + {}, (kv)t[{}]);\n", at, v);
+    get_taps += fmt::format("  t[{}] = (ktaps)k_load(p + {});\n", v, at);
+    put_sums += fmt::format("  k_spill(p + {}, acc[{}]);\n", at, v);
+    get_sums += fmt::format("  acc[{}] = k_load(p + {});\n", v, at);
+    requantize += fmt::format("  k_requantize_vector(acc, c, {});\n", v);
+    values += fmt::format(", acc[{}]", v);
+  }
+  for (std::int32_t plane = 0; plane < il.planes; ++plane) {
+    for (std::int32_t v = 0; v < il.group; ++v) {
+      dots += fmt::format("  acc[{0}] = k_taps_dot(acc[{0}], t[{0}], w + {1});\n", v,
+                          (plane * il.group + v) * il.lanes * il.group * il.weight_bytes);
+    }
+  }
+  const auto function = [](const char* signature, const std::string& body) {
+    return fmt::format("INLINE void {} {{\n{}}}\n", signature, body);
+  };
+  std::string text = function("k_start(kv *acc, const int32_t *c)", start);
+  text += function("k_dots(kv *acc, const ktaps *t, const uint8_t *w)", dots);
+  text += function("k_put_taps(uint8_t *p, const ktaps *t)", put_taps);
+  text += function("k_get_taps(ktaps *t, const uint8_t *p)", get_taps);
+  text += function("k_put_sums(uint8_t *p, const kv *acc)", put_sums);
+  text += function("k_get_sums(kv *acc, const uint8_t *p)", get_sums);
+  text +=
+      "K_RESULT kv k_result(kv acc, const int32_t *c) { return k_requantize(acc, c); }\n"
+      "INLINE void k_requantize_vector(kv *acc, const int32_t *c, int32_t v) {\n"
+      "  acc[v] = k_result(acc[v], c + v * K_CONSTANTS * LANES);\n}\n";
+  text += function("k_requantize_block(kv *acc, const int32_t *c)", requantize);
+  text += function("k_store_block(uint8_t *y, int32_t lo, int32_t hi, const kv *acc)",
+                   fmt::format("  k_store{}(y, lo, hi{});\n", il.group, values));
+  text += function("k_store_block_n(uint8_t *y, int32_t lo, int32_t hi, int32_t n, const kv *acc)",
+                   fmt::format("  k_store{}_n(y, lo, hi, n{});\n", il.group, values));
+  return text;
+}
+
+}  // namespace
+
+std::optional<Interleave> FindInterleave(const VectorIsa& isa, const Workload& workload,
+                                         DepthwiseMethod method) {
+  const bool dot = method == DepthwiseMethod::kDot;
+  Interleave il;
+  il.lanes = isa.lanes;
+  if (dot && isa.group == 4) {
+    il.group = 4;
+    il.planes = workload.weight_zero_point ? 2 : 1;
+    il.flips = workload.type == DataType::kI8 || workload.weight_zero_point;
+    il.row_shuffles = il.flips ? 1 : 0;
+    il.interleave_shuffles = 8;
+    return il;
+  }
+  if ((dot && isa.group == 2) || (!dot && IsAvx512(isa))) {
+    il.group = 2;
+    il.weight_bytes = 2;
+    il.row_shuffles = il.stored_row_shuffles = 1;
+    il.interleave_shuffles = 2;
+    return il;
+  }
+  if (dot) return std::nullopt;
+  il.weight_bytes = 4;
+  il.row_shuffles = il.stored_row_shuffles = 1;
+  return il;
+}
+
+std::string InterleaveSource(const VectorIsa& isa, const Workload& workload,
+                             DepthwiseMethod method) {
+  const Interleave il = *FindInterleave(isa, workload, method);
+  // The integer forms are a few instructions; the others are long and do not belong into every
+  // tile.
+  const bool short_form = RequantizeInstructions(workload) < 10;
+  std::string text = fmt::format(
+      "#define K_VECTORS {}\n#define K_PLANES {}\n#define K_WEIGHT_SET {}\n#define K_CONSTANTS {}\n"
+      "#define K_RESULT {}\n",
+      il.group, il.planes, il.weight_set_bytes(), kConstantVectors,
+      short_form ? "INLINE" : "NOINLINE UNUSED");
+  text += Rows(isa, il.group);
+  text += il.flips ? kFlips : kTakesBytesAsTheyAre;
+  text += Blocks(il);
+  text += kPutWeight;
+  return text;
+}
+
+}  // namespace kiln

@@ -1,0 +1,68 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "kernels_templates/isa/vector_isa.h"
+#include "ops/workload.h"
+
+// What a depthwise convolution asks of an instruction set beside vector_isa.h. Neighbouring lanes
+// are different channels, so a dot over several taps first has to bring the taps of one channel
+// together: `group` rows of activations (a block of channels each, from any taps) are interleaved
+// into `group` vectors, whose lanes then hold the `group` taps of their channel. The same operand
+// serves every output that the tap belongs to. Source: the method of docs/kernels.md; instructions
+// by Intel's SDM, names of the builtins by clang 19.
+//
+//   krow                      one tap of a block of channels
+//   k_row(p)                  from BLOCK bytes that k_copy wrote
+//   k_row_raw(p, flip)        from BLOCK bytes of x; flip = k_row_splat(flip byte)
+//   k_row_splat(v)            the prepared value v in all channels
+//   ktaps                     operand of a dot, one vector; K_VECTORS (= group) of them hold a
+//   block k_interleave(t, r...)     `group` rows to K_VECTORS operands k_start(acc, c) accumulators
+//   of a block from its constants k_dots(acc, t, w)         acc += dot of the operands with
+//   K_WEIGHT_SET bytes of weights k_finish(acc, c, y, lo, hi), k_finish_n(.., n)    requantize,
+//   clamp, store BLOCK (the first n) results k_copy(d, x, n, flip)     n bytes of x in the form
+//   that k_row reads k_put_taps, k_get_taps, k_put_sums, k_get_sums    operands and accumulators to
+//   and from a buffer k_put_weight(set, vector, lane, i, w)    pack: tap i of a channel, w - w_zp,
+//   into the set's weights
+//
+// The order of channels in vectors and lanes is LaneOfChannel's for a group of K_VECTORS.
+
+namespace kiln {
+
+// dot: the instruction set's dot of narrow values, never widened further than it demands.
+// widen: to the next wider type, the method of most libraries. Not every instruction set has both.
+enum class DepthwiseMethod : std::uint8_t { kDot, kWiden };
+
+struct Interleave {
+  std::int32_t group = 1;  // taps per dot, and vectors of a block
+  std::int32_t lanes = 8;
+  std::int32_t weight_bytes = 1;  // of one tap of one channel
+  // A tap's weight is the sum of so many numbers, each with a dot of its own: w - w_zp of legacy
+  // uint8 needs 9 bits.
+  std::int32_t planes = 1;
+  // Prepared activations are x ^ flip, `flip` a byte of the header of packed: 0x80 for s8. Legacy
+  // uint8: 0xff, with weights negated, if w_zp is 0 (two planes reach from -256 to 254, but w -
+  // w_zp may be 255 then), else 0.
+  bool flips = false;
+  double row_shuffles = 0;  // instructions beside the load of k_row_raw, and of k_row
+  double stored_row_shuffles = 0;
+  double interleave_shuffles = 0;  // instructions of k_interleave
+
+  std::int32_t channels() const { return lanes * group; }
+  std::int32_t taps_bytes() const {
+    return lanes * group * 4;
+  }  // K_VECTORS operands or accumulators
+  std::int32_t weight_set_bytes() const { return planes * lanes * group * group * weight_bytes; }
+};
+
+// Nothing if the instruction set does not have the method.
+std::optional<Interleave> FindInterleave(const VectorIsa& isa, const Workload& workload,
+                                         DepthwiseMethod method);
+
+// The vocabulary above, to follow Prelude(isa, workload).
+std::string InterleaveSource(const VectorIsa& isa, const Workload& workload,
+                             DepthwiseMethod method);
+
+}  // namespace kiln

@@ -1,0 +1,408 @@
+#include "models/tflite_model.h"
+
+#include <algorithm>
+#include <cctype>
+#include <limits>
+#include <utility>
+
+#include "models/read_file.h"
+#include "tflite_generated.h"
+
+namespace kiln {
+namespace {
+
+constexpr std::uint64_t kLargestFile = std::numeric_limits<std::int32_t>::max();
+constexpr std::uint32_t kSchemaVersion = 3;
+constexpr std::size_t kLongestName = 1000;
+constexpr int kDeepestTable = 32;  // a model nests tables 5 deep
+
+template <typename... Parts>
+Status Damaged(const Parts&... parts) {
+  return Error(StatusCode::kInvalidArgument, "damaged model: ", parts...);
+}
+
+// Copies vectors and names out of a FlatBuffer. Its tables may share them, so that a small file can
+// unfold without bound; what is copied is limited to a multiple of the file. Past the limit copies
+// are empty and exhausted() is true: read everything, then ask.
+class Copier {
+ public:
+  explicit Copier(std::size_t file_size) : left_(4 * file_size) {}
+
+  template <typename T, typename Stored>
+  std::vector<T> Vector(const flatbuffers::Vector<Stored>* values) {
+    if (values == nullptr || !Take(values->size() * sizeof(T))) return {};
+    return std::vector<T>(values->begin(), values->end());
+  }
+
+  // Names are data of a stranger: they must not steer a terminal.
+  std::string Name(const flatbuffers::String* text) {
+    if (text == nullptr || !Take(std::min<std::size_t>(text->size(), kLongestName))) return {};
+    std::string name = text->str().substr(0, kLongestName);
+    for (char& c : name) {
+      if (std::isprint(static_cast<unsigned char>(c)) == 0) c = '?';
+    }
+    return name;
+  }
+
+  bool exhausted() const { return exhausted_; }
+
+ private:
+  bool Take(std::size_t bytes) {
+    exhausted_ = exhausted_ || bytes > left_;
+    if (!exhausted_) left_ -= bytes;
+    return !exhausted_;
+  }
+  std::size_t left_;
+  bool exhausted_ = false;
+};
+
+template <typename T>
+std::size_t Size(const flatbuffers::Vector<T>* values) {
+  return values == nullptr ? 0 : values->size();
+}
+
+ElementType TypeOf(schema::TensorType type) {
+  switch (type) {
+    case schema::TensorType::FLOAT32:
+      return ElementType::kFloat32;
+    case schema::TensorType::INT8:
+      return ElementType::kInt8;
+    case schema::TensorType::UINT8:
+      return ElementType::kUint8;
+    case schema::TensorType::INT32:
+      return ElementType::kInt32;
+    case schema::TensorType::INT64:
+      return ElementType::kInt64;
+    default:
+      return ElementType::kOther;
+  }
+}
+
+std::int64_t ElementSize(ElementType type) {
+  switch (type) {
+    case ElementType::kFloat32:
+    case ElementType::kInt32:
+      return 4;
+    case ElementType::kInt64:
+      return 8;
+    default:
+      return 1;
+  }
+}
+
+TfliteKind KindOf(schema::BuiltinOperator code) {
+  using Code = schema::BuiltinOperator;
+  switch (code) {
+    case Code::CONV_2D:
+      return TfliteKind::kConv2d;
+    case Code::DEPTHWISE_CONV_2D:
+      return TfliteKind::kDepthwiseConv2d;
+    case Code::FULLY_CONNECTED:
+      return TfliteKind::kFullyConnected;
+    case Code::ADD:
+      return TfliteKind::kAdd;
+    case Code::AVERAGE_POOL_2D:
+      return TfliteKind::kAveragePool2d;
+    case Code::MAX_POOL_2D:
+      return TfliteKind::kMaxPool2d;
+    case Code::CONCATENATION:
+      return TfliteKind::kConcatenation;
+    case Code::DEQUANTIZE:
+      return TfliteKind::kDequantize;
+    case Code::MEAN:
+      return TfliteKind::kMean;
+    case Code::PAD:
+      return TfliteKind::kPad;
+    case Code::QUANTIZE:
+      return TfliteKind::kQuantize;
+    case Code::RESHAPE:
+      return TfliteKind::kReshape;
+    case Code::SOFTMAX:
+      return TfliteKind::kSoftmax;
+    default:
+      return TfliteKind::kOther;
+  }
+}
+
+FusedActivation ActivationOf(schema::Activation activation) {
+  switch (activation) {
+    case schema::Activation::NONE:
+      return FusedActivation::kNone;
+    case schema::Activation::RELU:
+      return FusedActivation::kRelu;
+    case schema::Activation::RELU_N1_TO_1:
+      return FusedActivation::kReluN1To1;
+    case schema::Activation::RELU6:
+      return FusedActivation::kRelu6;
+    default:
+      return FusedActivation::kOther;
+  }
+}
+
+// Options that several kinds of operators have.
+template <typename Table>
+void ReadWindow(const Table& table, TfliteOptions& options) {
+  options.same_padding = table.padding() == schema::Padding::SAME;
+  options.stride_h = table.stride_h();
+  options.stride_w = table.stride_w();
+}
+template <typename Table>
+void ReadDilation(const Table& table, TfliteOptions& options) {
+  options.dilation_h = table.dilation_h();
+  options.dilation_w = table.dilation_w();
+}
+
+TfliteOptions OptionsOf(TfliteKind kind, const schema::Operator& op) {
+  TfliteOptions options;
+  const auto read = [&](const auto* table, auto... readers) {
+    if (table == nullptr) return;
+    options.present = true;
+    (readers(*table), ...);
+  };
+  const auto window = [&](const auto& table) { ReadWindow(table, options); };
+  const auto dilation = [&](const auto& table) { ReadDilation(table, options); };
+  const auto activation = [&](const auto& table) {
+    options.activation = ActivationOf(table.activation());
+  };
+  switch (kind) {
+    case TfliteKind::kConv2d:
+      read(op.options_as_Conv2DOptions(), window, dilation, activation);
+      break;
+    case TfliteKind::kDepthwiseConv2d:
+      read(op.options_as_DepthwiseConv2DOptions(), window, dilation, activation);
+      break;
+    case TfliteKind::kFullyConnected:
+      read(op.options_as_FullyConnectedOptions(), activation,
+           [&](const auto& table) { options.shuffled_weights = table.weights_format() != 0; });
+      break;
+    case TfliteKind::kAveragePool2d:
+    case TfliteKind::kMaxPool2d:
+      read(op.options_as_Pool2DOptions(), window, activation, [&](const auto& table) {
+        options.filter_h = table.filter_h();
+        options.filter_w = table.filter_w();
+      });
+      break;
+    case TfliteKind::kSoftmax:
+      read(op.options_as_SoftmaxOptions(), [&](const auto& table) { options.beta = table.beta(); });
+      break;
+    case TfliteKind::kConcatenation:
+      read(op.options_as_ConcatenationOptions(), activation,
+           [&](const auto& table) { options.axis = table.axis(); });
+      break;
+    case TfliteKind::kAdd:
+      read(op.options_as_AddOptions(), activation);
+      break;
+    default:
+      break;
+  }
+  return options;
+}
+
+// Sizes from 0 whose product, in elements of any type, is far from overflow.
+Status CheckShape(const std::vector<std::int32_t>& shape) {
+  constexpr std::int64_t kMostElements = std::int64_t{1} << 40;
+  constexpr std::size_t kMostSizes = 32;
+  if (shape.size() > kMostSizes) return Damaged("it has ", shape.size(), " dimensions");
+  std::int64_t elements = 1;
+  for (const std::int32_t size : shape) {
+    if (size < 0) return Damaged("it has a size of ", size);
+    if (size != 0 && elements > kMostElements / size) return Damaged("it is too large");
+    elements *= size;
+  }
+  return {};
+}
+
+std::string TypeName(schema::TensorType type) {
+  const std::string name = schema::EnumNameTensorType(type);
+  return name.empty() ? "type " + std::to_string(static_cast<int>(type)) : name;
+}
+
+// Scales and zero points belong together, and with several to the sizes of an axis.
+Status CheckQuantization(const TfliteTensor& tensor) {
+  const std::size_t scales = tensor.scale.size();
+  if (tensor.zero_point.size() != scales) {
+    return Damaged("it has ", scales, " scales and ", tensor.zero_point.size(), " zero points");
+  }
+  if (scales < 2) return {};
+  const bool has_axis =
+      tensor.axis >= 0 && static_cast<std::size_t>(tensor.axis) < tensor.shape.size();
+  if (!has_axis || scales != static_cast<std::size_t>(tensor.shape[tensor.axis])) {
+    return Damaged("it has ", scales, " scales, which is not the size of its axis ", tensor.axis);
+  }
+  return {};
+}
+
+// One pass over a verified FlatBuffer.
+class ModelReader {
+ public:
+  ModelReader(const schema::Model& stored, TfliteModel& model)
+      : stored_(stored), model_(model), copy_(model.file.size()) {}
+
+  Status Read() {
+    if (stored_.version() != kSchemaVersion) {
+      return Error(StatusCode::kInvalidArgument, "TensorFlow Lite schema version ",
+                   stored_.version(), "; Kiln reads version ", kSchemaVersion);
+    }
+    if (Size(stored_.subgraphs()) == 0) return Damaged("no subgraph");
+    const schema::Subgraph& graph = *stored_.subgraphs()->Get(0);
+    RETURN_IF_ERROR(ReadTensors(graph));
+    RETURN_IF_ERROR(ReadOperators(graph));
+    model_.inputs = copy_.Vector<std::int32_t>(graph.inputs());
+    model_.outputs = copy_.Vector<std::int32_t>(graph.outputs());
+    RETURN_IF_ERROR(CheckTensorNumbers(model_.inputs, 0, "graph input"));
+    RETURN_IF_ERROR(CheckTensorNumbers(model_.outputs, 0, "graph output"));
+    for (flatbuffers::uoffset_t i = 1; i < stored_.subgraphs()->size(); ++i) {
+      model_.other_operators += Size(stored_.subgraphs()->Get(i)->operators());
+    }
+    if (copy_.exhausted()) return Damaged("its parts unfold to many times the size of the file");
+    return {};
+  }
+
+ private:
+  Status ReadTensors(const schema::Subgraph& graph) {
+    for (flatbuffers::uoffset_t i = 0; i < Size(graph.tensors()); ++i) {
+      StatusOr<TfliteTensor> tensor = ReadTensor(*graph.tensors()->Get(i));
+      if (!tensor.ok()) {
+        return Error(tensor.status().code(), "tensor ", i, ": ", Message(tensor.status()));
+      }
+      model_.tensors.push_back(*std::move(tensor));
+    }
+    return {};
+  }
+
+  StatusOr<TfliteTensor> ReadTensor(const schema::Tensor& stored) {
+    TfliteTensor tensor;
+    tensor.name = copy_.Name(stored.name());
+    tensor.type = TypeOf(stored.type());
+    tensor.type_name = TypeName(stored.type());
+    tensor.shape = copy_.Vector<std::int32_t>(stored.shape());
+    RETURN_IF_ERROR(CheckShape(tensor.shape));
+    if (const schema::Quantization* quantization = stored.quantization()) {
+      tensor.scale = copy_.Vector<float>(quantization->scale());
+      tensor.zero_point = copy_.Vector<std::int64_t>(quantization->zero_point());
+      tensor.axis = quantization->axis();
+      if (tensor.zero_point.empty()) tensor.zero_point.assign(tensor.scale.size(), 0);
+      RETURN_IF_ERROR(CheckQuantization(tensor));
+    }
+    tensor.sparse = stored.sparsity() != nullptr;
+    RETURN_IF_ERROR(FindData(stored.buffer(), tensor));
+    return tensor;
+  }
+
+  Status FindData(std::uint32_t number, TfliteTensor& tensor) const {
+    if (number >= Size(stored_.buffers())) {
+      return Damaged("it is in buffer ", number, " of ", Size(stored_.buffers()));
+    }
+    const schema::Buffer& buffer = *stored_.buffers()->Get(number);
+    if (buffer.offset() > 1) {
+      return Error(StatusCode::kInvalidArgument,
+                   "its values are stored behind the FlatBuffer, which Kiln does not read");
+    }
+    tensor.constant = Size(buffer.data()) > 0;
+    if (!tensor.constant) return {};
+    tensor.data = {buffer.data()->data(), buffer.data()->size()};
+    const bool countable = tensor.type != ElementType::kOther && !tensor.sparse;
+    if (countable && tensor.bytes() != static_cast<std::int64_t>(tensor.data.size())) {
+      return Damaged("it has ", tensor.data.size(), " bytes, its shape needs ", tensor.bytes());
+    }
+    return {};
+  }
+
+  Status ReadOperators(const schema::Subgraph& graph) {
+    std::vector<bool> written(model_.tensors.size(), false);
+    for (flatbuffers::uoffset_t i = 0; i < Size(graph.operators()); ++i) {
+      StatusOr<TfliteOperator> op = ReadOperator(*graph.operators()->Get(i));
+      if (!op.ok()) return Error(op.status().code(), "operator ", i, ": ", Message(op.status()));
+      for (const std::int32_t output : op->outputs) {
+        if (written[output] || model_.tensors[output].constant) {
+          return Damaged("operator ", i, " (", op->name, ") writes tensor ", output,
+                         ", which has a value");
+        }
+        written[output] = true;
+      }
+      model_.operators.push_back(*std::move(op));
+    }
+    return {};
+  }
+
+  StatusOr<TfliteOperator> ReadOperator(const schema::Operator& stored) {
+    if (stored.opcode_index() >= Size(stored_.operator_codes())) {
+      return Damaged("its code is number ", stored.opcode_index(), " of ",
+                     Size(stored_.operator_codes()));
+    }
+    const schema::OperatorCode& code = *stored_.operator_codes()->Get(stored.opcode_index());
+    // Old files have only the short code, new ones both; the larger one counts.
+    const auto builtin =
+        std::max(code.code(), static_cast<schema::BuiltinOperator>(code.short_code()));
+    TfliteOperator op;
+    op.kind = KindOf(builtin);
+    op.name = OperatorName(code, builtin);
+    op.inputs = copy_.Vector<std::int32_t>(stored.inputs());
+    op.outputs = copy_.Vector<std::int32_t>(stored.outputs());
+    op.options = OptionsOf(op.kind, stored);
+    RETURN_IF_ERROR(CheckTensorNumbers(op.inputs, -1, "input"));
+    RETURN_IF_ERROR(CheckTensorNumbers(op.outputs, 0, "output"));
+    return op;
+  }
+
+  std::string OperatorName(const schema::OperatorCode& code, schema::BuiltinOperator builtin) {
+    if (builtin == schema::BuiltinOperator::CUSTOM) {
+      return "CUSTOM " + copy_.Name(code.custom_code());
+    }
+    const std::string name = schema::EnumNameBuiltinOperator(builtin);
+    return name.empty() ? "BUILTIN " + std::to_string(static_cast<int>(builtin)) : name;
+  }
+
+  Status CheckTensorNumbers(const std::vector<std::int32_t>& numbers, std::int32_t least,
+                            const char* role) const {
+    const auto count = static_cast<std::int64_t>(model_.tensors.size());
+    for (const std::int32_t number : numbers) {
+      if (number < least || number >= count) {
+        return Damaged("its ", role, " is tensor ", number, " of ", count);
+      }
+    }
+    return {};
+  }
+
+  const schema::Model& stored_;
+  TfliteModel& model_;
+  Copier copy_;
+};
+
+}  // namespace
+
+std::int64_t TfliteTensor::elements() const {
+  std::int64_t elements = 1;
+  for (const std::int32_t size : shape) elements *= size;
+  return elements;
+}
+
+std::int64_t TfliteTensor::bytes() const { return elements() * ElementSize(type); }
+
+StatusOr<TfliteModel> ParseTflite(std::vector<std::uint8_t> file) {
+  constexpr std::size_t kHeader = 8;  // the root's offset, the identifier
+  if (file.size() < kHeader || !schema::ModelBufferHasIdentifier(file.data())) {
+    return Error(StatusCode::kInvalidArgument, "not a TensorFlow Lite model: no file identifier ",
+                 schema::ModelIdentifier(), "; Kiln reads .tflite files of schema version ",
+                 kSchemaVersion);
+  }
+  // A table costs at least 4 bytes of offset, so a larger limit than this would limit nothing.
+  const auto most_tables = static_cast<flatbuffers::uoffset_t>(file.size() / 4);
+  flatbuffers::Verifier verifier(file.data(), file.size(), kDeepestTable, most_tables);
+  if (!schema::VerifyModelBuffer(verifier)) {
+    return Damaged("its FlatBuffer does not verify (cut short or overwritten?)");
+  }
+  TfliteModel model;
+  model.file = std::move(file);
+  RETURN_IF_ERROR(ModelReader(*schema::GetModel(model.file.data()), model).Read());
+  return model;
+}
+
+StatusOr<TfliteModel> ReadTflite(const std::string& path) {
+  ASSIGN_OR_RETURN(std::vector<std::uint8_t> file, ReadFile(path, kLargestFile));
+  StatusOr<TfliteModel> model = ParseTflite(std::move(file));
+  if (!model.ok()) return InFile(path, model.status());
+  return model;
+}
+
+}  // namespace kiln

@@ -1,0 +1,163 @@
+#include "ops/target.h"
+
+#include <algorithm>
+#include <array>
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "base/paths.h"
+
+namespace kiln {
+namespace {
+
+namespace fs = std::filesystem;
+using Json = nlohmann::json;
+
+constexpr std::array<std::string_view, 9> kKeys = {
+    "summary", "arch", "cpu", "isa", "cores", "l1_kib", "l2_kib", "l3_kib", "workspace_kib"};
+
+// This is the reader of one target's JSON object; its errors name the file and the key.
+class TargetReader {
+ public:
+  TargetReader(const fs::path& file, const Json& json) : file_(file), json_(json) {}
+
+  StatusOr<Target> Read() const {
+    RETURN_IF_ERROR(CheckKeys());
+    Target target;
+    target.name = file_.stem().string();
+    ASSIGN_OR_RETURN(target.summary, Text("summary"));
+    ASSIGN_OR_RETURN(target.arch, Text("arch"));
+    if (target.arch != "x86_64" && target.arch != "aarch64") {
+      return Bad("arch", "must be x86_64 or aarch64, not " + target.arch);
+    }
+    ASSIGN_OR_RETURN(target.cpu, Text("cpu"));
+    ASSIGN_OR_RETURN(target.isa, Isa());
+    ASSIGN_OR_RETURN(const std::int64_t cores, Number("cores", 1, 1024));
+    target.cores = static_cast<std::int32_t>(cores);
+    ASSIGN_OR_RETURN(target.l1_bytes, Kibibytes("l1_kib", 1));
+    ASSIGN_OR_RETURN(target.l2_bytes, Kibibytes("l2_kib", 0));
+    ASSIGN_OR_RETURN(target.l3_bytes, Kibibytes("l3_kib", 0));
+    ASSIGN_OR_RETURN(target.workspace_cap, Kibibytes("workspace_kib", 1));
+    return target;
+  }
+
+ private:
+  Status Bad(std::string_view key, const std::string& message) const {
+    return Error(StatusCode::kInvalidArgument, file_.string(), ": \"", key, "\" ", message);
+  }
+
+  Status CheckKeys() const {
+    if (!json_.is_object()) {
+      return Error(StatusCode::kInvalidArgument, file_.string(), ": not a JSON object");
+    }
+    for (const auto& [key, unused] : json_.items()) {
+      if (std::find(kKeys.begin(), kKeys.end(), key) == kKeys.end()) {
+        return Bad(key, "is not a key of a target");
+      }
+    }
+    for (const std::string_view key : kKeys) {
+      if (!json_.contains(key)) return Bad(key, "is missing");
+    }
+    return absl::OkStatus();
+  }
+
+  StatusOr<std::string> Text(std::string_view key) const {
+    const Json& value = json_.at(key);
+    if (!value.is_string() || value.get_ref<const std::string&>().empty()) {
+      return Bad(key, "must be a text");
+    }
+    return value.get<std::string>();
+  }
+
+  StatusOr<std::int64_t> Number(std::string_view key, std::int64_t low, std::int64_t high) const {
+    const Json& value = json_.at(key);
+    const std::int64_t number = value.is_number_integer() ? value.get<std::int64_t>() : low - 1;
+    if (number < low || number > high) {
+      return Bad(key, "must be a whole number from " + std::to_string(low) + " to " +
+                          std::to_string(high) + ", not " + value.dump());
+    }
+    return number;
+  }
+
+  StatusOr<std::int64_t> Kibibytes(std::string_view key, std::int64_t least) const {
+    ASSIGN_OR_RETURN(const std::int64_t kibibytes, Number(key, least, std::int64_t{1} << 30));
+    return kibibytes << 10;
+  }
+
+  StatusOr<IsaMask> Isa() const {
+    const Json& values = json_.at("isa");
+    if (!values.is_array()) return Bad("isa", "must be a list of feature names");
+    IsaMask mask = 0;
+    for (const Json& value : values) {
+      IsaFeature feature{};
+      if (!value.is_string() || !ParseIsaFeature(value.get_ref<const std::string&>(), feature)) {
+        return Bad("isa", "has an unknown feature " + value.dump());
+      }
+      mask |= Bit(feature);
+    }
+    return mask;
+  }
+
+  const fs::path& file_;
+  const Json& json_;
+};
+
+StatusOr<Target> ReadTarget(const fs::path& file) {
+  std::ifstream stream(file);
+  if (!stream) return Error(StatusCode::kNotFound, "cannot read target ", file.string());
+  Json json;
+  try {
+    json = Json::parse(stream);
+  } catch (const Json::parse_error& error) {
+    return Error(StatusCode::kInvalidArgument, file.string(), ": ", error.what());
+  }
+  return TargetReader(file, json).Read();
+}
+
+bool IsPath(std::string_view name) {
+  return name.find('/') != std::string_view::npos || name.ends_with(".json");
+}
+
+}  // namespace
+
+StatusOr<std::vector<Target>> KnownTargets() {
+  ASSIGN_OR_RETURN(const std::string directory, FindData("targets"));
+  std::vector<fs::path> files;
+  std::error_code error;
+  for (const fs::directory_entry& entry : fs::directory_iterator(directory, error)) {
+    if (entry.path().extension() == ".json") files.push_back(entry.path());
+  }
+  if (error) {
+    return Error(StatusCode::kUnavailable, "cannot list ", directory, ": ", error.message());
+  }
+  std::vector<Target> targets;
+  for (const fs::path& file : files) {
+    ASSIGN_OR_RETURN(Target target, ReadTarget(file));
+    targets.push_back(std::move(target));
+  }
+  std::sort(targets.begin(), targets.end(),
+            [](const Target& a, const Target& b) { return a.name < b.name; });
+  return targets;
+}
+
+StatusOr<Target> FindTarget(std::string_view name_or_path) {
+  if (name_or_path == "native") return DetectNative();
+  if (IsPath(name_or_path)) return ReadTarget(fs::path(name_or_path));
+  ASSIGN_OR_RETURN(std::vector<Target> targets, KnownTargets());
+  std::string names = "native";
+  for (Target& target : targets) {
+    if (target.name == name_or_path) return std::move(target);
+    names += ", " + target.name;
+  }
+  ASSIGN_OR_RETURN(Target native, DetectNative());
+  if (native.name == name_or_path) return native;
+  return Error(StatusCode::kNotFound, "no target named \"", name_or_path, "\"; known are ", names,
+               ", and the path of a JSON file");
+}
+
+bool CanRun(const Target& machine, const Target& target) {
+  return machine.arch == target.arch && (target.isa & ~machine.isa) == 0;
+}
+
+}  // namespace kiln

@@ -1,0 +1,97 @@
+#include "rpc_client/measure_stream.h"
+
+#include <grpcpp/grpcpp.h>
+
+#include <algorithm>
+#include <condition_variable>
+#include <map>
+#include <mutex>
+#include <utility>
+
+#include "base/clock.h"
+#include "proto/device.grpc.pb.h"
+#include "proto/streams.h"
+#include "proto/transport.h"
+
+namespace kiln {
+namespace {
+
+class Call final : public ClientStream<v1::MeasureRequest, v1::MeasureReply> {
+ public:
+  StatusOr<v1::MeasureReply> Exchange(v1::MeasureRequest request,
+                                      std::chrono::nanoseconds timeout) {
+    const std::string trial = request.trial_id();
+    SteadyTime due;
+    {
+      std::lock_guard lock(mutex_);
+      if (ended_) return *ended_;
+      due = last_due_ = std::max(last_due_, std::chrono::steady_clock::now()) + timeout;
+    }
+    Send(std::move(request));
+    std::unique_lock lock(mutex_);
+    const bool answered =
+        changed_.wait_until(lock, due, [&] { return ended_ || replies_.contains(trial); });
+    if (auto reply = replies_.extract(trial)) return std::move(reply.mapped());
+    if (answered) return *ended_;
+    const auto late = Error(StatusCode::kUnavailable, "the device has not answered in time");
+    ended_ = late;
+    lock.unlock();
+    changed_.notify_all();
+    Cancel();
+    return late;
+  }
+
+ private:
+  void OnMessage(v1::MeasureReply reply) override {
+    {
+      std::lock_guard lock(mutex_);
+      const std::string trial = reply.trial_id();
+      replies_[trial] = std::move(reply);
+    }
+    changed_.notify_all();
+  }
+
+  void OnEnded(const Status& status) override {
+    {
+      std::lock_guard lock(mutex_);
+      if (!ended_) {
+        ended_ = status.ok() ? Error(StatusCode::kUnavailable, "the device has closed the stream")
+                             : status;
+      }
+    }
+    changed_.notify_all();
+  }
+
+  std::mutex mutex_;  // guards what follows
+  std::condition_variable changed_;
+  std::map<std::string, v1::MeasureReply> replies_;  // by trial, until they are taken
+  std::optional<Status> ended_;
+  SteadyTime last_due_;
+};
+
+class GrpcMeasureStream final : public MeasureStream {
+ public:
+  explicit GrpcMeasureStream(const std::string& address)
+      : stub_(v1::Device::NewStub(Dial(address))) {
+    stub_->async()->Measure(&call_->context(), call_.get());
+    Call::Open(call_);
+  }
+  ~GrpcMeasureStream() override { call_->Cancel(); }
+
+  StatusOr<v1::MeasureReply> Exchange(v1::MeasureRequest request,
+                                      std::chrono::nanoseconds timeout) override {
+    return call_->Exchange(std::move(request), timeout);
+  }
+
+ private:
+  const std::unique_ptr<v1::Device::Stub> stub_;
+  const std::shared_ptr<Call> call_ = std::make_shared<Call>();
+};
+
+}  // namespace
+
+std::unique_ptr<MeasureStream> OpenMeasureStream(const std::string& address) {
+  return std::make_unique<GrpcMeasureStream>(address);
+}
+
+}  // namespace kiln

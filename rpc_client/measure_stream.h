@@ -1,0 +1,31 @@
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <string>
+
+#include "base/status.h"
+
+namespace kiln::v1 {
+class MeasureReply;
+class MeasureRequest;
+}  // namespace kiln::v1
+
+namespace kiln {
+
+// This is one Measure call to a device, kept open: requests go out as they come, and each waits for
+// its own answer. Thread-safe. Its destructor breaks the call off.
+class MeasureStream {
+ public:
+  virtual ~MeasureStream() = default;
+  // Blocks until the answer is here. An error of the stream, which is then spent for all, is
+  // returned as the device gave it; kUnavailable also if no answer comes within `timeout`, counted
+  // from when the answers to earlier requests are due.
+  virtual StatusOr<v1::MeasureReply> Exchange(v1::MeasureRequest request,
+                                              std::chrono::nanoseconds timeout) = 0;
+};
+
+// To the device service at `address`; connects when it is first used.
+std::unique_ptr<MeasureStream> OpenMeasureStream(const std::string& address);
+
+}  // namespace kiln

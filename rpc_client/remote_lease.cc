@@ -1,0 +1,89 @@
+#include "rpc_client/remote_lease.h"
+
+#include <chrono>
+#include <utility>
+
+#include "proto/device.pb.h"
+#include "rpc_client/random_id.h"
+#include "rpc_client/run_codec.h"
+
+namespace kiln {
+namespace {
+
+constexpr std::chrono::seconds kReleaseTime{1};
+// For a request that makes no progress though the connection lives: the device may first have to
+// wait for a trial of another lease, and try again in a new host.
+constexpr std::chrono::seconds kPatience{90};
+
+}  // namespace
+
+RemoteLease::RemoteLease(Reactor& reactor, std::shared_ptr<TrackerClient> tracker,
+                         const GrantedLease& grant)
+    : tracker_(std::move(tracker)),
+      grant_(grant),
+      heartbeat_(StartHeartbeat(reactor, *tracker_, grant)) {}
+
+RemoteLease::~RemoteLease() {
+  stream_.reset();
+  heartbeat_.reset();
+  // Without an answer the lease expires by itself.
+  tracker_->Release(grant_, kReleaseTime).IgnoreError();
+}
+
+StatusOr<RunResult> RemoteLease::Run(const RunRequest& request) {
+  RETURN_IF_ERROR(WithDevice(heartbeat_->status()));
+  StatusOr<RunResult> result = Measure(request, Sending::kIfNew);
+  // The device has thrown the object out to make room for others.
+  if (result.status().code() == StatusCode::kNotFound) result = Measure(request, Sending::kAgain);
+  return result.ok() ? std::move(result) : WithDevice(result.status());
+}
+
+// kNotFound: the device needs the object.
+StatusOr<RunResult> RemoteLease::Measure(const RunRequest& request, Sending object) {
+  v1::MeasureRequest message = WriteRequest(request);
+  message.set_trial_id(RandomId());
+  message.set_lease_id(grant_.id);
+  message.set_epoch(grant_.epoch);
+  const std::shared_ptr<MeasureStream> stream = Stream();
+  if (IsNew(request.artifact->object_digest) || object == Sending::kAgain) {
+    message.set_object(*request.artifact->object);
+  }
+  const auto timeout = 2 * std::chrono::nanoseconds(request.plan.time_out_ns) + kPatience;
+  StatusOr<v1::MeasureReply> reply = stream->Exchange(std::move(message), timeout);
+  if (!reply.ok()) {
+    Drop(stream);
+    return reply.status();
+  }
+  if (reply->has_need_object()) {
+    return Error(object == Sending::kAgain ? StatusCode::kInternal : StatusCode::kNotFound,
+                 "the device does not keep the object that it was sent");
+  }
+  return ReadResult(reply->result());
+}
+
+std::shared_ptr<MeasureStream> RemoteLease::Stream() {
+  std::lock_guard lock(mutex_);
+  if (!stream_) {
+    stream_ = OpenMeasureStream(grant_.address);
+    sent_.clear();
+  }
+  return stream_;
+}
+
+void RemoteLease::Drop(const std::shared_ptr<MeasureStream>& broken) {
+  std::lock_guard lock(mutex_);
+  if (stream_ == broken) stream_.reset();
+}
+
+bool RemoteLease::IsNew(std::uint64_t object_digest) {
+  std::lock_guard lock(mutex_);
+  return sent_.insert(object_digest).second;
+}
+
+Status RemoteLease::WithDevice(const Status& status) const {
+  if (status.ok()) return status;
+  return Error(status.code(), "device ", grant_.device, " at ", grant_.address, ": ",
+               Message(status));
+}
+
+}  // namespace kiln

@@ -1,0 +1,46 @@
+#pragma once
+
+#include <memory>
+#include <mutex>
+#include <string_view>
+#include <unordered_set>
+
+#include "base/reactor.h"
+#include "measure/measurer.h"
+#include "rpc_client/heartbeat.h"
+#include "rpc_client/measure_stream.h"
+#include "rpc_client/tracker_client.h"
+
+namespace kiln {
+
+// This is a leased device: the heartbeat that keeps it ours, and the stream on which it measures.
+// Thread-safe.
+class RemoteLease final : public Lease {
+ public:
+  // The reactor must outlive the lease.
+  RemoteLease(Reactor& reactor, std::shared_ptr<TrackerClient> tracker, const GrantedLease& grant);
+  ~RemoteLease() override;  // gives the device back; waits a moment for the tracker at most
+
+  std::string_view device() const override { return grant_.device; }
+
+  // As Runner::Run().
+  StatusOr<RunResult> Run(const RunRequest& request);
+
+ private:
+  enum class Sending { kIfNew, kAgain };
+
+  StatusOr<RunResult> Measure(const RunRequest& request, Sending object);
+  std::shared_ptr<MeasureStream> Stream();
+  void Drop(const std::shared_ptr<MeasureStream>& broken);
+  bool IsNew(std::uint64_t object_digest);
+  Status WithDevice(const Status& status) const;
+
+  const std::shared_ptr<TrackerClient> tracker_;
+  const GrantedLease grant_;
+  std::unique_ptr<Heartbeat> heartbeat_;
+  std::mutex mutex_;  // guards what follows
+  std::shared_ptr<MeasureStream> stream_;
+  std::unordered_set<std::uint64_t> sent_;  // digests of objects that went out on stream_
+};
+
+}  // namespace kiln

@@ -1,0 +1,69 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/reactor.h"
+#include "base/status.h"
+#include "measure/measurer.h"
+
+// The client's side of the farm: measure's DevicePool, Lease and Runner over gRPC. A machine of its
+// own and a farm are one code path: StartLocalDevice() starts the device server that a farm's
+// machines run, and leases from the small tracker inside of it.
+
+namespace kiln {
+
+// Who leases, shown to others, and with which priority (higher first).
+struct ClientIdentity {
+  std::string name;  // printable, without spaces; see DefaultClientName()
+  std::int32_t priority = 0;
+};
+
+// "user@host:pid".
+std::string DefaultClientName();
+
+// The devices of the tracker at `address` (HOST:PORT or unix:PATH). kUnavailable if nothing answers
+// there within some seconds; later on, the pool reconnects by itself. Its leases are kept alive in
+// the background until they go. The reactor must outlive the pool.
+StatusOr<std::unique_ptr<DevicePool>> ConnectTracker(Reactor& reactor, const std::string& address,
+                                                     const ClientIdentity& client);
+
+struct LocalDeviceOptions {
+  std::string target;               // name, path or `native`, as kiln-server takes it
+  std::vector<std::int32_t> cores;  // to measure on; empty: all
+  ClientIdentity client;
+};
+
+// This machine: kiln-server as a child that dies with this program, on a Unix socket in a directory
+// that only this user can enter. A server that dies is started again by the next Acquire(), unless
+// it dies again and again. kNotFound, kUnavailable: it does not start; the message says why. The
+// reactor must outlive the pool.
+StatusOr<std::unique_ptr<DevicePool>> StartLocalDevice(Reactor& reactor,
+                                                       const LocalDeviceOptions& options);
+
+// Runs on leases of the pools above. Several runs of one lease may overlap: the next kernel is then
+// sent while one runs. kInvalidArgument is the device's refusal of the request itself.
+std::unique_ptr<Runner> NewRemoteRunner();
+
+// What a tracker knows of a device.
+struct DeviceInfo {
+  std::string name, target, address, build;
+  std::vector<std::string> isa;
+  std::int32_t cores = 0;
+  std::map<std::string, std::string> labels;
+  std::string state;   // "free", "offered", "leased", "lost"
+  std::string client;  // the holder, if there is one
+  std::uint64_t epoch = 0;
+};
+
+struct FarmInfo {
+  std::vector<DeviceInfo> devices;  // in order of name
+  std::int32_t waiting = 0;         // clients in the queue
+};
+
+StatusOr<FarmInfo> ListDevices(const std::string& address);
+
+}  // namespace kiln

@@ -1,0 +1,147 @@
+#include "rpc_client/tracker_client.h"
+
+#include <grpcpp/grpcpp.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "proto/tracker.grpc.pb.h"
+#include "proto/transport.h"
+
+namespace kiln {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::nanoseconds;
+
+constexpr milliseconds kNotice{200};
+// The tracker answers at the end of the wait that it is asked for; it is given this much longer.
+constexpr std::chrono::seconds kAnswerTime{5};
+
+std::chrono::system_clock::time_point In(nanoseconds time) {
+  return std::chrono::system_clock::now() +
+         std::chrono::duration_cast<std::chrono::system_clock::duration>(time);
+}
+
+const char* StateName(v1::DeviceEntry::State state) {
+  switch (state) {
+    case v1::DeviceEntry::STATE_FREE:
+      return "free";
+    case v1::DeviceEntry::STATE_OFFERED:
+      return "offered";
+    case v1::DeviceEntry::STATE_LEASED:
+      return "leased";
+    case v1::DeviceEntry::STATE_LOST:
+      return "lost";
+    default:
+      return "unknown";
+  }
+}
+
+DeviceInfo FromProto(const v1::DeviceEntry& entry) {
+  DeviceInfo info;
+  info.name = entry.name();
+  info.target = entry.target();
+  info.address = entry.address();
+  info.build = entry.build();
+  info.isa.assign(entry.isa().begin(), entry.isa().end());
+  info.cores = entry.cores();
+  info.labels.insert(entry.labels().begin(), entry.labels().end());
+  info.state = StateName(entry.state());
+  info.client = entry.client();
+  info.epoch = entry.epoch();
+  return info;
+}
+
+struct RenewCall final : PendingCall {
+  void Cancel() override { context.TryCancel(); }
+  grpc::ClientContext context;
+  v1::RenewLeaseRequest request;
+  v1::RenewLeaseReply reply;
+};
+
+class GrpcTrackerClient final : public TrackerClient {
+ public:
+  explicit GrpcTrackerClient(const std::string& address)
+      : address_(address), channel_(Dial(address)), stub_(v1::Tracker::NewStub(channel_)) {}
+
+  const std::string& address() const override { return address_; }
+
+  Status Connect(nanoseconds timeout) override {
+    if (channel_->WaitForConnected(In(timeout))) return absl::OkStatus();
+    return Error(StatusCode::kUnavailable, "nothing answers at ", address_, " (tried for ",
+                 std::chrono::duration<double>(timeout).count(),
+                 " s): is kiln-tracker running there?");
+  }
+
+  void AwaitDisconnect() override { channel_->WaitForStateChange(GRPC_CHANNEL_READY, In(kNotice)); }
+
+  StatusOr<GrantedLease> Acquire(const AcquireRequest& request, nanoseconds timeout) override {
+    const auto wait = std::max(nanoseconds(0), timeout);
+    grpc::ClientContext context;
+    context.set_deadline(In(wait + kAnswerTime));
+    v1::AcquireLeaseRequest message;
+    message.set_protocol(kProtocolVersion);
+    message.set_lease_id(request.lease_id);
+    message.set_client(request.client.name);
+    message.set_target(request.target);
+    message.set_priority(request.client.priority);
+    message.set_wait_ms(std::chrono::duration_cast<milliseconds>(wait).count());
+    v1::AcquireLeaseReply reply;
+    RETURN_IF_ERROR(FromGrpc(stub_->AcquireLease(&context, message, &reply)));
+    const std::string& address = reply.address().empty() ? address_ : reply.address();
+    return GrantedLease{reply.lease_id(), reply.epoch(), reply.device(), address,
+                        milliseconds(reply.ttl_ms())};
+  }
+
+  std::shared_ptr<PendingCall> Renew(const GrantedLease& lease,
+                                     std::function<void(const Status&)> done) override {
+    auto call = std::make_shared<RenewCall>();
+    call->context.set_deadline(In(lease.ttl / 3));
+    call->request.set_lease_id(lease.id);
+    call->request.set_device(lease.device);
+    call->request.set_epoch(lease.epoch);
+    stub_->async()->RenewLease(
+        &call->context, &call->request, &call->reply,
+        [call, done = std::move(done)](const grpc::Status& status) { done(FromGrpc(status)); });
+    return call;
+  }
+
+  Status Release(const GrantedLease& lease, nanoseconds timeout) override {
+    grpc::ClientContext context;
+    context.set_deadline(In(timeout));
+    v1::ReleaseLeaseRequest request;
+    request.set_lease_id(lease.id);
+    request.set_device(lease.device);
+    request.set_epoch(lease.epoch);
+    v1::ReleaseLeaseReply reply;
+    return FromGrpc(stub_->ReleaseLease(&context, request, &reply));
+  }
+
+  StatusOr<FarmInfo> List(nanoseconds timeout) override {
+    grpc::ClientContext context;
+    context.set_deadline(In(timeout));
+    v1::ListDevicesReply reply;
+    RETURN_IF_ERROR(FromGrpc(stub_->ListDevices(&context, {}, &reply)));
+    FarmInfo farm;
+    farm.waiting = reply.waiting();
+    for (const v1::DeviceEntry& entry : reply.devices()) {
+      farm.devices.push_back(FromProto(entry));
+      if (entry.address().empty()) farm.devices.back().address = address_;
+    }
+    return farm;
+  }
+
+ private:
+  const std::string address_;
+  const std::shared_ptr<grpc::Channel> channel_;
+  const std::unique_ptr<v1::Tracker::Stub> stub_;
+};
+
+}  // namespace
+
+std::unique_ptr<TrackerClient> NewTrackerClient(const std::string& address) {
+  return std::make_unique<GrpcTrackerClient>(address);
+}
+
+}  // namespace kiln

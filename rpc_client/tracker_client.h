@@ -1,0 +1,57 @@
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "base/status.h"
+#include "rpc_client/rpc_client.h"
+
+namespace kiln {
+
+// A lease as the tracker grants it.
+struct GrantedLease {
+  std::string id;
+  std::uint64_t epoch = 0;
+  std::string device;
+  std::string address;
+  std::chrono::milliseconds ttl{0};
+};
+
+struct AcquireRequest {
+  std::string lease_id;
+  std::string target;
+  ClientIdentity client;
+};
+
+// A call under way. Cancel() makes it end soon, with an error.
+class PendingCall {
+ public:
+  virtual ~PendingCall() = default;
+  virtual void Cancel() = 0;
+};
+
+// This is kiln.v1.Tracker seen from a client. Thread-safe.
+class TrackerClient {
+ public:
+  virtual ~TrackerClient() = default;
+  virtual const std::string& address() const = 0;
+
+  // Blocks until there is a connection. kUnavailable: not within the time.
+  virtual Status Connect(std::chrono::nanoseconds timeout) = 0;
+  // After kUnavailable: blocks until the broken connection is noticed, a short while at most.
+  virtual void AwaitDisconnect() = 0;
+
+  virtual StatusOr<GrantedLease> Acquire(const AcquireRequest& request,
+                                         std::chrono::nanoseconds timeout) = 0;
+  // Calls `done` on a thread of gRPC's.
+  virtual std::shared_ptr<PendingCall> Renew(const GrantedLease& lease,
+                                             std::function<void(const Status&)> done) = 0;
+  virtual Status Release(const GrantedLease& lease, std::chrono::nanoseconds timeout) = 0;
+  virtual StatusOr<FarmInfo> List(std::chrono::nanoseconds timeout) = 0;
+};
+
+std::unique_ptr<TrackerClient> NewTrackerClient(const std::string& address);
+
+}  // namespace kiln

@@ -1,0 +1,70 @@
+#include "rpc_server/host_process.h"
+
+#include <spdlog/spdlog.h>
+
+#include <chrono>
+#include <utility>
+
+#include "base/helper_process.h"
+#include "base/status.h"
+
+namespace kiln {
+namespace {
+
+// The host ends a trial at its time-out by itself; beyond it there is the making of the data, the
+// clean-up, and a slow machine.
+constexpr std::chrono::seconds kMargin{20};
+constexpr int kTries = 2;
+
+HostReply DeviceLost(const Status& why) {
+  HostReply reply;
+  reply.outcome = Failure{Stage::kDevice, FailureKind::kDeviceLost, Message(why)};
+  return reply;
+}
+
+class RestartingHostProcess final : public HostProcess {
+ public:
+  RestartingHostProcess(Reactor& reactor, HelperOptions options)
+      : reactor_(reactor), options_(std::move(options)) {}
+
+  HostReply Run(const HostRequest& request) override {
+    const std::string frame = Serialize(request);
+    const auto timeout = std::chrono::nanoseconds(request.plan.time_out_ns) + kMargin;
+    for (int attempt = 1;; ++attempt) {
+      StatusOr<HostReply> reply = Try(frame, timeout);
+      if (reply.ok()) return *std::move(reply);
+      helper_.reset();
+      spdlog::error("{}", Message(reply.status()));
+      // One that hung would hang again, for as long.
+      const bool again = reply.status().code() == StatusCode::kUnavailable && attempt < kTries;
+      if (!again) return DeviceLost(reply.status());
+    }
+  }
+
+ private:
+  StatusOr<HostReply> Try(const std::string& frame, std::chrono::nanoseconds timeout) {
+    if (!helper_ || !helper_->alive()) {
+      ASSIGN_OR_RETURN(helper_, StartHelper(reactor_, options_));
+    }
+    ASSIGN_OR_RETURN(const std::string answer, helper_->Call(frame, timeout));
+    HostReply reply;
+    if (!Deserialize(answer, reply)) {
+      return Error(StatusCode::kUnavailable, options_.name, ": an answer that cannot be read");
+    }
+    return reply;
+  }
+
+  Reactor& reactor_;
+  const HelperOptions options_;
+  std::unique_ptr<HelperProcess> helper_;
+};
+
+}  // namespace
+
+std::unique_ptr<HostProcess> NewHostProcess(Reactor& reactor, std::string program,
+                                            std::vector<std::string> arguments) {
+  return std::make_unique<RestartingHostProcess>(
+      reactor, HelperOptions{std::move(program), std::move(arguments), "kiln-host"});
+}
+
+}  // namespace kiln

@@ -1,0 +1,22 @@
+#pragma once
+
+#include "base/status.h"
+#include "kernel_host/host_protocol.h"
+
+namespace kiln::v1 {
+class MeasureRequest;
+class MeasureResult;
+}  // namespace kiln::v1
+
+namespace kiln {
+
+inline constexpr std::size_t kMaxObjectBytes = 16 << 20;
+
+// What the wire asks, as kiln-host takes it, but for the object and the cores. Everything is
+// checked that proto/device.proto promises: kInvalidArgument or kResourceExhausted says what is
+// wrong. `cores` is how many there are to measure on.
+StatusOr<HostRequest> ReadRequest(const v1::MeasureRequest& message, std::size_t cores);
+
+void WriteResult(const HostReply& reply, v1::MeasureResult* message);
+
+}  // namespace kiln

@@ -1,0 +1,441 @@
+// What every TuningStore promises, run on each of them.
+
+#include "db/tuning_store.h"
+
+#include <cmath>
+#include <set>
+#include <thread>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/db/trials.h"
+
+namespace kiln {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::SizeIs;
+
+constexpr CacheState kHot = CacheState::kHot;
+
+// One database, and ways into it.
+class Database {
+ public:
+  virtual ~Database() = default;
+  virtual std::shared_ptr<TuningStore> Connect() = 0;
+};
+
+class MemoryDatabase final : public Database {
+ public:
+  std::shared_ptr<TuningStore> Connect() override { return store_; }
+
+ private:
+  std::shared_ptr<TuningStore> store_ = NewMemoryStore();
+};
+
+class SqliteDatabase final : public Database {
+ public:
+  std::shared_ptr<TuningStore> Connect() override {
+    auto store = OpenSqliteStore(dir_.File("tuning.db"), OpenMode::kReadWrite);
+    EXPECT_TRUE(store.ok()) << store.status();
+    return store.ok() ? *std::move(store) : nullptr;
+  }
+
+ private:
+  TempDir dir_;
+};
+
+struct Kind {
+  const char* name;
+  std::unique_ptr<Database> (*make)();
+};
+
+class TuningStoreTest : public ::testing::TestWithParam<Kind> {
+ protected:
+  void Append(const Task& task, std::vector<Trial> trials, CacheState cache = kHot) {
+    const Status status = store_->Append(task, cache, trials);
+    EXPECT_TRUE(status.ok()) << status;
+  }
+  std::vector<TrialRecord> Records(const BestQuery& query = {}) { return *store_->Records(query); }
+  // The config and time of the only best there is.
+  std::pair<std::string, double> TheBest() {
+    const std::vector<Best> bests = *store_->Bests({});
+    if (bests.size() != 1) return {std::to_string(bests.size()) + " bests", 0};
+    return {bests[0].record.config_id, *RankTime(bests[0].record.Judged())};
+  }
+  std::string Id(std::uint64_t index) { return task_.space().Id(task_.space().At(index)); }
+
+  std::unique_ptr<Database> database_ = GetParam().make();
+  std::shared_ptr<TuningStore> store_ = database_->Connect();
+  const Task task_ = FakeTask();
+};
+
+INSTANTIATE_TEST_SUITE_P(Stores, TuningStoreTest,
+                         ::testing::Values(Kind{"Memory",
+                                                []() -> std::unique_ptr<Database> {
+                                                  return std::make_unique<MemoryDatabase>();
+                                                }},
+                                           Kind{"Sqlite",
+                                                []() -> std::unique_ptr<Database> {
+                                                  return std::make_unique<SqliteDatabase>();
+                                                }}),
+                         [](const auto& test) { return test.param.name; });
+
+TEST_P(TuningStoreTest, EmptyStoreHasNothing) {
+  EXPECT_THAT(*store_->History(task_, kHot), IsEmpty());
+  EXPECT_THAT(*store_->Records({}), IsEmpty());
+  EXPECT_THAT(*store_->Bests({}), IsEmpty());
+}
+
+TEST_P(TuningStoreTest, KeepsEveryFieldOfEveryTrial) {
+  Trial ok = OkTrial(task_, 3, 1234.0625, "u1");
+  ok.predicted = -0.1;
+  ok.batch = 5;
+  ok.kind = TimeKind::kEmulated;
+  std::get<Timings>(ok.outcome).samples_ns = {1e9 / 3, 0.1, 17};
+  const Trial censored = CensoredTrial(task_, 1, 5000, "u2");
+  Trial failed = FailedTrial(
+      task_, 2,
+      {Stage::kCompile, FailureKind::kCompileError, "error: \"x\" is\nnot declared \xE2\x86\x92"},
+      "u3");
+  failed.device.clear();
+  Append(task_, {ok, censored, failed});
+
+  EXPECT_THAT(*store_->History(task_, kHot),
+              ElementsAre(SameTrial(ok), SameTrial(censored), SameTrial(failed)));
+  const std::vector<TrialRecord> records = Records();
+  ASSERT_THAT(records, SizeIs(3));
+  EXPECT_EQ(records[0].workload, Key(task_.workload()));
+  EXPECT_EQ(records[0].target, "testbed");
+  EXPECT_EQ(records[0].threads, 1);
+  EXPECT_EQ(records[0].cache, kHot);
+  EXPECT_EQ(records[0].kernel_template, "fake.portable");
+  EXPECT_EQ(records[0].config_id, Id(3));
+  EXPECT_EQ(records[0].labels, task_.space().Labels(ok.config));
+  EXPECT_THAT(records[1].trial, SameMeasurement(censored));
+  EXPECT_THAT(records[2].confirmations, IsEmpty());
+}
+
+TEST_P(TuningStoreTest, EveryFailureKeepsItsKindStageAndText) {
+  const Task task = FakeTask(ManyConfigs());
+  std::vector<Trial> trials;
+  for (int kind = 0; kind < static_cast<int>(FailureKind::kDeviceLost); ++kind) {
+    for (int stage = 0; stage <= static_cast<int>(Stage::kDevice); ++stage) {
+      const std::string text = std::to_string(kind) + "/" + std::to_string(stage);
+      trials.push_back(
+          FailedTrial(task, trials.size(),
+                      {static_cast<Stage>(stage), static_cast<FailureKind>(kind), text}, text));
+    }
+  }
+  Append(task, trials);
+  const std::vector<TrialRecord> records = Records();
+  ASSERT_EQ(records.size(), trials.size());
+  for (std::size_t i = 0; i < trials.size(); ++i) {
+    EXPECT_THAT(records[i].trial, SameMeasurement(trials[i]));
+  }
+}
+
+TEST_P(TuningStoreTest, NumbersTheTrialsOfEachTaskFromOne) {
+  const Task threads = FakeTask({}, FakeSpec(2));
+  const Task other = FakeTask({.name = "fake.other"});
+  TaskSpec wide_spec = FakeSpec();
+  wide_spec.workload.o = 32;
+  const Task wide = FakeTask({}, wide_spec);
+  Append(task_, {OkTrial(task_, 0, 10, "a"), OkTrial(task_, 1, 10, "b")});
+  Append(task_, {OkTrial(task_, 0, 10, "c")}, CacheState::kCold);
+  Append(threads, {OkTrial(threads, 0, 10, "d")});
+  Append(other, {OkTrial(other, 0, 10, "e")});
+  Append(wide, {OkTrial(wide, 0, 10, "f")});
+  Append(task_, {OkTrial(task_, 2, 10, "g")});
+
+  std::vector<std::pair<std::string, std::int64_t>> numbered;
+  for (const TrialRecord& record : Records()) numbered.emplace_back(record.trial.uuid, record.seq);
+  using P = std::pair<std::string, std::int64_t>;
+  EXPECT_THAT(numbered, ElementsAre(P("e", 1), P("a", 1), P("b", 2), P("g", 3), P("c", 1),
+                                    P("d", 1), P("f", 1)))
+      << "by workload, target, threads, cache, template";
+  EXPECT_THAT(*store_->History(task_, kHot), SizeIs(3));
+  EXPECT_THAT(*store_->History(task_, CacheState::kCold), SizeIs(1));
+  EXPECT_THAT(*store_->History(wide, kHot), SizeIs(1));
+}
+
+TEST_P(TuningStoreTest, AppendingAgainChangesNothing) {
+  const std::vector<Trial> trials = {OkTrial(task_, 0, 10, "a"), OkTrial(task_, 1, 20, "b")};
+  Append(task_, trials);
+  Append(task_, trials);
+  Append(task_, {OkTrial(task_, 0, 5, "new uuid, known config")});
+  Append(task_, {OkTrial(task_, 2, 5, "b")});
+  Append(task_, {OkTrial(task_, 3, 7, "c"), OkTrial(task_, 3, 8, "d"), OkTrial(task_, 4, 9, "c")});
+  const std::vector<TrialRecord> records = Records();
+  ASSERT_THAT(records, SizeIs(3));
+  EXPECT_THAT(records[0].trial, SameMeasurement(trials[0]));
+  EXPECT_THAT(records[2].trial, SameMeasurement(OkTrial(task_, 3, 7, "c")));
+  EXPECT_EQ(records[2].seq, 3);
+}
+
+TEST_P(TuningStoreTest, AppendIsAllOrNothing) {
+  const Status status = store_->Append(
+      task_, kHot, std::vector{OkTrial(task_, 0, 10, "a"), OkTrial(task_, 1, 10, "")});
+  EXPECT_EQ(status.code(), StatusCode::kInvalidArgument);
+  EXPECT_THAT(Records(), IsEmpty());
+}
+
+TEST_P(TuningStoreTest, RefusesTrialsThatSayNothing) {
+  const auto message = [&](Trial trial) {
+    const Status append = store_->Append(task_, kHot, std::vector{trial});
+    EXPECT_EQ(append.code(), StatusCode::kInvalidArgument) << append;
+    EXPECT_EQ(store_->AppendConfirmation(task_, kHot, trial), append);
+    EXPECT_THAT(Message(append), HasSubstr(task_.Key()));
+    return Message(append);
+  };
+  EXPECT_THAT(message(OkTrial(task_, 0, 10, "")), HasSubstr("no uuid"));
+  EXPECT_THAT(
+      message(FailedTrial(task_, 0, {Stage::kDevice, FailureKind::kDeviceLost, "gone"}, "a")),
+      HasSubstr("device was lost"));
+  Trial trial = OkTrial(task_, 0, 10, "a");
+  trial.config = {{2, 1, 1}};
+  EXPECT_THAT(message(trial), HasSubstr("not in the space"));
+  trial = OkTrial(task_, 0, 10, "a");
+  trial.outcome = Timings{};
+  EXPECT_THAT(message(trial), HasSubstr("no samples"));
+  trial.outcome = Timings{{10, 0}, 1};
+  EXPECT_THAT(message(trial), HasSubstr("not a positive time"));
+  trial.outcome = Timings{{10, std::nan("")}, 1};
+  EXPECT_THAT(message(trial), HasSubstr("not a positive time"));
+  trial.outcome = Timings{{10}, 0};
+  EXPECT_THAT(message(trial), HasSubstr("no calls"));
+  trial.outcome = Censored{{}, 0};
+  EXPECT_THAT(message(trial), HasSubstr("bound"));
+  EXPECT_THAT(Records(), IsEmpty());
+}
+
+TEST_P(TuningStoreTest, HistoryLeavesOutWhatThePresentSpaceAndCodeNoLongerMean) {
+  Append(task_, {OkTrial(task_, 0, 10, "tile 1"), OkTrial(task_, 8, 20, "tile 4")});
+
+  const Task without_four = FakeTask({.tiles = {8, 2, 1}});
+  const std::vector<Trial> kept = *store_->History(without_four, kHot);
+  ASSERT_THAT(kept, SizeIs(1));
+  EXPECT_EQ(kept[0].uuid, "tile 1");
+  EXPECT_EQ(without_four.space().Labels(kept[0].config), task_.space().Labels({{0, 0, 0}}))
+      << "labels are kept, positions are not";
+
+  const Task new_code = FakeTask({.body = "changed"});
+  EXPECT_THAT(*store_->History(new_code, kHot), IsEmpty());
+  Append(new_code, {OkTrial(new_code, 0, 9, "tile 1 again")});
+  EXPECT_THAT(*store_->History(new_code, kHot), SizeIs(1));
+  EXPECT_THAT(*store_->History(task_, kHot), SizeIs(2)) << "the old code, were it to come back";
+  EXPECT_THAT(Records(), SizeIs(3));
+}
+
+TEST_P(TuningStoreTest, RefusedConfigsAreRememberedUntilLoweringTakesThem) {
+  const Task refusing = FakeTask({.refused_tile = 2});
+  Trial refused = FailedTrial(
+      refusing, 4, {Stage::kLower, FailureKind::kInvalidConfig, "a tile of 2 is refused"}, "a");
+  ASSERT_EQ(refused.code_digest, 0u);
+  refused.device.clear();
+  Append(refusing, {refused});
+  EXPECT_THAT(*store_->History(refusing, kHot), ElementsAre(SameTrial(refused)));
+  EXPECT_THAT(*store_->History(task_, kHot), IsEmpty());
+}
+
+TEST_P(TuningStoreTest, BestIsTheFastestThatWorked) {
+  Append(task_, {OkTrial(task_, 0, 300, "a"), OkTrial(task_, 1, 200, "b"),
+                 CensoredTrial(task_, 2, 100, "c"),
+                 FailedTrial(task_, 3, {Stage::kVerify, FailureKind::kWrongResult, "no"}, "d"),
+                 OkTrial(task_, 4, 250, "e")});
+  const std::vector<Best> bests = *store_->Bests({});
+  ASSERT_THAT(bests, SizeIs(1));
+  EXPECT_THAT(bests[0].record.trial, SameMeasurement(OkTrial(task_, 1, 200, "b")));
+  EXPECT_EQ(bests[0].record.seq, 2);
+  EXPECT_EQ(bests[0].record.labels, task_.space().Labels(task_.space().At(1)));
+  EXPECT_EQ(bests[0].trials, 5);
+  EXPECT_EQ(bests[0].origin, "tuned");
+  EXPECT_FALSE(bests[0].confirmed);
+}
+
+TEST_P(TuningStoreTest, RankIsTheMinimumOfTheFirstTenSamples) {
+  Trial late = OkTrial(task_, 0, 300, "a");
+  std::get<Timings>(late.outcome).samples_ns.push_back(1);  // the eleventh
+  Append(task_, {late, OkTrial(task_, 1, 200, "b")});
+  EXPECT_EQ(TheBest(), std::pair(Id(1), 200.0));
+}
+
+TEST_P(TuningStoreTest, NoBestWithoutATrialThatWorked) {
+  Append(task_, {CensoredTrial(task_, 2, 100, "c"),
+                 FailedTrial(task_, 3, {Stage::kRun, FailureKind::kTimeout, "2 s"}, "d")});
+  EXPECT_THAT(*store_->Bests({}), IsEmpty());
+}
+
+TEST_P(TuningStoreTest, TiesGoToTheSmallestConfigId) {
+  Append(task_,
+         {OkTrial(task_, 0, 100, "a"), OkTrial(task_, 1, 100, "b"), OkTrial(task_, 2, 100, "c")});
+  EXPECT_EQ(TheBest().first, std::min({Id(0), Id(1), Id(2)}));
+}
+
+TEST_P(TuningStoreTest, MeasuredTimesBeatEmulatedAndEstimatedOnesWhateverTheySay) {
+  Trial estimated = OkTrial(task_, 0, 1, "a"), emulated = OkTrial(task_, 1, 2, "b");
+  estimated.kind = TimeKind::kEstimated;
+  emulated.kind = TimeKind::kEmulated;
+  Append(task_, {estimated});
+  EXPECT_EQ(TheBest().first, Id(0));
+  Append(task_, {emulated});
+  EXPECT_EQ(TheBest().first, Id(1));
+  Append(task_, {OkTrial(task_, 2, 100, "c")});
+  EXPECT_EQ(TheBest().first, Id(2));
+}
+
+TEST_P(TuningStoreTest, TheFastestConfirmedConfigBeatsFasterUnconfirmedOnes) {
+  Append(task_,
+         {OkTrial(task_, 0, 100, "a"), OkTrial(task_, 1, 110, "b"), OkTrial(task_, 2, 90, "c")});
+  for (const Trial& trial : {OkTrial(task_, 0, 130, "a2"), OkTrial(task_, 1, 120, "b2")}) {
+    ASSERT_TRUE(store_->AppendConfirmation(task_, kHot, trial).ok());
+  }
+  const std::vector<Best> bests = *store_->Bests({});
+  ASSERT_THAT(bests, SizeIs(1));
+  EXPECT_TRUE(bests[0].confirmed);
+  EXPECT_EQ(bests[0].record.config_id, Id(1));
+  EXPECT_EQ(bests[0].record.trial.uuid, "b");
+  EXPECT_THAT(bests[0].record.Judged(), SameMeasurement(OkTrial(task_, 1, 120, "b2")));
+  EXPECT_EQ(bests[0].trials, 3) << "a confirmation is not a trial";
+  EXPECT_THAT(*store_->History(task_, kHot), SizeIs(3));
+
+  ASSERT_TRUE(store_->AppendConfirmation(task_, kHot, OkTrial(task_, 0, 115, "a3")).ok());
+  EXPECT_EQ(TheBest(), std::pair(Id(0), 115.0)) << "the latest confirmation counts";
+}
+
+TEST_P(TuningStoreTest, AConfirmationIsStoredOnce) {
+  Append(task_, {OkTrial(task_, 0, 100, "a")});
+  for (int i = 0; i < 2; ++i) {
+    ASSERT_TRUE(store_->AppendConfirmation(task_, kHot, OkTrial(task_, 0, 130, "a2")).ok());
+  }
+  ASSERT_TRUE(store_->AppendConfirmation(task_, kHot, OkTrial(task_, 0, 130, "a")).ok());
+  Append(task_, {OkTrial(task_, 1, 100, "a2")});
+  ASSERT_THAT(Records(), SizeIs(1)) << "a2 is taken";
+  EXPECT_THAT(Records()[0].confirmations,
+              ElementsAre(SameMeasurement(OkTrial(task_, 0, 130, "a2"))));
+}
+
+TEST_P(TuningStoreTest, OnlyStoredTrialsCanBeConfirmed) {
+  Append(task_, {OkTrial(task_, 0, 100, "a")});
+  const Task new_code = FakeTask({.body = "changed"});
+  for (const auto& [task, index] : {std::pair(task_, 1), std::pair(new_code, 0)}) {
+    const Status status = store_->AppendConfirmation(
+        task, kHot, OkTrial(task, static_cast<std::uint64_t>(index), 90, "b"));
+    EXPECT_EQ(status.code(), StatusCode::kNotFound);
+    EXPECT_THAT(Message(status), HasSubstr("none can be confirmed"));
+  }
+  EXPECT_THAT(Records(), SizeIs(1));
+}
+
+TEST_P(TuningStoreTest, AWrongResultOutlastsEveryConfirmation) {
+  Append(task_, {OkTrial(task_, 0, 100, "a"), OkTrial(task_, 1, 110, "b")});
+  const Trial wrong =
+      FailedTrial(task_, 0, {Stage::kVerify, FailureKind::kWrongResult, "call 900"}, "a2");
+  ASSERT_TRUE(store_->AppendConfirmation(task_, kHot, wrong).ok());
+  ASSERT_TRUE(store_->AppendConfirmation(task_, kHot, OkTrial(task_, 0, 100, "a3")).ok());
+  EXPECT_EQ(TheBest().first, Id(1));
+}
+
+TEST_P(TuningStoreTest, AConfigThatFailsWhenConfirmedIsOutUntilItIsConfirmed) {
+  Append(task_, {OkTrial(task_, 0, 100, "a"), OkTrial(task_, 1, 110, "b")});
+  const Trial slow = FailedTrial(task_, 0, {Stage::kRun, FailureKind::kTimeout, "2 s"}, "a2");
+  ASSERT_TRUE(store_->AppendConfirmation(task_, kHot, slow).ok());
+  EXPECT_EQ(TheBest().first, Id(1));
+  ASSERT_TRUE(store_->AppendConfirmation(task_, kHot, OkTrial(task_, 0, 100, "a3")).ok());
+  EXPECT_EQ(TheBest().first, Id(0));
+}
+
+TEST_P(TuningStoreTest, CodeThatWasReplacedIsNotBest) {
+  Append(task_, {OkTrial(task_, 0, 100, "old"), OkTrial(task_, 1, 120, "b")});
+  const Task new_code = FakeTask({.body = "changed"});
+  Append(new_code, {OkTrial(new_code, 0, 150, "new")});
+  EXPECT_EQ(TheBest(), std::pair(Id(1), 120.0));
+}
+
+TEST_P(TuningStoreTest, BestIsChosenAmongAllTemplatesOfAWorkload) {
+  const Task other = FakeTask({.name = "fake.other"});
+  Append(task_, {OkTrial(task_, 0, 100, "a"), OkTrial(task_, 1, 90, "b")});
+  Append(other, {OkTrial(other, 0, 80, "c")});
+  const std::vector<Best> bests = *store_->Bests({});
+  ASSERT_THAT(bests, SizeIs(1));
+  EXPECT_EQ(bests[0].record.kernel_template, "fake.other");
+  EXPECT_EQ(bests[0].trials, 3);
+}
+
+TEST_P(TuningStoreTest, QueriesSelectByEveryField) {
+  const Task threads = FakeTask({}, FakeSpec(2));
+  TaskSpec wide_spec = FakeSpec();
+  wide_spec.workload.o = 32;
+  wide_spec.target.name = "other";
+  const Task wide = FakeTask({}, wide_spec);
+  Append(task_, {OkTrial(task_, 0, 100, "a")});
+  Append(task_, {OkTrial(task_, 0, 200, "a cold")}, CacheState::kCold);
+  Append(threads, {OkTrial(threads, 0, 60, "b")});
+  Append(wide, {OkTrial(wide, 0, 300, "c")});
+
+  const auto uuids = [&](const BestQuery& query) {
+    std::vector<std::string> bests, records;
+    const std::vector<Best> found = *store_->Bests(query);
+    for (const Best& best : found) bests.push_back(best.record.trial.uuid);
+    for (const TrialRecord& record : Records(query)) records.push_back(record.trial.uuid);
+    EXPECT_EQ(bests, records);
+    return bests;
+  };
+  EXPECT_THAT(uuids({}), ElementsAre("a", "a cold", "b", "c"));
+  EXPECT_THAT(uuids({.workload = Key(task_.workload())}), ElementsAre("a", "a cold", "b"));
+  EXPECT_THAT(uuids({.target = "other"}), ElementsAre("c"));
+  EXPECT_THAT(uuids({.threads = 2}), ElementsAre("b"));
+  EXPECT_THAT(uuids({.cache = CacheState::kCold}), ElementsAre("a cold"));
+  EXPECT_THAT(uuids({.workload = Key(task_.workload()), .threads = 1, .cache = kHot}),
+              ElementsAre("a"));
+  EXPECT_THAT(uuids({.target = "nowhere"}), IsEmpty());
+}
+
+TEST_P(TuningStoreTest, ThePeakOfATargetIsTheHighestThatWasMeasured) {
+  EXPECT_EQ(*store_->PeakOf("testbed", 1), std::nullopt);
+  for (const double gops : {300.0, 410.5, 390.0}) {
+    ASSERT_TRUE(store_->AppendPeak({"testbed", 1, gops, "board-1", 1}).ok());
+  }
+  ASSERT_TRUE(store_->AppendPeak({"testbed", 2, 800, "board-1", 2}).ok());
+  EXPECT_EQ(*store_->PeakOf("testbed", 1), 410.5);
+  EXPECT_EQ(*store_->PeakOf("testbed", 2), 800);
+  EXPECT_EQ(*store_->PeakOf("other", 1), std::nullopt);
+  EXPECT_EQ(store_->AppendPeak({"testbed", 1, 0, "", 1}).code(), StatusCode::kInvalidArgument);
+}
+
+// Four connections add the same 300 trials in different orders, and 40 of their own each.
+TEST_P(TuningStoreTest, ConcurrentWritersLoseAndDoubleNothing) {
+  const Task task = FakeTask(ManyConfigs());
+  std::vector<Trial> shared;
+  for (std::uint64_t i = 0; i < 300; ++i) {
+    shared.push_back(OkTrial(task, i, 100, "shared " + std::to_string(i)));
+  }
+  std::vector<std::thread> writers;
+  for (std::uint64_t w = 0; w < 4; ++w) {
+    writers.emplace_back([&, w, store = database_->Connect()] {
+      for (std::uint64_t i = 0; i < 40; ++i) {
+        std::vector<Trial> batch = {
+            OkTrial(task, 300 + 40 * w + i, 100, std::to_string(w) + "/" + std::to_string(i))};
+        for (std::uint64_t s = 0; s < 8; ++s) batch.push_back(shared[(75 * w + 8 * i + s) % 300]);
+        EXPECT_TRUE(store->Append(task, kHot, batch).ok());
+      }
+    });
+  }
+  for (std::thread& writer : writers) writer.join();
+
+  std::set<std::string> uuids, configs;
+  std::int64_t seq = 0;
+  for (const TrialRecord& record : Records()) {
+    EXPECT_EQ(record.seq, ++seq) << "without gaps";
+    uuids.insert(record.trial.uuid);
+    configs.insert(record.config_id);
+  }
+  EXPECT_EQ(seq, 300 + 4 * 40);
+  EXPECT_EQ(uuids.size(), 460u);
+  EXPECT_EQ(configs.size(), 460u);
+}
+
+}  // namespace
+}  // namespace kiln

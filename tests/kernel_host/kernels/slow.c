@@ -1,0 +1,9 @@
+#include "naive.h"
+
+KERNEL_INFO();
+KERNEL_PACK { return naive_pack(op, packed); }
+KERNEL_RUN {
+  for (volatile int i = 0; i < 20000; i = i + 1) {
+  }
+  CORRECT_RUN();
+}

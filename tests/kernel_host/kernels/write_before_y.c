@@ -1,0 +1,8 @@
+#include "naive.h"
+
+KERNEL_INFO();
+KERNEL_PACK { return naive_pack(op, packed); }
+KERNEL_RUN {
+  ((volatile char*)y)[-1] = 1;
+  CORRECT_RUN();
+}

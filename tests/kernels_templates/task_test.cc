@@ -1,0 +1,81 @@
+#include "kernels_templates/task.h"
+
+#include <set>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/kernels_templates/fake_template.h"
+
+namespace kiln {
+namespace {
+
+using ::testing::HasSubstr;
+
+// Leaves no legal config.
+class BarrenTemplate final : public KernelTemplate {
+ public:
+  std::string_view name() const override { return "barren"; }
+  bool Supports(const TaskSpec&) const override { return true; }
+  StatusOr<ConfigSpace> Space(const TaskSpec&) const override {
+    return ConfigSpace::Create({IntKnob("tile", {1})},
+                               {{"no tile fits", {"tile"}, [](auto) { return false; }}});
+  }
+  StatusOr<LoopProgram> Lower(const TaskSpec&, const ConfigSpace&, const Config&) const override {
+    return LoopProgram();
+  }
+  Config Default(const TaskSpec&, const ConfigSpace&) const override { return {}; }
+  void Features(const TaskSpec&, const ConfigSpace&, const Config&,
+                std::span<float>) const override {}
+};
+
+TEST(TaskTest, KeyNamesWorkloadTargetThreadsAndTemplate) {
+  const Task task = FakeTask({}, FakeSpec(4));
+  EXPECT_EQ(task.Key(), Key(FakeSpec().workload) + "|testbed|t4|fake.portable");
+  EXPECT_EQ(task.threads(), 4);
+  EXPECT_EQ(task.space().size(), 11u);
+}
+
+TEST(TaskTest, EachConfigHasItsCodeAndTheSameConfigTheSameCode) {
+  const Task task = FakeTask();
+  std::set<std::uint64_t> digests;
+  for (std::uint64_t i = 0; i < task.space().size(); ++i) {
+    const auto source = task.Emit(task.space().At(i));
+    ASSERT_TRUE(source.ok()) << source.status();
+    EXPECT_EQ(task.Emit(task.space().At(i))->c, source->c);
+    digests.insert(source->code_digest);
+  }
+  EXPECT_EQ(digests.size(), task.space().size());
+}
+
+TEST(TaskTest, EmitRefusesConfigsOutsideOfTheSpaceAndPassesOnWhatLoweringSays) {
+  const Task task = FakeTask({.refused_tile = 2});
+  EXPECT_EQ(task.Emit({{2, 1, 1}}).status().code(), StatusCode::kInvalidArgument);
+  EXPECT_EQ(task.Emit({{9, 9, 9}}).status().code(), StatusCode::kInvalidArgument);
+  EXPECT_EQ(Message(task.Emit({{1, 0, 0}}).status()), "a tile of 2 is refused");
+}
+
+TEST(TaskTest, FeaturesAreTheTemplates) {
+  std::array<float, kFeatureCount> features{};
+  FakeTask().Features({{2, 1, 0}}, features);
+  EXPECT_EQ(features[0], 2.0f);
+  EXPECT_EQ(features[1], 1.0f);
+}
+
+TEST(TaskTest, CreateSaysWhyThereIsNoTask) {
+  const auto fake = std::make_shared<FakeTemplate>();
+  EXPECT_EQ(Task::Create(fake, FakeSpec(0)).status().code(), StatusCode::kInvalidArgument);
+
+  TaskSpec dense = FakeSpec();
+  dense.workload.op = OpKind::kDense;
+  const Status unsupported = Task::Create(fake, dense).status();
+  EXPECT_EQ(unsupported.code(), StatusCode::kUnimplemented);
+  EXPECT_THAT(Message(unsupported), HasSubstr("fake.portable does not compute dense/"));
+
+  const Status empty = Task::Create(std::make_shared<BarrenTemplate>(), FakeSpec()).status();
+  EXPECT_EQ(empty.code(), StatusCode::kFailedPrecondition);
+  EXPECT_THAT(Message(empty), HasSubstr("on testbed with barren"));
+  EXPECT_THAT(Message(empty), HasSubstr("no tile fits"));
+}
+
+}  // namespace
+}  // namespace kiln

@@ -1,0 +1,306 @@
+// Pools, leases and runs against a real tracker and real device services in this process, over
+// loopback sockets; only the kernels are faked.
+
+#include <gmock/gmock.h>
+
+#include <atomic>
+#include <future>
+
+#include "base/digest.h"
+#include "rpc_client/rpc_client.h"
+#include "rpc_server/tracker_link.h"
+#include "rpc_tracker/tracker_service.h"
+#include "tests/rpc_server/fake_device.h"
+
+namespace kiln {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+constexpr seconds kPatience{30};
+
+Target TargetNamed(const std::string& name) {
+  Target target;
+  target.name = name;
+  return target;
+}
+
+Workload AnyWorkload() {
+  Workload workload;
+  workload.op = OpKind::kDense;
+  workload.c = 8;
+  workload.o = 4;
+  return workload;
+}
+
+Artifact ObjectOf(const std::string& bytes) {
+  return {std::make_shared<const std::string>(bytes), "kiln_1", 1, Digest(bytes)};
+}
+
+class RemotePoolTest : public testing::Test {
+ protected:
+  void StartTracker(const std::string& address = "127.0.0.1:0") {
+    LeaseTableOptions options;
+    options.ttl = milliseconds(600);
+    tracker_ = NewTrackerService(*reactor_, SystemClock(), options);
+    auto server = Listen({address}, {&tracker_->service()});
+    ASSERT_TRUE(server.ok()) << server.status();
+    server_ = *std::move(server);
+  }
+  void StopTracker() {
+    server_.reset();
+    tracker_.reset();
+  }
+  std::unique_ptr<TrackerLink> Register(FakeDevice& device) {
+    return NewTrackerLink(*reactor_, device.fence(),
+                          {server_->address(), device.address(), device.identity()});
+  }
+  std::unique_ptr<DevicePool> Pool(std::int32_t priority = 0) {
+    auto pool = ConnectTracker(*reactor_, server_->address(), {"tester", priority});
+    EXPECT_TRUE(pool.ok()) << pool.status();
+    return *std::move(pool);
+  }
+  static std::unique_ptr<Lease> MustLease(DevicePool& pool) {
+    auto lease = pool.Acquire(TargetNamed("t"), kPatience);
+    EXPECT_TRUE(lease.ok()) << lease.status();
+    return *std::move(lease);
+  }
+  StatusOr<RunResult> Run(Lease& lease, const Artifact& artifact) {
+    RunRequest request;
+    request.artifact = &artifact;
+    request.workload = AnyWorkload();
+    request.cases.resize(1);
+    return runner_->Run(lease, request);
+  }
+  // The one sample of a run: SampleReply() makes it the size of the object.
+  double Sample(Lease& lease, const Artifact& artifact) {
+    const auto result = Run(lease, artifact);
+    EXPECT_TRUE(result.ok()) << result.status();
+    if (!result.ok() || !std::holds_alternative<Timings>(result->outcome)) return -1;
+    return std::get<Timings>(result->outcome).samples_ns.at(0);
+  }
+
+  const std::unique_ptr<Reactor> reactor_ = NewReactor();
+  std::unique_ptr<TrackerService> tracker_;
+  std::unique_ptr<RpcServer> server_;
+  const std::unique_ptr<Runner> runner_ = NewRemoteRunner();
+};
+
+TEST_F(RemotePoolTest, LeasesADeviceAndRunsOnIt) {
+  StartTracker();
+  FakeDevice device;
+  const auto link = Register(device);
+  const auto pool = Pool();
+  const auto lease = MustLease(*pool);
+  EXPECT_EQ(lease->device(), "fake");
+  const Artifact artifact = ObjectOf("12345");
+  EXPECT_EQ(Sample(*lease, artifact), 5);
+  EXPECT_EQ(Sample(*lease, artifact), 5);  // this time without sending it
+  EXPECT_EQ(Sample(*lease, ObjectOf("123")), 3);
+}
+
+TEST_F(RemotePoolTest, RunsOfOneLeaseMayOverlap) {
+  StartTracker();
+  FakeDevice device;
+  const auto link = Register(device);
+  const auto pool = Pool();
+  const auto lease = MustLease(*pool);
+  std::vector<std::future<double>> samples;
+  for (std::size_t size = 1; size <= 6; ++size) {
+    samples.push_back(std::async(std::launch::async, [&, size] {
+      return Sample(*lease, ObjectOf(std::string(size, 'x')));
+    }));
+  }
+  for (std::size_t i = 0; i < samples.size(); ++i) EXPECT_EQ(samples[i].get(), i + 1);
+}
+
+TEST_F(RemotePoolTest, ReleasedDeviceGoesToTheNext) {
+  StartTracker();
+  FakeDevice device;
+  const auto link = Register(device);
+  const auto pool = Pool();
+  auto first = MustLease(*pool);
+  auto second = std::async(std::launch::async, [&] { return MustLease(*pool); });
+  first.reset();
+  const auto lease = second.get();
+  ASSERT_TRUE(lease);
+  EXPECT_EQ(Sample(*lease, ObjectOf("1")), 1);
+}
+
+TEST_F(RemotePoolTest, HeartbeatsKeepTheLeaseBeyondItsTtl) {
+  StartTracker();
+  FakeDevice device;
+  const auto link = Register(device);
+  const auto pool = Pool();
+  const auto lease = MustLease(*pool);
+  // Another waits three times the ttl for the device, and does not get it.
+  const auto other = pool->Acquire(TargetNamed("t"), milliseconds(1800));
+  EXPECT_EQ(other.status().code(), StatusCode::kDeadlineExceeded);
+  EXPECT_THAT(Message(other.status()), HasSubstr("1 leased by tester"));
+  EXPECT_EQ(Sample(*lease, ObjectOf("1")), 1);
+}
+
+TEST_F(RemotePoolTest, EvictedObjectIsSentAgain) {
+  StartTracker();
+  FakeDevice device;
+  const auto link = Register(device);
+  const auto pool = Pool();
+  const auto lease = MustLease(*pool);
+  constexpr std::size_t kLarge = 15 << 20;
+  const Artifact first = ObjectOf(std::string(kLarge, 'a'));
+  EXPECT_EQ(Sample(*lease, first), kLarge);
+  for (const char c : {'b', 'c', 'd', 'e'}) {  // more than the device keeps
+    EXPECT_EQ(Sample(*lease, ObjectOf(std::string(kLarge, c))), kLarge);
+  }
+  EXPECT_EQ(Sample(*lease, first), kLarge);
+}
+
+TEST_F(RemotePoolTest, WhatAKernelDoesIsAResult) {
+  StartTracker();
+  FakeDevice device([](const HostRequest&) {
+    HostReply reply;
+    reply.outcome = Failure{Stage::kRun, FailureKind::kRuntimeError, "SIGSEGV"};
+    return reply;
+  });
+  const auto link = Register(device);
+  const auto pool = Pool();
+  const auto lease = MustLease(*pool);
+  const auto result = Run(*lease, ObjectOf("1"));
+  ASSERT_TRUE(result.ok()) << result.status();
+  ASSERT_TRUE(std::holds_alternative<Failure>(result->outcome));
+  EXPECT_EQ(std::get<Failure>(result->outcome).kind, FailureKind::kRuntimeError);
+}
+
+TEST_F(RemotePoolTest, RefusedRequestIsInvalidAndTheLeaseGoesOn) {
+  StartTracker();
+  FakeDevice device;
+  const auto link = Register(device);
+  const auto pool = Pool();
+  const auto lease = MustLease(*pool);
+  const Artifact artifact = ObjectOf("1");
+  RunRequest request;
+  request.artifact = &artifact;
+  request.workload = AnyWorkload();
+  request.cases.resize(1);
+  request.plan.threads = 64;
+  EXPECT_EQ(runner_->Run(*lease, request).status().code(), StatusCode::kInvalidArgument);
+  EXPECT_EQ(Sample(*lease, artifact), 1);
+}
+
+TEST_F(RemotePoolTest, LostDeviceIsUnavailable) {
+  StartTracker();
+  auto device = std::make_unique<FakeDevice>();
+  auto link = Register(*device);
+  const auto pool = Pool();
+  const auto lease = MustLease(*pool);
+  EXPECT_EQ(Sample(*lease, ObjectOf("1")), 1);
+  link.reset();
+  device.reset();
+  const auto result = Run(*lease, ObjectOf("1"));
+  EXPECT_EQ(result.status().code(), StatusCode::kUnavailable);
+  EXPECT_THAT(Message(result.status()), HasSubstr("device fake"));
+}
+
+TEST_F(RemotePoolTest, FencedOffLeaseIsAFailedPrecondition) {
+  StartTracker();
+  FakeDevice device;
+  const auto link = Register(device);
+  const auto pool = Pool();
+  const auto lease = MustLease(*pool);
+  device.fence().Grant({"another", "thief", device.fence().highest_epoch() + 1});
+  EXPECT_EQ(Run(*lease, ObjectOf("1")).status().code(), StatusCode::kFailedPrecondition);
+}
+
+TEST_F(RemotePoolTest, MeasuringGoesOnWhileTheTrackerRestarts) {
+  StartTracker();
+  const std::string address = server_->address();
+  FakeDevice device;
+  const auto link = Register(device);
+  const auto pool = Pool();
+  const auto lease = MustLease(*pool);
+  StopTracker();
+  EXPECT_EQ(Sample(*lease, ObjectOf("1")), 1);
+  StartTracker(address);
+  // The device brings the lease back with it, so that nobody else gets the device...
+  const auto other = pool->Acquire(TargetNamed("t"), seconds(5));
+  EXPECT_EQ(other.status().code(), StatusCode::kDeadlineExceeded) << other.status();
+  // ...and the holder keeps it.
+  EXPECT_EQ(Sample(*lease, ObjectOf("12")), 2);
+  const auto farm = ListDevices(address);
+  ASSERT_TRUE(farm.ok()) << farm.status();
+  ASSERT_EQ(farm->devices.size(), 1u);
+  EXPECT_EQ(farm->devices[0].state, "leased");
+}
+
+TEST_F(RemotePoolTest, AcquireOutlivesARestartOfTheTracker) {
+  StartTracker();
+  const std::string address = server_->address();
+  const auto pool = Pool();
+  auto lease = std::async(std::launch::async, [&] { return MustLease(*pool); });
+  StopTracker();
+  StartTracker(address);
+  FakeDevice device;
+  const auto link = Register(device);
+  EXPECT_TRUE(lease.get());
+}
+
+TEST_F(RemotePoolTest, NobodyAtTheAddressIsUnavailable) {
+  StartTracker();
+  const std::string address = server_->address();
+  StopTracker();
+  const auto pool = ConnectTracker(*reactor_, address, {"tester"});
+  EXPECT_EQ(pool.status().code(), StatusCode::kUnavailable);
+  EXPECT_THAT(Message(pool.status()), HasSubstr(address));
+}
+
+TEST_F(RemotePoolTest, DevicesAreListed) {
+  StartTracker();
+  FakeDevice a(SampleReply, "a"), b(SampleReply, "b");
+  const auto link_a = Register(a);
+  const auto link_b = Register(b);
+  const auto pool = Pool();
+  const auto one = MustLease(*pool);
+  const auto two = MustLease(*pool);
+  EXPECT_NE(one->device(), two->device());
+  const auto farm = ListDevices(server_->address());
+  ASSERT_TRUE(farm.ok()) << farm.status();
+  ASSERT_EQ(farm->devices.size(), 2u);
+  const DeviceInfo& info = farm->devices[0];
+  EXPECT_EQ(info.name, "a");
+  EXPECT_EQ(info.target, "t");
+  EXPECT_EQ(info.address, a.address());
+  EXPECT_EQ(info.cores, 2);
+  EXPECT_THAT(info.isa, ElementsAre("avx2"));
+  EXPECT_EQ(info.labels.at("rack"), "4");
+  EXPECT_EQ(info.state, "leased");
+  EXPECT_EQ(info.client, "tester");
+  EXPECT_GT(info.epoch, 0u);
+}
+
+TEST_F(RemotePoolTest, DeadHoldersDeviceComesFreeWithinATtl) {
+  StartTracker();
+  FakeDevice device;
+  const auto link = Register(device);
+  const auto pool = Pool();
+  // A holder that does nothing any more: its reactor, which beats its heart, has stopped.
+  auto stopped = NewReactor();
+  auto dead_pool = ConnectTracker(*stopped, server_->address(), {"dead"});
+  ASSERT_TRUE(dead_pool.ok());
+  auto dead = MustLease(**dead_pool);
+  std::promise<void> resume, blocked;
+  stopped->Post([&] {
+    blocked.set_value();
+    resume.get_future().wait();
+  });
+  blocked.get_future().wait();
+  const auto lease = MustLease(*pool);
+  EXPECT_EQ(Sample(*lease, ObjectOf("1")), 1);
+  EXPECT_EQ(Run(*dead, ObjectOf("1")).status().code(), StatusCode::kFailedPrecondition);
+  resume.set_value();
+}
+
+}  // namespace
+}  // namespace kiln

@@ -1,0 +1,91 @@
+#include "rpc_client/run_codec.h"
+
+#include <gmock/gmock.h>
+
+#include "proto/device.pb.h"
+
+namespace kiln {
+namespace {
+
+TEST(RunCodecTest, WritesEverythingThatIsAsked) {
+  const Artifact artifact{std::make_shared<std::string>("bytes"), "kiln_1", 1, 2};
+  RunRequest request;
+  request.artifact = &artifact;
+  RunCase recipe;
+  recipe.set = DataSet::kEdges;
+  recipe.seed = 77;
+  recipe.expected_digest = 5;
+  RunCase given;
+  given.explicit_case = std::make_shared<OpCase>();
+  given.check = false;
+  given.return_output = true;
+  request.cases = {recipe, given};
+  request.plan.threads = 3;
+  request.plan.cache = CacheState::kCold;
+  request.plan.cut_off_ns = 9;
+  const v1::MeasureRequest message = WriteRequest(request);
+  EXPECT_EQ(message.object_digest(), 2u);
+  EXPECT_EQ(message.symbol(), "kiln_1");
+  EXPECT_EQ(message.workload(), Key(request.workload));
+  ASSERT_EQ(message.cases_size(), 2);
+  EXPECT_EQ(message.cases(0).set(), v1::MeasureCase::DATA_SET_EDGES);
+  EXPECT_EQ(message.cases(0).seed(), 77u);
+  EXPECT_EQ(message.cases(0).recipe_version(), kDataRecipeVersion);
+  EXPECT_EQ(message.cases(0).expected_digest(), 5u);
+  EXPECT_TRUE(message.cases(0).check());
+  EXPECT_EQ(message.cases(1).explicit_case(), Serialize(OpCase()));
+  EXPECT_FALSE(message.cases(1).check());
+  EXPECT_TRUE(message.cases(1).return_output());
+  EXPECT_EQ(message.plan().threads(), 3);
+  EXPECT_TRUE(message.plan().cold());
+  EXPECT_EQ(message.plan().cut_off_ns(), 9);
+  EXPECT_EQ(message.plan().samples(), request.plan.samples);
+  EXPECT_TRUE(message.plan().time());
+}
+
+TEST(RunCodecTest, ReadsEachOutcome) {
+  v1::MeasureResult message;
+  message.mutable_timings()->add_samples_ns(2.5);
+  message.mutable_timings()->set_calls_per_sample(4);
+  message.add_digests(9);
+  message.add_outputs("y");
+  auto result = ReadResult(message);
+  ASSERT_TRUE(result.ok());
+  EXPECT_THAT(std::get<Timings>(result->outcome).samples_ns, testing::ElementsAre(2.5));
+  EXPECT_EQ(std::get<Timings>(result->outcome).calls_per_sample, 4);
+  EXPECT_THAT(result->digests, testing::ElementsAre(9u));
+  EXPECT_THAT(result->outputs, testing::ElementsAre("y"));
+
+  message.mutable_censored()->set_bound_ns(7);
+  result = ReadResult(message);
+  ASSERT_TRUE(result.ok());
+  EXPECT_EQ(std::get<Censored>(result->outcome).bound_ns, 7);
+
+  message.mutable_failure()->set_kind(v1::KernelFailure::KIND_WRONG_RESULT);
+  message.mutable_failure()->set_stage(v1::KernelFailure::STAGE_VERIFY);
+  message.mutable_failure()->set_message("differs");
+  result = ReadResult(message);
+  ASSERT_TRUE(result.ok());
+  EXPECT_EQ(std::get<Failure>(result->outcome).kind, FailureKind::kWrongResult);
+  EXPECT_EQ(std::get<Failure>(result->outcome).stage, Stage::kVerify);
+  EXPECT_EQ(std::get<Failure>(result->outcome).message, "differs");
+}
+
+TEST(RunCodecTest, AFailedDeviceIsAnErrorAndSaysNothingOfTheKernel) {
+  v1::MeasureResult message;
+  message.mutable_failure()->set_kind(v1::KernelFailure::KIND_DEVICE_LOST);
+  message.mutable_failure()->set_stage(v1::KernelFailure::STAGE_DEVICE);
+  message.mutable_failure()->set_message("kiln-host: killed by SIGKILL");
+  EXPECT_EQ(ReadResult(message).status().code(), StatusCode::kUnavailable);
+}
+
+TEST(RunCodecTest, WhatItDoesNotKnowIsAnErrorNotAResult) {
+  v1::MeasureResult message;
+  EXPECT_EQ(ReadResult(message).status().code(), StatusCode::kInternal);
+  message.mutable_failure()->set_kind(static_cast<v1::KernelFailure::Kind>(99));
+  message.mutable_failure()->set_stage(v1::KernelFailure::STAGE_RUN);
+  EXPECT_EQ(ReadResult(message).status().code(), StatusCode::kInternal);
+}
+
+}  // namespace
+}  // namespace kiln

@@ -1,0 +1,90 @@
+#include "rpc_server/core_lock.h"
+
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cstdlib>
+#include <filesystem>
+#include <future>
+
+namespace kiln {
+namespace {
+
+class CoreLockTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    std::string path = testing::TempDir() + "core_lock_XXXXXX";
+    ASSERT_NE(mkdtemp(path.data()), nullptr);
+    directory_ = path;
+  }
+  void TearDown() override { std::filesystem::remove_all(directory_); }
+
+  // Whether somebody has the core, seen from outside.
+  bool Taken(int core) const {
+    const std::string path = directory_ + "/core-" + std::to_string(core) + ".lock";
+    const int file = open(path.c_str(), O_RDWR);
+    EXPECT_GE(file, 0) << path;
+    const bool taken = flock(file, LOCK_EX | LOCK_NB) != 0;
+    close(file);
+    return taken;
+  }
+
+  std::string directory_;
+};
+
+TEST_F(CoreLockTest, TakesEachOfItsCores) {
+  auto lock = OpenCoreLock(directory_, {2, 0});
+  ASSERT_TRUE(lock.ok()) << lock.status();
+  EXPECT_FALSE(Taken(0));
+  ASSERT_TRUE((*lock)->Take().ok());
+  EXPECT_TRUE(Taken(0));
+  EXPECT_TRUE(Taken(2));
+  (*lock)->Give();
+  EXPECT_FALSE(Taken(0));
+  EXPECT_FALSE(Taken(2));
+}
+
+TEST_F(CoreLockTest, WaitsForWhoeverSharesACore) {
+  auto one = OpenCoreLock(directory_, {0, 1});
+  auto other = OpenCoreLock(directory_, {1, 2});
+  ASSERT_TRUE(one.ok() && other.ok());
+  ASSERT_TRUE((*one)->Take().ok());
+  std::atomic<bool> given = false;
+  auto taken = std::async(std::launch::async, [&] {
+    EXPECT_TRUE((*other)->Take().ok());
+    return given.load();
+  });
+  given = true;
+  (*one)->Give();
+  EXPECT_TRUE(taken.get());
+  EXPECT_TRUE(Taken(1));
+}
+
+TEST_F(CoreLockTest, GoesWithItsHolder) {
+  auto lock = OpenCoreLock(directory_, {0});
+  ASSERT_TRUE(lock.ok());
+  ASSERT_TRUE((*lock)->Take().ok());
+  lock->reset();
+  EXPECT_FALSE(Taken(0));
+}
+
+TEST_F(CoreLockTest, DirectoryIsMadePrivate) {
+  ASSERT_TRUE(OpenCoreLock(directory_ + "/new", {0}).ok());
+  struct stat status {};
+  ASSERT_EQ(stat((directory_ + "/new").c_str(), &status), 0);
+  EXPECT_EQ(status.st_mode & 0777, 0700u);
+}
+
+TEST_F(CoreLockTest, DirectoryThatOthersMayWriteIsRefused) {
+  ASSERT_EQ(chmod(directory_.c_str(), 0777), 0);
+  const auto lock = OpenCoreLock(directory_, {0});
+  EXPECT_EQ(lock.status().code(), StatusCode::kPermissionDenied);
+  EXPECT_THAT(Message(lock.status()), testing::HasSubstr(directory_));
+}
+
+}  // namespace
+}  // namespace kiln

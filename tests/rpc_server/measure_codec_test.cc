@@ -1,0 +1,101 @@
+#include "rpc_server/measure_codec.h"
+
+#include <gmock/gmock.h>
+
+#include "proto/device.pb.h"
+
+namespace kiln {
+namespace {
+
+constexpr char kKey[] =
+    "conv2d/i8/n1h8w8c16/o16/k3x3/s1x1/p1,1,1,1/d1x1/g1/pc/wz0/act=lo/rq=gen/double";
+
+v1::MeasureRequest Good() {
+  v1::MeasureRequest message;
+  message.set_trial_id("trial");
+  message.set_symbol("kiln_0123456789abcdef");
+  message.set_workload(kKey);
+  v1::MeasureCase& one = *message.add_cases();
+  one.set_seed(7);
+  one.set_recipe_version(kDataRecipeVersion);
+  v1::MeasurePlan& plan = *message.mutable_plan();
+  plan.set_threads(2);
+  plan.set_samples(10);
+  plan.set_sample_ns(20'000);
+  plan.set_time_out_ns(1'000'000'000);
+  plan.set_time(true);
+  return message;
+}
+
+// What ReadRequest says to a good request that `spoil` has changed.
+StatusCode CodeOf(const std::function<void(v1::MeasureRequest&)>& spoil) {
+  v1::MeasureRequest message = Good();
+  spoil(message);
+  return ReadRequest(message, 2).status().code();
+}
+
+TEST(MeasureCodecTest, ReadsAGoodRequest) {
+  v1::MeasureRequest message = Good();
+  message.mutable_cases(0)->set_set(v1::MeasureCase::DATA_SET_EDGES);
+  message.mutable_plan()->set_cold(true);
+  const auto request = ReadRequest(message, 2);
+  ASSERT_TRUE(request.ok()) << request.status();
+  EXPECT_EQ(Key(request->workload), kKey);
+  EXPECT_EQ(request->symbol, "kiln_0123456789abcdef");
+  EXPECT_EQ(request->cases.at(0).set, DataSet::kEdges);
+  EXPECT_EQ(request->cases.at(0).seed, 7u);
+  EXPECT_EQ(request->plan.cache, CacheState::kCold);
+  EXPECT_EQ(request->plan.threads, 2);
+}
+
+TEST(MeasureCodecTest, MalformedRequestsAreRefused) {
+  using Request = v1::MeasureRequest;
+  constexpr auto kInvalid = StatusCode::kInvalidArgument;
+  EXPECT_EQ(CodeOf([](Request& r) { r.clear_trial_id(); }), kInvalid);
+  EXPECT_EQ(CodeOf([](Request& r) { r.clear_symbol(); }), kInvalid);
+  EXPECT_EQ(CodeOf([](Request& r) { r.set_symbol(std::string(1000, 's')); }), kInvalid);
+  EXPECT_EQ(CodeOf([](Request& r) { r.set_workload("conv3d/i8"); }), kInvalid);
+  EXPECT_EQ(CodeOf([](Request& r) { r.clear_cases(); }), kInvalid);
+  EXPECT_EQ(CodeOf([](Request& r) {
+              for (int i = 0; i < 8; ++i) *r.add_cases() = r.cases(0);
+            }),
+            kInvalid);
+  EXPECT_EQ(CodeOf([](Request& r) { r.mutable_cases(0)->set_recipe_version(99); }), kInvalid);
+  EXPECT_EQ(CodeOf([](Request& r) {
+              r.mutable_cases(0)->set_set(static_cast<v1::MeasureCase::DataSet>(9));
+            }),
+            kInvalid);
+  EXPECT_EQ(CodeOf([](Request& r) { r.clear_plan(); }), kInvalid);
+  EXPECT_EQ(CodeOf([](Request& r) { r.mutable_plan()->set_threads(0); }), kInvalid);
+  EXPECT_EQ(CodeOf([](Request& r) { r.mutable_plan()->set_samples(0); }), kInvalid);
+  EXPECT_EQ(CodeOf([](Request& r) { r.mutable_plan()->set_samples(1'000'000); }), kInvalid);
+  EXPECT_EQ(CodeOf([](Request& r) { r.mutable_plan()->set_time_out_ns(-1); }), kInvalid);
+  EXPECT_EQ(CodeOf([](Request& r) { r.mutable_plan()->set_time_out_ns(1ll << 60); }), kInvalid);
+  EXPECT_EQ(CodeOf([](Request& r) { r.mutable_plan()->set_sample_ns(-1); }), kInvalid);
+}
+
+TEST(MeasureCodecTest, OversizeObjectIsRefused) {
+  EXPECT_EQ(CodeOf([](v1::MeasureRequest& r) { r.set_object(std::string(17 << 20, 'x')); }),
+            StatusCode::kResourceExhausted);
+}
+
+TEST(MeasureCodecTest, MoreThreadsThanCoresAreRefused) {
+  const auto request = ReadRequest(Good(), 1);
+  EXPECT_EQ(Message(request.status()), "a plan for 2 threads on a device that measures on 1 cores");
+}
+
+TEST(MeasureCodecTest, WhatARunnerSaysBecomesPrintable) {
+  HostReply reply;
+  reply.outcome = Failure{Stage::kRun, FailureKind::kRuntimeError, "SIG\xff\x01"};
+  reply.log = "line\n\x80";
+  v1::MeasureResult message;
+  WriteResult(reply, &message);
+  EXPECT_EQ(message.failure().message(), "SIG??");
+  EXPECT_EQ(message.failure().kind(), v1::KernelFailure::KIND_RUNTIME_ERROR);
+  EXPECT_EQ(message.log(), "line\n?");
+  std::string wire;
+  EXPECT_TRUE(message.SerializeToString(&wire));
+}
+
+}  // namespace
+}  // namespace kiln

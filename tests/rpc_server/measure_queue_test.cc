@@ -1,0 +1,90 @@
+#include "rpc_server/measure_queue.h"
+
+#include <gmock/gmock.h>
+
+#include <atomic>
+#include <future>
+
+#include "tests/rpc_server/fake_device.h"
+
+namespace kiln {
+namespace {
+
+MeasureJob Job(
+    const std::string& object, std::function<void(HostReply)> done,
+    std::function<bool()> wanted = [] { return true; }) {
+  MeasureJob job;
+  job.object = std::make_shared<const std::string>(object);
+  job.request.cases.resize(1);
+  job.wanted = std::move(wanted);
+  job.done = std::move(done);
+  return job;
+}
+
+std::unique_ptr<MeasureQueue> Queue(FakeKernel kernel, std::unique_ptr<CoreLock> cores = nullptr) {
+  if (!cores) cores = std::make_unique<NoCoreLock>();
+  return NewMeasureQueue(std::make_unique<FakeHostProcess>(std::move(kernel)), std::move(cores));
+}
+
+TEST(MeasureQueueTest, RunsOneAtATimeInOrder) {
+  std::atomic<int> running = 0;
+  std::vector<std::string> order;
+  auto queue = Queue([&](const HostRequest& request) {
+    EXPECT_EQ(++running, 1);
+    order.push_back(request.object);
+    --running;
+    return SampleReply(request);
+  });
+  std::promise<void> last;
+  queue->Submit(Job("a", [](HostReply) {}));
+  queue->Submit(Job("b", [](HostReply) {}));
+  queue->Submit(Job("c", [&](HostReply) { last.set_value(); }));
+  last.get_future().wait();
+  EXPECT_THAT(order, testing::ElementsAre("a", "b", "c"));
+}
+
+TEST(MeasureQueueTest, UnwantedJobsAreNotRun) {
+  std::vector<std::string> order;
+  auto queue = Queue([&](const HostRequest& request) {
+    order.push_back(request.object);
+    return SampleReply(request);
+  });
+  std::promise<void> last;
+  queue->Submit(Job(
+      "unwanted", [](HostReply) { FAIL(); }, [] { return false; }));
+  queue->Submit(Job("wanted", [&](HostReply) { last.set_value(); }));
+  last.get_future().wait();
+  EXPECT_THAT(order, testing::ElementsAre("wanted"));
+}
+
+TEST(MeasureQueueTest, DestructionWaitsForTheJobUnderWay) {
+  std::promise<void> started, resume;
+  std::atomic<bool> done = false;
+  auto queue = Queue([&](const HostRequest& request) {
+    started.set_value();
+    resume.get_future().wait();
+    return SampleReply(request);
+  });
+  queue->Submit(Job("a", [&](HostReply) { done = true; }));
+  started.get_future().wait();
+  auto gone = std::async(std::launch::async, [&] { queue.reset(); });
+  resume.set_value();
+  gone.wait();
+  EXPECT_TRUE(done);
+}
+
+TEST(MeasureQueueTest, CoresThatCannotBeLockedAreADeviceLost) {
+  class Broken final : public CoreLock {
+    Status Take() override { return Error(StatusCode::kUnavailable, "no locks"); }
+    void Give() override {}
+  };
+  auto queue = Queue(SampleReply, std::make_unique<Broken>());
+  std::promise<HostReply> answer;
+  queue->Submit(Job("a", [&](HostReply reply) { answer.set_value(std::move(reply)); }));
+  const HostReply reply = answer.get_future().get();
+  ASSERT_TRUE(std::holds_alternative<Failure>(reply.outcome));
+  EXPECT_EQ(std::get<Failure>(reply.outcome).kind, FailureKind::kDeviceLost);
+}
+
+}  // namespace
+}  // namespace kiln

@@ -1,0 +1,33 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/reactor.h"
+#include "measure/measurer.h"
+#include "toolchain/compiler.h"
+
+namespace kiln {
+
+struct ToolchainOptions {
+  std::int32_t workers = 2;           // compile jobs at a time
+  std::vector<std::int32_t> cores{};  // that they run on; empty: anywhere
+  std::chrono::nanoseconds time_out = std::chrono::seconds(30);  // for one kernel
+  std::string cache_dir{};               // empty: $XDG_CACHE_HOME/kiln/objects
+  std::int64_t cache_bytes = 1LL << 30;  // 0: no cache
+};
+
+// The worker pool behind the object cache. kNotFound: there is no kiln-compile-worker. The reactor
+// must outlive it.
+StatusOr<std::unique_ptr<Compiler>> NewCompiler(Reactor& reactor, const ToolchainOptions& options);
+
+// A Builder on a compiler: a config that does not lower or compile is a BuildFailure.
+std::unique_ptr<Builder> NewBuilder(std::unique_ptr<Compiler> compiler);
+
+// Both together. No process is started before the first kernel that is not in the cache.
+StatusOr<std::unique_ptr<Builder>> NewToolchain(Reactor& reactor, const ToolchainOptions& options);
+
+}  // namespace kiln

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "apps/kiln/command.h"
+#include "base/paths.h"
 #include "base/version.h"
 
 namespace kiln {
@@ -44,7 +45,8 @@ std::string WhatIsWrong(const CLI::App& app, const CLI::ParseError& error) {
 
 }  // namespace
 
-int RunKiln(int argc, char** argv, TemplateRegistry registry) {
+int RunKiln(int argc, char** argv, TemplateRegistry registry, const char* install_prefix) {
+  SetInstallPrefix(install_prefix);
   spdlog::set_default_logger(spdlog::stderr_color_mt("kiln"));
   spdlog::set_pattern("%^%l%$: %v");
   Environment env{registry, CommandLine(argc, argv), {}, {}, {}};

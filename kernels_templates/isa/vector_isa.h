@@ -26,7 +26,7 @@ namespace kiln {
 //   activation
 //                          class demands, in the order of channels given by LaneOfChannel
 //   k_store1/2/4_n(y, lo, hi, n, r...) the first n channels only
-//   K_OPAQUE(v)            v, but the compiler no longer knows its value
+//   K_UNKNOWN(v)           v, but the compiler no longer knows its value
 //
 // Prepared activations: what the dot instruction wants to read. vpdpbusd: unsigned bytes (s8 with
 // its top bit flipped, that is plus 128); pmaddwd and plain multiplication: sign- or zero-extended

@@ -245,7 +245,7 @@ void FaultTrap::Install(FaultRecord& record) {
   struct sigaction action {};
   action.sa_sigaction = OnSignal;
   action.sa_flags = SA_SIGINFO | SA_ONSTACK;
-  sigemptyset(&action.sa_mask);
+  sigfillset(&action.sa_mask);  // a fault in the handler itself kills, with the record as it is
   for (const int signal : kSignals) sigaction(signal, &action, nullptr);
 }
 

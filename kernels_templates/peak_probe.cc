@@ -50,7 +50,9 @@ class PeakProbe final : public KernelTemplate {
     chunk.push_back(Text(start + "kop a = k_weights(packed), w = k_weights(packed);\n"));
     chunk.push_back(Loop(fmt::format("for (int32_t i = 0; i < {}; ++i)", kIterations), kIterations,
                          {Text("K_OPAQUE(a);\n" + step, {.dots = double(accumulators)})}));
-    chunk.push_back(Text(sum + "y[chunk] = (uint8_t)sum[0];\n", {.stores = 1}));
+    chunk.push_back(Text(sum + "if (chunk == 0) __builtin_memset(y, sum[0], " +
+                             std::to_string(program.y_bytes) + ");\n",
+                         {.stores = 1}));
     LoopProgram::Phase phase;
     phase.chunks = static_cast<std::uint32_t>(spec.threads);
     phase.body.push_back(

@@ -14,7 +14,12 @@ namespace {
 static_assert(kProtocolVersion == v1::PROTOCOL_VERSION);
 
 constexpr std::chrono::milliseconds kKeepaliveTime{5000};
-constexpr std::chrono::milliseconds kKeepaliveTimeout{5000};
+constexpr std::chrono::milliseconds kKeepaliveTimeout{10'000};
+// How long one attempt to connect may take, however busy the other machine is; and the pauses
+// between attempts.
+constexpr std::chrono::milliseconds kConnectTimeout{5000};
+constexpr std::chrono::milliseconds kFirstPause{100};
+constexpr std::chrono::milliseconds kLongestPause{1000};
 
 int Count(std::chrono::milliseconds time) { return static_cast<int>(time.count()); }
 
@@ -140,9 +145,10 @@ std::shared_ptr<grpc::Channel> Dial(const std::string& address) {
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, Count(kKeepaliveTimeout));
   arguments.SetInt(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
   arguments.SetInt(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
-  arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 100);
-  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 100);
-  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 1000);
+  arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, Count(kFirstPause));
+  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, Count(kLongestPause));
+  // In spite of its name this is the time that an attempt may take.
+  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, Count(kConnectTimeout));
   arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);  // a farm is not behind the web's proxy
   return grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments);
 }

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "apps/kiln/command.h"
+#include "base/paths.h"
 #include "base/version.h"
 
 namespace kiln {
@@ -34,7 +35,8 @@ std::string CommandLine(int argc, char** argv) {
 
 }  // namespace
 
-int RunKiln(int argc, char** argv, TemplateRegistry registry) {
+int RunKiln(int argc, char** argv, TemplateRegistry registry, const char* install_prefix) {
+  SetInstallPrefix(install_prefix);
   spdlog::set_default_logger(spdlog::stderr_color_mt("kiln"));
   spdlog::set_pattern("%^%l%$: %v");
   Environment env{registry, CommandLine(argc, argv), {}, {}, {}};

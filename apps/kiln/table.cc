@@ -17,7 +17,9 @@ std::string Table::Print() const {
     std::string text;
     for (std::size_t i = 0; i < columns_.size(); ++i) {
       const bool left = columns_[i].align == Align::kLeft;
-      text += fmt::format("{}{:{}{}}", i ? "  " : "", cell(i), left ? "<" : ">", widths[i]);
+      text += i ? "  " : "";
+      text += left ? fmt::format("{:<{}}", cell(i), widths[i])
+                   : fmt::format("{:>{}}", cell(i), widths[i]);
     }
     while (!text.empty() && text.back() == ' ') text.pop_back();
     return text + "\n";

@@ -536,7 +536,7 @@ Function PackPanel(const GemmSchedule& s, const Panel& panel) {
   f.calls = 0;
   f.signature =
       ChannelTable(s, panel) +
-      fmt::format("NOINLINE int pack_panel{}(const kiln_op *op, int32_t first, uint8_t *panel)",
+      fmt::format("COLD int pack_panel{}(const kiln_op *op, int32_t first, uint8_t *panel)",
                   panel.suffix);
   f.body.push_back(Text(fmt::format(
       "const int32_t vectors = {0}, channels = {1};\n"

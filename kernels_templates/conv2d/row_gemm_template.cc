@@ -99,7 +99,7 @@ class RowGemmTemplate final : public KernelTemplate {
 
   void Features(const TaskSpec& spec, const ConfigSpace& space, const Config& config,
                 std::span<float> out) const override {
-    WriteFeatures(spec, GemmSchedule(spec.workload, isa_, ReadKnobs(space, config)).Summary(), out);
+    WriteFeatures(spec, SummarizeRowGemm(spec, isa_, space, config), out);
   }
 
  private:
@@ -204,6 +204,11 @@ class RowGemmTemplate final : public KernelTemplate {
 std::shared_ptr<const KernelTemplate> NewRowGemmTemplate(RowGemmFamily family,
                                                          const VectorIsa& isa) {
   return std::make_shared<RowGemmTemplate>(std::move(family), isa);
+}
+
+ScheduleSummary SummarizeRowGemm(const TaskSpec& spec, const VectorIsa& isa,
+                                 const ConfigSpace& space, const Config& config) {
+  return GemmSchedule(spec.workload, isa, ReadKnobs(space, config)).Summary();
 }
 
 }  // namespace kiln

@@ -23,6 +23,10 @@ struct RowGemmFamily {
 std::shared_ptr<const KernelTemplate> NewRowGemmTemplate(RowGemmFamily family,
                                                          const VectorIsa& isa);
 
+// What a config of such a template does, without lowering it.
+ScheduleSummary SummarizeRowGemm(const TaskSpec& spec, const VectorIsa& isa,
+                                 const ConfigSpace& space, const Config& config);
+
 // conv2d/conv2d_template.cc and dense/dense_template.cc.
 RowGemmFamily Conv2dFamily();
 RowGemmFamily DenseFamily();

@@ -24,13 +24,19 @@ struct TileRuns {
   std::vector<TileRun> variants;     // a run that stands for it
 };
 
-// depthwise_tile.cc: the micro-kernels. A function computes a run: with channels inside all blocks
-// of one column of tiles, with channels outside all tiles of one block.
+// depthwise_tile.cc: the micro-kernel for tiles like those of `variant`, from operands to stores
+// (or to the buffer of sums). Accumulators() names those of an output.
+std::vector<Stmt> TileBody(const DepthwiseSchedule& schedule, const TileRun& variant);
+Stmt StoreOutput(const DepthwiseSchedule& schedule, std::int32_t th, std::int32_t tw);
+std::string Accumulators(std::int32_t th, std::int32_t tw);
+
+// depthwise_runs.cc: a function for each variant. With channels inside a call computes all blocks
+// of one column of tiles, with channels outside a run of tiles of one block (named `b` where it is
+// called).
 std::vector<Function> TileFunctions(const DepthwiseSchedule& schedule, const TileRuns& runs);
-// The call for run `i`; `b` names the block in the order with channels outside.
-Stmt CallTiles(const DepthwiseSchedule& schedule, const TileRuns& runs, std::size_t i);
+Stmt CallTiles(const DepthwiseSchedule& schedule, const TileRuns& runs, std::size_t run);
 Stmt CallFinish(const DepthwiseSchedule& schedule, const TileRuns& runs,
-                std::size_t i);  // conv stage row
+                std::size_t run);  // conv stage row
 
 // depthwise_stages.cc: what happens around the tiles.
 std::vector<Function> StageFunctions(const DepthwiseSchedule& schedule, const TileRuns& runs);

@@ -48,7 +48,7 @@ Function PadRow(const DepthwiseSchedule& s, double calls) {
   }
   const double copies = (s.padded_w * s.channels + s.isa.vector_bytes() - 1) / s.isa.vector_bytes();
   return {
-      "static NOINLINE void write_padded_row(const int32_t *header, const uint8_t *restrict x, "
+      "NOINLINE void write_padded_row(const int32_t *header, const uint8_t *restrict x, "
       "int32_t v, "
       "uint8_t *restrict d)",
       {Text(text, {.copies = copies})},
@@ -104,7 +104,7 @@ Function InterleaveRows(const DepthwiseSchedule& s) {
   Function f;
   f.calls = double(s.chunks) * (Inner(s) ? 1 : s.blocks);
   f.signature = fmt::format(
-      "static NOINLINE void interleave_rows(const int32_t *header, const uint8_t *const *row, "
+      "NOINLINE void interleave_rows(const int32_t *header, const uint8_t *const *row, "
       "uint8_t *taps{})",
       Inner(s) ? "" : ", int32_t b");
   f.body.push_back(Text(fmt::format(

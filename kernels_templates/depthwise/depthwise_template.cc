@@ -58,11 +58,15 @@ std::vector<std::int64_t> PixelValues(const Workload& w, const VectorIsa& isa) {
   return values;
 }
 
-// Accumulators in use, the operand, and what interleaving (or requantizing) needs besides. Found by
-// compiling with clang 19: docs/kernels.md.
+// Accumulators in use, the operand, and what interleaving and requantizing need besides: more where
+// outputs are finished between the dots of others. Limits found by compiling with clang 19:
+// docs/kernels.md.
 bool FitsRegisters(const DepthwiseSchedule& s) {
-  const std::int32_t temporaries = s.isa.registers >= 32 ? 10 : s.isa.registers >= 16 ? 5 : 3;
-  return s.live_outputs * s.il.group + temporaries <= s.isa.registers || s.outputs == 1;
+  const bool finishes_between = s.k.conv != ConvStage::kTile;
+  const std::int32_t others = s.isa.registers >= 32   ? (finishes_between ? 15 : 10)
+                              : s.isa.registers >= 16 ? 7
+                                                      : 6;
+  return s.live_outputs * s.il.group + others <= s.isa.registers || s.outputs == 1;
 }
 
 // All dots of a tile are written out, once for each variant of the code: more than so many cost
@@ -120,8 +124,7 @@ class DepthwiseTemplate final : public KernelTemplate {
 
   void Features(const TaskSpec& spec, const ConfigSpace& space, const Config& config,
                 std::span<float> out) const override {
-    WriteFeatures(spec, DepthwiseSchedule(spec.workload, isa_, ReadKnobs(space, config)).Summary(),
-                  out);
+    WriteFeatures(spec, SummarizeDepthwise(spec, isa_, space, config), out);
   }
 
  private:
@@ -222,6 +225,11 @@ class DepthwiseTemplate final : public KernelTemplate {
 
 std::shared_ptr<const KernelTemplate> NewDepthwiseTemplate(const VectorIsa& isa) {
   return std::make_shared<DepthwiseTemplate>(isa);
+}
+
+ScheduleSummary SummarizeDepthwise(const TaskSpec& spec, const VectorIsa& isa,
+                                   const ConfigSpace& space, const Config& config) {
+  return DepthwiseSchedule(spec.workload, isa, ReadKnobs(space, config)).Summary();
 }
 
 }  // namespace kiln

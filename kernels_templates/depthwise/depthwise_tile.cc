@@ -18,10 +18,6 @@ using Stmts = std::vector<Stmt>;
 std::size_t Index(std::int32_t i) { return static_cast<std::size_t>(i); }
 bool Inner(const DepthwiseSchedule& s) { return s.k.order == ChannelOrder::kInner; }
 
-std::string Accumulators(std::int32_t th, std::int32_t tw) {
-  return fmt::format("acc{}_{}", th, tw);
-}
-
 // Emits the body of one tile; its state is what the statements so far have done.
 class TileEmitter {
  public:
@@ -41,9 +37,7 @@ class TileEmitter {
     } else {
       for (std::int32_t i = 0; i < s_.outputs; ++i) LinearOutput(i / s_.k.tile_w, i % s_.k.tile_w);
     }
-    if (s_.k.conv == ConvStage::kTile) {
-      for (std::int32_t i = 0; i < s_.outputs; ++i) Finish(i / s_.k.tile_w, i % s_.k.tile_w);
-    }
+    if (s_.k.conv == ConvStage::kTile) FinishTile();
     return std::move(body_);
   }
 
@@ -63,17 +57,21 @@ class TileEmitter {
     return {.loads = rows, .shuffles = rows * shuffles};
   }
 
-  // The operands of one group of rows at a column of the tile, named `t`.
+  // The operands of one group of rows at a column of the tile, named `t`. Weights that later
+  // columns use again are not to be kept in registers: hidden behind a new pointer they are memory
+  // operands of the dots.
   Stmt Operands(std::int32_t i, std::int32_t group) const {
-    if (!IsInside(i)) return Text("const ktaps *t = pad;\n");
+    if (!IsInside(i)) return Text("K_OPAQUE(w);\nconst ktaps *t = pad;\n");
     if (s_.k.vec == VecStage::kRow) {
       const std::string at = fmt::format("{}{} * GROUPS + {}", s_.column[Index(i)],
                                          Inner(s_) ? " * BLOCKS" : "", group);
       return Text(
-          fmt::format("ktaps t[K_VECTORS];\nk_get_taps(t, taps + ({}) * K_BLOCK_BYTES);\n", at),
+          fmt::format(
+              "K_OPAQUE(w);\nktaps t[K_VECTORS];\nk_get_taps(t, taps + ({}) * K_BLOCK_BYTES);\n",
+              at),
           {.loads = double(s_.il.group)});
     }
-    std::string text = "const krow ", names;
+    std::string text = "K_OPAQUE(w);\nconst krow ", names;
     double rows = 0;
     for (std::int32_t slot = 0; slot < s_.il.group; ++slot) {
       const std::int32_t row = s_.RowOf(group, slot);
@@ -94,7 +92,7 @@ class TileEmitter {
     if (started_[output]) return {};
     started_[output] = true;
     counts.loads += s_.il.group;
-    return fmt::format("k_start({}, c);\n", Accumulators(th, tw));
+    return fmt::format("K_OPAQUE(c);\nk_start({}, c);\n", Accumulators(th, tw));
   }
 
   std::string Dots(std::int32_t th, std::int32_t tw, std::int32_t set, OpCounts& counts) const {
@@ -139,11 +137,10 @@ class TileEmitter {
   // Taps in the order of the flattened kernel. The offset is hidden from the compiler before every
   // output: otherwise it keeps the rows that outputs share, and runs out of registers.
   void LinearOutput(std::int32_t th, std::int32_t tw) {
-    if (tw + th > 0) body_.push_back(Text("K_OPAQUE(at);\n"));
+    if (tw + th > 0) body_.push_back(Text("K_OPAQUE(at);\nK_OPAQUE(w);\n"));
     for (std::int32_t set = 0; set < s_.sets; ++set) {
       std::string names;
       OpCounts counts{.shuffles = s_.il.interleave_shuffles};
-      std::string first;
       for (std::int32_t slot = 0; slot < s_.il.group; ++slot) {
         const std::int32_t tap = set * s_.il.group + slot;
         std::string value = "pad_row";
@@ -182,172 +179,49 @@ class TileEmitter {
                            {.stores = double(s_.il.group)}));
       return;
     }
-    body_.push_back(FinishOutput(s_, th, tw));
+    body_.push_back(
+        Text(fmt::format("K_OPAQUE(c);\nk_requantize_block({}, c);\n", Accumulators(th, tw)),
+             {.requantizes = double(s_.il.group)}));
+    body_.push_back(StoreOutput(s_, th, tw));
   }
 
- public:
-  static Stmt FinishOutput(const DepthwiseSchedule& s, std::int32_t th, std::int32_t tw) {
-    const bool part = s.stored < s.il.channels();
-    return Text(
-        fmt::format("k_finish{}({}, c, y + ({} * OUT_W + {}) * C, lo, hi{});\n", part ? "_n" : "",
-                    Accumulators(th, tw), th, tw * s.k.pixels, part ? ", STORED" : ""),
-        {.stores = 1, .requantizes = double(s.il.group)});
+  // Vector by vector, so that its constants are loaded once for all outputs.
+  void FinishTile() {
+    for (std::int32_t v = 0; v < s_.il.group; ++v) {
+      std::string text = "K_OPAQUE(c);\n";
+      for (std::int32_t i = 0; i < s_.outputs; ++i) {
+        text += fmt::format("k_requantize_vector({}, c, {});\n",
+                            Accumulators(i / s_.k.tile_w, i % s_.k.tile_w), v);
+      }
+      body_.push_back(Text(text, {.requantizes = double(s_.outputs)}));
+    }
+    for (std::int32_t i = 0; i < s_.outputs; ++i) {
+      body_.push_back(StoreOutput(s_, i / s_.k.tile_w, i % s_.k.tile_w));
+    }
   }
 
- private:
   const DepthwiseSchedule& s_;
   const TileRun& variant_;
   Stmts body_;
   std::vector<bool> started_;
 };
 
-// The loop of a function over a run: all blocks of one tile, or `count` tiles of one block.
-// `advance` moves what the body reads and writes on to the next.
-Stmt RunLoop(const DepthwiseSchedule& s, double trips, Stmts body, const std::string& advance) {
-  std::string head = "K_OPAQUE(block);\nconst int32_t *c = (const int32_t *)block;\n";
-  body.insert(body.begin(), Text(head));
-  body.push_back(Text(advance));
-  return Loop(fmt::format("for (int32_t i = 0; i < {}; ++i)", Inner(s) ? "BLOCKS" : "count"), trips,
-              std::move(body));
-}
-
-// From one block to the next in x and y. The last one overlaps its neighbour where channels are no
-// multiple.
-std::string NextBlock(const DepthwiseSchedule& s, bool moves_at) {
-  const bool overlaps = s.channels > s.il.channels() && s.channels % s.il.channels() != 0;
-  const std::string step = overlaps ? "FIRST_CHANNEL(i + 1) - FIRST_CHANNEL(i)" : "BLOCK";
-  std::string text = "block += BLOCK_BYTES;\n";
-  if (moves_at) text += fmt::format("at += {};\n", step);
-  return text + fmt::format("y += {};\n", step);
-}
-
-Function TileFunction(const DepthwiseSchedule& s, const TileRuns& runs, std::size_t variant) {
-  const TileRun& shape = runs.variants[variant];
-  const bool reads_rows = s.k.vec == VecStage::kInline, keeps_sums = s.k.conv == ConvStage::kRow;
-  double tiles = 0, sites = 0;
-  for (std::size_t i = 0; i < runs.runs.size(); ++i) {
-    if (runs.variant[i] != variant) continue;
-    tiles += runs.runs[i].count;
-    sites += 1;
-  }
-  Function f;
-  f.calls = Inner(s) ? s.chunks * tiles : s.chunks * s.blocks * sites;
-  f.signature = fmt::format(
-      "static NOINLINE void tiles_{}(const int32_t *header, const uint8_t *block, {}, uint8_t "
-      "*y{}{})",
-      variant, reads_rows ? "const uint8_t *const *row, int64_t at" : "const uint8_t *taps",
-      keeps_sums ? ", uint8_t *sums" : "", Inner(s) ? "" : ", int32_t count");
-
-  std::string head =
-      "const int32_t lo = header[ACT_MIN], hi = header[ACT_MAX];\n(void)lo, (void)hi;\n";
-  if (reads_rows) {
-    for (std::int32_t r = 0; r < s.rows; ++r)
-      head += fmt::format("const uint8_t *const row{0} = row[{0}];\n", r);
-    if (s.k.pad == PadStage::kInline)
-      head += "const krow flip = k_row_splat(header[FLIP]);\n(void)flip;\n";
-    head += "const krow pad_row = k_row_splat(header[PAD_VALUE]);\n(void)pad_row;\n";
-    if (shape.inside_begin > 0 || shape.inside_end < s.columns) {
-      std::string pads;
-      for (std::int32_t slot = 0; slot < s.il.group; ++slot) pads += ", pad_row";
-      head += fmt::format("ktaps pad[K_VECTORS];\nk_interleave(pad{});\n(void)pad;\n", pads);
-    }
-  }
-  Stmts body = TileEmitter(s, shape).Emit();
-  body.insert(body.begin(), Text("const uint8_t *w = block + CONSTANT_BYTES;\n"));
-  std::string advance;
-  if (Inner(s)) {
-    advance = NextBlock(s, reads_rows);
-    if (!reads_rows) advance += "taps += GROUPS * K_BLOCK_BYTES;\n";
-  } else {
-    advance = "y += TILE_COLUMNS * C;\n";
-    advance += reads_rows ? "at += TILE_COLUMNS * STRIDE_W * C;\n"
-                          : "taps += TILE_COLUMNS * STRIDE_W * GROUPS * K_BLOCK_BYTES;\n";
-  }
-  if (keeps_sums) advance += "sums += OUTPUTS * K_BLOCK_BYTES;\n";
-  f.body = {Text(head), RunLoop(s, Inner(s) ? s.blocks : tiles / sites, std::move(body), advance)};
-  return f;
-}
-
-// The second loop of conv stage `row`: from the buffer of sums to y.
-Function FinishFunction(const DepthwiseSchedule& s, const TileRuns& runs) {
-  Function f;
-  f.calls = Inner(s) ? double(s.chunks) * s.tiles_w
-                     : double(s.chunks) * s.blocks * double(runs.runs.size());
-  f.signature = fmt::format(
-      "static NOINLINE void finish_tiles(const int32_t *header, const uint8_t *block, const "
-      "uint8_t *sums, "
-      "uint8_t *y{})",
-      Inner(s) ? "" : ", int32_t count");
-  Stmts body{Text("", {.calls = 1})};
-  for (std::int32_t i = 0; i < s.outputs; ++i) {
-    const std::int32_t th = i / s.k.tile_w, tw = i % s.k.tile_w;
-    body.push_back(
-        Text(fmt::format("kv {0}[K_VECTORS];\nk_get_sums({0}, sums + {1} * K_BLOCK_BYTES);\n",
-                         Accumulators(th, tw), i),
-             {.loads = double(s.il.group)}));
-    body.push_back(TileEmitter::FinishOutput(s, th, tw));
-  }
-  const std::string advance = (Inner(s) ? NextBlock(s, false) : "y += TILE_COLUMNS * C;\n") +
-                              std::string("sums += OUTPUTS * K_BLOCK_BYTES;\n");
-  const double trips = Inner(s) ? s.blocks : double(s.tiles_w) / double(runs.runs.size());
-  f.body = {
-      Text("const int32_t lo = header[ACT_MIN], hi = header[ACT_MAX];\n(void)lo, (void)hi;\n"),
-      RunLoop(s, trips, std::move(body), advance)};
-  return f;
-}
-
-// Calls `call` for every tile of a run (channels inside), or once for the whole run; `t` is the
-// tile in the row.
-Stmt ForTiles(const DepthwiseSchedule& s, const TileRun& run, const std::string& call) {
-  const std::string tile = fmt::format("const int32_t t = {}{}, column = {}{};\n", run.first,
-                                       Inner(s) && run.count > 1 ? " + i" : "", run.output,
-                                       Inner(s) && run.count > 1 ? " + i * TILE_COLUMNS" : "");
-  Stmts body{Text(tile + "(void)t;\n" + call)};
-  if (!Inner(s) || run.count == 1) return Block(std::move(body));
-  return Loop(fmt::format("for (int32_t i = 0; i < {}; ++i)", run.count), run.count,
-              std::move(body));
-}
-
 }  // namespace
 
-std::vector<Function> TileFunctions(const DepthwiseSchedule& s, const TileRuns& runs) {
-  std::vector<Function> functions;
-  for (std::size_t v = 0; v < runs.variants.size(); ++v)
-    functions.push_back(TileFunction(s, runs, v));
-  if (s.k.conv == ConvStage::kRow) functions.push_back(FinishFunction(s, runs));
-  return functions;
+std::string Accumulators(std::int32_t th, std::int32_t tw) {
+  return fmt::format("acc{}_{}", th, tw);
 }
 
-Stmt CallTiles(const DepthwiseSchedule& s, const TileRuns& runs, std::size_t i) {
-  const TileRun& run = runs.runs[i];
-  std::string source;
-  if (s.k.vec == VecStage::kRow) {
-    source = fmt::format("taps + column * STRIDE_W{} * GROUPS * K_BLOCK_BYTES",
-                         Inner(s) ? " * BLOCKS" : "");
-  } else {
-    source = fmt::format("row, (int64_t)(column * STRIDE_W{}) * C{}",
-                         s.k.pad == PadStage::kInline ? " - PAD_LEFT" : "",
-                         Inner(s) ? "" : " + FIRST_CHANNEL(b)");
-  }
-  std::string sums;
-  if (s.k.conv == ConvStage::kRow) {
-    sums = fmt::format(", sums + t{} * OUTPUTS * K_BLOCK_BYTES", Inner(s) ? " * BLOCKS" : "");
-  }
-  return ForTiles(s, run,
-                  fmt::format("tiles_{}(header, {}, {}, y + column * C{}{}{});\n", runs.variant[i],
-                              Inner(s) ? "blocks" : "blocks + b * BLOCK_BYTES", source,
-                              Inner(s) ? "" : " + FIRST_CHANNEL(b)", sums,
-                              Inner(s) ? "" : fmt::format(", {}", run.count)));
+Stmt StoreOutput(const DepthwiseSchedule& s, std::int32_t th, std::int32_t tw) {
+  const bool part = s.stored < s.il.channels();
+  return Text(
+      fmt::format("k_store_block{}(y + ({} * OUT_W + {}) * C, lo, hi, {}{});\n", part ? "_n" : "",
+                  th, tw * s.k.pixels, part ? "STORED, " : "", Accumulators(th, tw)),
+      {.stores = 1});
 }
 
-Stmt CallFinish(const DepthwiseSchedule& s, const TileRuns& runs, std::size_t i) {
-  const TileRun& run = runs.runs[i];
-  return ForTiles(
-      s, run,
-      fmt::format(
-          "finish_tiles(header, {}, sums + t{} * OUTPUTS * K_BLOCK_BYTES, y + column * C{}{});\n",
-          Inner(s) ? "blocks" : "blocks + b * BLOCK_BYTES", Inner(s) ? " * BLOCKS" : "",
-          Inner(s) ? "" : " + FIRST_CHANNEL(b)", Inner(s) ? "" : fmt::format(", {}", run.count)));
+std::vector<Stmt> TileBody(const DepthwiseSchedule& schedule, const TileRun& variant) {
+  return TileEmitter(schedule, variant).Emit();
 }
 
 }  // namespace kiln

@@ -88,6 +88,30 @@ static UNUSED void k_put_weight(uint8_t *set, int32_t vector, int32_t lane, int3
 }
 )";
 
+// Where a dot is a multiplication and an addition, the compiler may sum the products in an order of
+// its own, and keeps them all until then. A sum that passes through an (empty) instruction stays
+// where it is.
+// Nothing of that is needed for the one instruction of VNNI.
+constexpr std::string_view kPinSums = R"(
+#if defined(__AVX__)
+#define K_PIN(v) __asm__("" : "+x"(v))
+#elif defined(__SSE2__) || defined(__aarch64__)
+#if defined(__SSE2__)
+#define K_PIN_HALVES(a, b) __asm__("" : "+x"(a), "+x"(b))
+#else
+#define K_PIN_HALVES(a, b) __asm__("" : "+w"(a), "+w"(b))
+#endif
+typedef int32_t khalf __attribute__((vector_size(16)));
+#define K_PIN(v) do { \
+    khalf low = __builtin_shufflevector(v, v, 0, 1, 2, 3), high = __builtin_shufflevector(v, v, 4, 5, 6, 7); \
+    K_PIN_HALVES(low, high); \
+    v = __builtin_shufflevector(low, high, 0, 1, 2, 3, 4, 5, 6, 7); \
+  } while (0)
+#else
+#define K_PIN(v)
+#endif
+)";
+
 // A shuffle that unpacks the low or high halves of each 128-bit block of two vectors.
 std::string Unpack(std::string_view name, std::int32_t elements, std::int32_t per_block,
                    bool high) {
@@ -119,22 +143,21 @@ std::string Rows(const VectorIsa& isa, std::int32_t group) {
 
 // Whole blocks, written out vector by vector: only then does the compiler keep them in registers.
 std::string Blocks(const Interleave& il) {
-  std::string start, dots, put_taps, get_taps, put_sums, get_sums, values, arguments, results;
+  std::string start, dots, put_taps, get_taps, put_sums, get_sums, requantize, values;
   for (std::int32_t v = 0; v < il.group; ++v) {
     const std::int32_t at = v * il.lanes * 4;
-    start += fmt::format("  acc[{}] = k_load(c + {} * K_CONSTANTS * LANES);\n", v, v);
+    start += fmt::format("  acc[{0}] = k_load(c + {0} * K_CONSTANTS * LANES);\n", v);
     put_taps += fmt::format("  k_spill(p + {}, (kv)t[{}]);\n", at, v);
     get_taps += fmt::format("  t[{}] = (ktaps)k_load(p + {});\n", v, at);
     put_sums += fmt::format("  k_spill(p + {}, acc[{}]);\n", at, v);
     get_sums += fmt::format("  acc[{}] = k_load(p + {});\n", v, at);
-    values += fmt::format("kv a{}, ", v);
-    arguments += fmt::format("acc[{}], ", v);
-    results += fmt::format(", k_requantize(a{0}, c + {0} * K_CONSTANTS * LANES)", v);
+    requantize += fmt::format("  k_requantize_vector(acc, c, {});\n", v);
+    values += fmt::format(", acc[{}]", v);
   }
   for (std::int32_t plane = 0; plane < il.planes; ++plane) {
     for (std::int32_t v = 0; v < il.group; ++v) {
-      dots += fmt::format("  acc[{0}] = k_taps_dot(acc[{0}], t[{0}], w + {1});\n", v,
-                          (plane * il.group + v) * il.lanes * il.group * il.weight_bytes);
+      dots += fmt::format("  acc[{0}] = k_taps_dot(acc[{0}], t[{0}], w + {1}); K_PIN(acc[{0}]);\n",
+                          v, (plane * il.group + v) * il.lanes * il.group * il.weight_bytes);
     }
   }
   const auto function = [](const char* signature, const std::string& body) {
@@ -146,17 +169,15 @@ std::string Blocks(const Interleave& il) {
   text += function("k_get_taps(ktaps *t, const uint8_t *p)", get_taps);
   text += function("k_put_sums(uint8_t *p, const kv *acc)", put_sums);
   text += function("k_get_sums(kv *acc, const uint8_t *p)", get_sums);
-  for (const bool part : {false, true}) {
-    text += fmt::format(
-        "K_FINISH void k_finish_values{0}({1}const int32_t *c, uint8_t *y, int32_t lo, int32_t "
-        "hi{2}) {{\n"
-        "  k_store{3}{0}(y, lo, hi{4}{5});\n}}\n"
-        "INLINE void k_finish{0}(const kv *acc, const int32_t *c, uint8_t *y, int32_t lo, int32_t "
-        "hi{2}) {{\n"
-        "  k_finish_values{0}({6}c, y, lo, hi{4});\n}}\n",
-        part ? "_n" : "", values, part ? ", int32_t n" : "", il.group, part ? ", n" : "", results,
-        arguments);
-  }
+  text +=
+      "K_RESULT kv k_result(kv acc, const int32_t *c) { return k_requantize(acc, c); }\n"
+      "INLINE void k_requantize_vector(kv *acc, const int32_t *c, int32_t v) {\n"
+      "  acc[v] = k_result(acc[v], c + v * K_CONSTANTS * LANES);\n}\n";
+  text += function("k_requantize_block(kv *acc, const int32_t *c)", requantize);
+  text += function("k_store_block(uint8_t *y, int32_t lo, int32_t hi, const kv *acc)",
+                   fmt::format("  k_store{}(y, lo, hi{});\n", il.group, values));
+  text += function("k_store_block_n(uint8_t *y, int32_t lo, int32_t hi, int32_t n, const kv *acc)",
+                   fmt::format("  k_store{}_n(y, lo, hi, n{});\n", il.group, values));
   return text;
 }
 
@@ -196,9 +217,10 @@ std::string InterleaveSource(const VectorIsa& isa, const Workload& workload,
   const bool short_form = RequantizeInstructions(workload) < 10;
   std::string text = fmt::format(
       "#define K_VECTORS {}\n#define K_PLANES {}\n#define K_WEIGHT_SET {}\n#define K_CONSTANTS {}\n"
-      "#define K_FINISH {}\n",
+      "#define K_RESULT {}\n",
       il.group, il.planes, il.weight_set_bytes(), kConstantVectors,
       short_form ? "INLINE" : "NOINLINE UNUSED");
+  text += IsAvx512(isa) ? "#define K_PIN(v)\n" : kPinSums;
   text += Rows(isa, il.group);
   text += il.flips ? kFlips : kTakesBytesAsTheyAre;
   text += Blocks(il);

@@ -9,6 +9,7 @@ namespace {
 // compiler may still call.
 constexpr std::string_view kCommon = R"(#define INLINE static inline __attribute__((always_inline))
 #define NOINLINE static __attribute__((noinline))
+#define COLD static __attribute__((noinline, cold, minsize)) /* quick to compile: runs once */
 #define UNUSED __attribute__((unused))
 typedef int32_t kv __attribute__((vector_size(4 * LANES)));
 typedef uint32_t kvu __attribute__((vector_size(4 * LANES)));

@@ -18,7 +18,7 @@ TEST(GuardedBufferTest, LowPlacementFaultsBeforeItsFirstByte) {
   const GuardedBuffer buffer = GuardedBuffer::Map(100, 1, Sharing::kPrivate);
   ASSERT_TRUE(buffer.mapped());
   EXPECT_EQ(Read(buffer.At(Placement::kLow)), 0);
-  EXPECT_EXIT(Read(buffer.At(Placement::kLow) - 1), testing::KilledBySignal(SIGSEGV), "");
+  EXPECT_DEATH(Read(buffer.At(Placement::kLow) - 1), "");
 }
 
 TEST(GuardedBufferTest, HighPlacementFaultsPastItsLastByte) {
@@ -26,8 +26,7 @@ TEST(GuardedBufferTest, HighPlacementFaultsPastItsLastByte) {
     const GuardedBuffer buffer = GuardedBuffer::Map(size, 1, Sharing::kShared);
     ASSERT_TRUE(buffer.mapped());
     EXPECT_EQ(Read(buffer.At(Placement::kHigh) + size - 1), 0);
-    EXPECT_EXIT(Read(buffer.At(Placement::kHigh) + size), testing::KilledBySignal(SIGSEGV), "")
-        << size;
+    EXPECT_DEATH(Read(buffer.At(Placement::kHigh) + size), "") << size;
   }
 }
 
@@ -42,7 +41,7 @@ TEST(GuardedBufferTest, EmptyBufferHasNoAccessibleByte) {
   const GuardedBuffer buffer = GuardedBuffer::Map(0, 64, Sharing::kPrivate);
   ASSERT_TRUE(buffer.mapped());
   for (const Placement placement : {Placement::kLow, Placement::kHigh}) {
-    EXPECT_EXIT(Read(buffer.At(placement)), testing::KilledBySignal(SIGSEGV), "");
+    EXPECT_DEATH(Read(buffer.At(placement)), "");
     EXPECT_TRUE(buffer.SlackHolds(placement, 1));
   }
 }
@@ -69,7 +68,7 @@ TEST(GuardedBufferTest, SecondViewSeesWritesAndAllowsNone) {
   ASSERT_TRUE(GuardedBuffer::MapTwice(100, 64, writable, view));
   writable.At(Placement::kHigh)[3] = 9;
   EXPECT_EQ(view.At(Placement::kHigh)[3], 9);
-  EXPECT_EXIT(view.At(Placement::kHigh)[3] = 1, testing::KilledBySignal(SIGSEGV), "");
+  EXPECT_DEATH(view.At(Placement::kHigh)[3] = 1, "");
 }
 
 TEST(GuardedBufferTest, ReadOnlyContentRefusesWrites) {
@@ -77,7 +76,7 @@ TEST(GuardedBufferTest, ReadOnlyContentRefusesWrites) {
   buffer.Fill(5);
   ASSERT_TRUE(buffer.ProtectReadOnly());
   EXPECT_EQ(Read(buffer.At(Placement::kLow)), 5);
-  EXPECT_EXIT(*buffer.At(Placement::kLow) = 1, testing::KilledBySignal(SIGSEGV), "");
+  EXPECT_DEATH(*buffer.At(Placement::kLow) = 1, "");
 }
 
 TEST(GuardedBufferTest, MoreThanTheAddressSpaceIsNotMapped) {

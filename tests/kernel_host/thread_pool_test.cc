@@ -5,6 +5,7 @@
 #include <atomic>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace kiln {
@@ -16,7 +17,9 @@ ThreadPool& StartPool(int threads, const std::vector<std::int32_t>& cores = {}) 
   auto pool = ThreadPool::Start(threads, cores, log, error);
   EXPECT_NE(pool, nullptr) << error;
   EXPECT_EQ(log, "");
-  return *pool.release();
+  static auto& pools = *new std::vector<std::unique_ptr<ThreadPool>>;
+  pools.push_back(std::move(pool));
+  return *pools.back();
 }
 
 struct Counts {

@@ -1,0 +1,259 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <set>
+#include <string>
+#include <vector>
+
+#include "base/rng.h"
+#include "kernel_harness.h"
+#include "kernels_templates/depthwise/depthwise_lower.h"
+#include "kernels_templates/depthwise/depthwise_template.h"
+#include "kernels_templates/task.h"
+#include "ops/reference.h"
+#include "ops/workload_key.h"
+
+namespace kiln {
+namespace {
+
+const VectorIsa& IsaNamed(const std::string& name) {
+  return name == "avx512vnni" ? Avx512Vnni() : name == "avx2" ? Avx2() : Portable();
+}
+
+Workload Parse(const std::string& key) {
+  auto workload = ParseWorkload(key);
+  EXPECT_TRUE(workload.ok()) << key << ": " << Message(workload.status());
+  return workload.ok() ? *workload : Workload{};
+}
+
+Task MakeTask(const Workload& workload, const VectorIsa& isa, std::int32_t threads = 1) {
+  auto task =
+      Task::Create(NewDepthwiseTemplate(isa), {workload, TestTarget(isa.required), threads});
+  EXPECT_TRUE(task.ok()) << Message(task.status());
+  return *std::move(task);
+}
+
+std::string Describe(const Task& task, const Config& config) {
+  std::string text = task.Key();
+  for (const auto& [name, label] : task.space().Labels(config)) text += " " + name + "=" + label;
+  return text;
+}
+
+// Any depthwise convolution that is canonical: odd shapes, all types and classes.
+Workload DrawDepthwise(Rng& rng) {
+  const auto between = [&rng](std::int64_t low, std::int64_t high) {
+    return static_cast<std::int32_t>(rng.Between(low, high));
+  };
+  constexpr std::int32_t kChannels[] = {1,  3,  4,  7,  8,  16,  17,  24,
+                                        32, 40, 64, 72, 96, 100, 128, 136};
+  for (;;) {
+    Workload w;
+    w.op = OpKind::kDepthwise;
+    w.type = static_cast<DataType>(rng.Below(3));
+    w.n = between(1, 2), w.h = between(1, 13), w.w = between(1, 17);
+    w.c = kChannels[rng.Below(std::size(kChannels))];
+    w.multiplier = rng.Below(5) == 0 ? between(2, 3) : 1;
+    w.o = w.c * w.multiplier;
+    w.kh = between(1, 7), w.kw = between(1, 7);
+    if (rng.Below(3) == 0) w.kh = w.kw = 3;
+    w.stride_h = between(1, 3), w.stride_w = rng.Below(2) == 0 ? w.stride_h : between(1, 3);
+    w.dilation_h = rng.Below(4) == 0 ? 2 : 1, w.dilation_w = rng.Below(4) == 0 ? 2 : 1;
+    w.pad_top = between(0, 4), w.pad_left = between(0, 4);
+    w.pad_bottom = between(0, 4), w.pad_right = between(0, 4);
+    w.per_channel = rng.Below(2) == 0;
+    w.weight_zero_point = w.type == DataType::kU8 && rng.Below(3) > 0;
+    w.act = static_cast<Activation>(rng.Below(3));
+    constexpr RequantizeForm kForms[] = {RequantizeForm::kInt7, RequantizeForm::kInt9,
+                                         RequantizeForm::kGen, RequantizeForm::kFloat};
+    w.rq = kForms[rng.Below(4)];
+    w.rounding =
+        w.rq == RequantizeForm::kFloat ? Rounding::kFloat : static_cast<Rounding>(rng.Below(2));
+    const auto canonical = Canonical(w);
+    if (canonical.ok() && canonical->op == OpKind::kDepthwise) return *canonical;
+  }
+}
+
+class DepthwiseTest : public testing::TestWithParam<std::string> {
+ protected:
+  const VectorIsa& isa() const { return IsaNamed(GetParam()); }
+  bool MachineHasIt() const { return (isa().required & ~DetectIsa()) == 0; }
+};
+#define SKIP_WITHOUT_MACHINE()                                          \
+  if (!MachineHasIt()) GTEST_SKIP() << "this CPU lacks " << GetParam(); \
+  if (!HasCompiler()) GTEST_SKIP() << "clang-19 is not installed"
+
+INSTANTIATE_TEST_SUITE_P(All, DepthwiseTest, testing::Values("portable", "avx2", "avx512vnni"),
+                         [](const auto& param_info) { return param_info.param; });
+
+struct Trial {
+  std::string name;
+  Workload workload;
+};
+
+void ExpectExact(const std::vector<Trial>& trials, const std::vector<KernelSource>& sources,
+                 const VectorIsa& isa) {
+  const auto kernels = CompileAndLoad(sources, TestTarget(isa.required).cpu);
+  ASSERT_TRUE(kernels.ok()) << Message(kernels.status());
+  for (std::size_t i = 0; i < trials.size(); ++i) {
+    for (const DataSet set : {DataSet::kUniform, DataSet::kEdges}) {
+      const OpCase op_case = MakeCase(trials[i].workload, set, 1000 + i);
+      const auto expected = RunReference(trials[i].workload, op_case.values, op_case.x);
+      EXPECT_EQ(CheckKernel((*kernels)[i], op_case, expected), "")
+          << trials[i].name << (set == DataSet::kEdges ? " edges" : " uniform");
+    }
+  }
+}
+
+TEST_P(DepthwiseTest, RandomConfigsOfRandomWorkloadsAreBitExact) {
+  SKIP_WITHOUT_MACHINE();
+  Rng rng(20 + isa().lanes);
+  std::vector<Trial> trials;
+  std::vector<KernelSource> sources;
+  std::set<std::uint64_t> digests;
+  while (trials.size() < 72) {
+    const Task task =
+        MakeTask(DrawDepthwise(rng), isa(), static_cast<std::int32_t>(rng.Between(1, 3)));
+    const Config config = task.space().Sample(rng);
+    auto source = task.Emit(config);
+    ASSERT_TRUE(source.ok()) << Message(source.status());
+    if (!digests.insert(source->code_digest).second) continue;
+    trials.push_back({Describe(task, config), task.workload()});
+    sources.push_back(*std::move(source));
+  }
+  ExpectExact(trials, sources, isa());
+}
+
+// Shapes that between them have every knob.
+const char* const kShapes[] = {
+    "depthwise/i8/n1h14w14c128/m1/k3x3/s1x1/p1,1,1,1/d1x1/pc/wz0/act=lo/rq=int7/double",
+    "depthwise/i8/n1h12w20c4/m1/k3x3/s1x1/p1,1,1,1/d1x1/pc/wz0/act=lo/rq=int7/double",
+    "depthwise/u8/n1h13w13c96/m1/k5x5/s2x2/p2,2,2,2/d1x1/pt/wz/act=lohi/rq=gen/double",
+    "depthwise/u8s8/n2h9w9c24/m2/k3x2/s1x1/p0,0,0,0/d2x1/pc/wz0/act=none/rq=int9/double",
+};
+
+TEST_P(DepthwiseTest, EveryKnobAloneChangesTheCode) {
+  std::set<std::string> changed;
+  for (const char* shape : kShapes) {
+    const Task task = MakeTask(Parse(shape), isa());
+    Rng rng(7);
+    for (int i = 0; i < 12; ++i) {
+      const Config config = task.space().Sample(rng);
+      const auto source = task.Emit(config);
+      ASSERT_TRUE(source.ok());
+      for (const Config& neighbour : task.space().Neighbours(config)) {
+        const auto other = task.Emit(neighbour);
+        ASSERT_TRUE(other.ok());
+        EXPECT_NE(source->code_digest, other->code_digest)
+            << Describe(task, config) << " and " << Describe(task, neighbour);
+        for (std::size_t k = 0; k < config.choice.size(); ++k) {
+          if (config.choice[k] != neighbour.choice[k]) changed.insert(task.space().knobs()[k].name);
+        }
+      }
+    }
+  }
+  std::vector<std::string> knobs = {"tile_h",          "tile_w",      "pixels", "data_pad_inline",
+                                    "data_vec_inline", "conv_inline", "order"};
+  if (isa().group > 1) knobs.insert(knobs.end(), {"method", "group"});  // else there is one value
+  EXPECT_THAT(changed, testing::IsSupersetOf(knobs));
+}
+
+TEST_P(DepthwiseTest, ConfigsOfATaskHaveDifferentCode) {
+  for (const char* shape : {kShapes[0], kShapes[1]}) {
+    const Task task = MakeTask(Parse(shape), isa());
+    Rng rng(3);
+    std::set<Config> configs;
+    std::set<std::uint64_t> digests;
+    for (int i = 0; i < 200; ++i) {
+      const Config config = task.space().Sample(rng);
+      configs.insert(config);
+      digests.insert(task.Emit(config)->code_digest);
+    }
+    EXPECT_EQ(configs.size(), digests.size());
+  }
+}
+
+void ExpectSameCounts(const OpCounts& a, const OpCounts& b, const std::string& what) {
+  const auto near = [&](double x, double y, const char* name) {
+    EXPECT_NEAR(x, y, 1e-6 * y) << name << " of " << what;
+  };
+  near(a.dots, b.dots, "dots");
+  near(a.loads, b.loads, "loads");
+  near(a.broadcasts, b.broadcasts, "broadcasts");
+  near(a.stores, b.stores, "stores");
+  near(a.shuffles, b.shuffles, "shuffles");
+  near(a.requantizes, b.requantizes, "requantizes");
+  near(a.copies, b.copies, "copies");
+  near(a.calls, b.calls, "calls");
+}
+
+TEST_P(DepthwiseTest, SummariesAreWhatTheProgramShows) {
+  Rng rng(5);
+  for (int i = 0; i < 150; ++i) {
+    const Task task = MakeTask(DrawDepthwise(rng), isa());
+    for (int j = 0; j < 4; ++j) {
+      const Config config = task.space().Sample(rng);
+      const auto program = task.kernel_template().Lower(task.spec(), task.space(), config);
+      ASSERT_TRUE(program.ok());
+      const ScheduleSummary summary = SummarizeDepthwise(task.spec(), isa(), task.space(), config);
+      ExpectSameCounts(summary.counts, program->Count(), Describe(task, config));
+      EXPECT_EQ(summary.packed_bytes, static_cast<double>(program->packed_bytes));
+      EXPECT_EQ(summary.workspace_bytes,
+                static_cast<double>(program->shared_bytes + program->thread_bytes));
+      EXPECT_EQ(summary.phases, static_cast<double>(program->phases.size()));
+      EXPECT_EQ(summary.chunks, program->phases.back().chunks);
+    }
+  }
+}
+
+TEST_P(DepthwiseTest, DefaultIsLegalAndDotsWhereItCan) {
+  Rng rng(6);
+  for (int i = 0; i < 100; ++i) {
+    const Task task = MakeTask(DrawDepthwise(rng), isa(), 2);
+    const Config config = task.kernel_template().Default(task.spec(), task.space());
+    EXPECT_TRUE(task.space().Contains(config)) << task.Key();
+    EXPECT_EQ(task.space().Label(config, "method"), isa().group > 1 ? "dot" : "widen");
+  }
+}
+
+TEST_P(DepthwiseTest, WorkspacesKeepTheTargetsCap) {
+  const Workload workload = Parse(kShapes[0]);
+  TaskSpec spec{workload, TestTarget(isa().required), 2};
+  spec.target.workspace_cap = 20000;
+  const auto task = Task::Create(NewDepthwiseTemplate(isa()), spec);
+  ASSERT_TRUE(task.ok());
+  ASSERT_LT(task->space().size(), MakeTask(workload, isa(), 2).space().size());
+  for (std::uint64_t i = 0; i < task->space().size(); ++i) {
+    const auto program = task->kernel_template().Lower(spec, task->space(), task->space().At(i));
+    EXPECT_LE(program->shared_bytes + 2 * program->thread_bytes, spec.target.workspace_cap);
+  }
+}
+
+TEST_P(DepthwiseTest, RefusesWhatItDoesNotCompute) {
+  const auto depthwise = NewDepthwiseTemplate(isa());
+  TaskSpec spec{Parse(kShapes[0]), TestTarget(isa().required), 1};
+  EXPECT_TRUE(depthwise->Supports(spec));
+  spec.workload.rq = RequantizeForm::kStep1;
+  EXPECT_FALSE(depthwise->Supports(spec));
+  spec.workload =
+      Parse("conv2d/i8/n1h8w8c8/o8/k3x3/s1x1/p1,1,1,1/d1x1/g1/pc/wz0/act=lo/rq=int7/double");
+  EXPECT_FALSE(depthwise->Supports(spec));
+  spec.workload = Parse(kShapes[0]);
+  spec.target.isa = 0;
+  EXPECT_EQ(depthwise->Supports(spec), isa().required == 0);
+}
+
+TEST_P(DepthwiseTest, PackRefusesValuesOfAnotherClass) {
+  SKIP_WITHOUT_MACHINE();
+  const Task task = MakeTask(Parse(kShapes[0]), isa());
+  const Config config = task.kernel_template().Default(task.spec(), task.space());
+  const std::vector<KernelSource> sources = {*task.Emit(config)};
+  const auto kernels = CompileAndLoad(sources, task.target().cpu);
+  ASSERT_TRUE(kernels.ok()) << Message(kernels.status());
+  OpCase op_case = MakeCase(task.workload(), DataSet::kUniform, 1);
+  const auto expected = RunReference(task.workload(), op_case.values, op_case.x);
+  op_case.values.shift[5] = 2;  // a left shift: only gen has it
+  EXPECT_EQ(CheckKernel(kernels->front(), op_case, expected), "pack returned 1");
+}
+
+}  // namespace
+}  // namespace kiln

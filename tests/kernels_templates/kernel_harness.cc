@@ -1,0 +1,241 @@
+#include "kernel_harness.h"
+
+#include <dlfcn.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <sstream>
+#include <thread>
+
+namespace kiln {
+namespace {
+
+constexpr std::size_t kPage = 4096, kAlignment = 64;
+constexpr std::size_t kSourcesPerObject = 8;
+
+enum class Flush { kBegin, kEnd };
+
+// `size` bytes between two pages that cannot be touched, at the first or the last aligned address;
+// filled with noise, shared with children.
+class GuardedBuffer {
+ public:
+  GuardedBuffer(std::size_t size, std::size_t alignment, Flush flush)
+      : pages_((size + kPage - 1) / kPage * kPage), size_(size) {
+    void* mapped = mmap(nullptr, pages_ + 2 * kPage, PROT_READ | PROT_WRITE,
+                        MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (mapped == MAP_FAILED) std::abort();
+    base_ = static_cast<std::uint8_t*>(mapped);
+    mprotect(base_, kPage, PROT_NONE);
+    mprotect(base_ + kPage + pages_, kPage, PROT_NONE);
+    const std::size_t slack = (pages_ - size) / alignment * alignment;
+    data_ = base_ + kPage + (flush == Flush::kEnd ? slack : 0);
+    for (std::size_t i = 0; i < pages_; ++i)
+      base_[kPage + i] = static_cast<std::uint8_t>(0xA5 + 31 * i);
+  }
+  ~GuardedBuffer() { munmap(base_, pages_ + 2 * kPage); }
+  GuardedBuffer(const GuardedBuffer&) = delete;
+  GuardedBuffer& operator=(const GuardedBuffer&) = delete;
+
+  std::uint8_t* data() const { return data_; }
+  std::span<const std::uint8_t> bytes() const { return {data_, size_}; }
+  void Write(std::span<const std::uint8_t> from) { std::copy(from.begin(), from.end(), data_); }
+  void Protect() { mprotect(base_ + kPage, pages_, PROT_READ); }
+  // Whether the rest of the pages still holds the noise: alignment may leave some between data and
+  // guard.
+  bool SlackIsUntouched() const {
+    for (std::size_t i = 0; i < pages_; ++i) {
+      const std::uint8_t* at = base_ + kPage + i;
+      if ((at < data_ || at >= data_ + size_) && *at != static_cast<std::uint8_t>(0xA5 + 31 * i))
+        return false;
+    }
+    return true;
+  }
+
+ private:
+  std::size_t pages_, size_;
+  std::uint8_t* base_ = nullptr;
+  std::uint8_t* data_ = nullptr;
+};
+
+kiln_op AbiOp(const OpValues& v) {
+  const auto data = [](const auto& values) { return values.empty() ? nullptr : values.data(); };
+  return {v.w.data(), data(v.bias), data(v.multiplier), data(v.shift), data(v.scale), v.x_zp,
+          v.w_zp,     v.y_zp,       v.act_min,          v.act_max};
+}
+
+struct Buffers {
+  Buffers(const kiln_info& info, std::size_t threads, Flush flush)
+      : x(info.x_bytes, 1, flush),
+        y(info.y_bytes, 1, flush),
+        packed(info.packed_bytes, kAlignment, flush),
+        shared(info.shared_bytes, kAlignment, flush) {
+    for (std::size_t t = 0; t < threads; ++t) {
+      thread.push_back(std::make_unique<GuardedBuffer>(info.thread_bytes, kAlignment, flush));
+    }
+  }
+  GuardedBuffer x, y, packed, shared;
+  std::vector<std::unique_ptr<GuardedBuffer>> thread;
+};
+
+// In a child: exits with 0, or 1 + what pack returned.
+[[noreturn]] void PackAndRun(const LoadedKernel& kernel, const OpValues& values, Buffers& buffers) {
+  buffers.x.Protect();
+  const kiln_op op = AbiOp(values);
+  if (const int status = kernel.pack(&op, buffers.packed.data()); status != KILN_OK)
+    _exit(1 + status);
+  buffers.packed.Protect();
+  const auto pieces = static_cast<std::uint32_t>(buffers.thread.size());
+  for (std::uint32_t phase = 0; phase < kernel.info->n_phases; ++phase) {
+    const std::uint32_t chunks = kernel.info->chunks[phase];
+    for (std::uint32_t i = pieces; i-- > 0;) {
+      kernel.run(buffers.packed.data(), buffers.x.data(), buffers.y.data(), buffers.shared.data(),
+                 buffers.thread[i]->data(), phase, chunks * i / pieces, chunks * (i + 1) / pieces);
+    }
+  }
+  _exit(0);
+}
+
+std::string RunOnce(const LoadedKernel& kernel, const OpCase& op_case,
+                    std::span<const std::uint8_t> expected, std::size_t pieces, Flush flush) {
+  const std::string where =
+      flush == Flush::kBegin ? ", buffers begin at a guard page" : ", buffers end at a guard page";
+  Buffers buffers(*kernel.info, pieces, flush);
+  if (op_case.x.size() != kernel.info->x_bytes || expected.size() != kernel.info->y_bytes)
+    return "wrong sizes of x or y";
+  buffers.x.Write(op_case.x);
+  const pid_t child = fork();
+  if (child < 0) return "fork failed";
+  if (child == 0) {
+    alarm(60);
+    PackAndRun(kernel, op_case.values, buffers);
+  }
+  int status = 0;
+  waitpid(child, &status, 0);
+  if (WIFSIGNALED(status)) return "signal " + std::to_string(WTERMSIG(status)) + where;
+  if (WEXITSTATUS(status) != 0) return "pack returned " + std::to_string(WEXITSTATUS(status) - 1);
+  const auto y = buffers.y.bytes();
+  for (std::size_t i = 0; i < y.size(); ++i) {
+    if (y[i] != expected[i]) {
+      return "y[" + std::to_string(i) + "] is " + std::to_string(y[i]) + ", not " +
+             std::to_string(expected[i]) + where;
+    }
+  }
+  bool untouched = buffers.y.SlackIsUntouched() && buffers.packed.SlackIsUntouched() &&
+                   buffers.shared.SlackIsUntouched();
+  for (const auto& thread : buffers.thread) untouched = untouched && thread->SlackIsUntouched();
+  return untouched ? "" : "a buffer was written past its size" + where;
+}
+
+std::string ReadFile(const std::filesystem::path& path) {
+  std::ifstream in(path);
+  std::ostringstream text;
+  text << in.rdbuf();
+  return text.str();
+}
+
+// Compiles sources[begin, end) into one shared object. Empty on success, else the compiler's
+// messages.
+std::string CompileBatch(std::span<const KernelSource> sources, const std::string& cpu,
+                         const std::filesystem::path& directory,
+                         const std::filesystem::path& object) {
+  std::string files;
+  for (const KernelSource& source : sources) {
+    const auto path = directory / (source.symbol + ".c");
+    std::ofstream(path) << source.c;
+    files += " " + path.string();
+  }
+  const std::string log = object.string() + ".log";
+  const std::string command =
+      "clang-19 -std=c11 -O2 -ffreestanding -nostdlib -fPIC -shared -fvisibility=hidden "
+      "-ffp-contract=off -march=" +
+      cpu +
+      " -Wall -Wextra -Werror -Wno-psabi -Wno-pointer-sign -Wno-unused-function "
+      "-Wframe-larger-than=4096 -I " KILN_SOURCE_DIR "/kernel_host -o " +
+      object.string() + files + " >" + log + " 2>&1";
+  return std::system(command.c_str()) == 0 ? "" : ReadFile(log) + "\n" + command;
+}
+
+StatusOr<LoadedKernel> Load(void* object, const KernelSource& source) {
+  const auto find = [&](const char* what) { return dlsym(object, (source.symbol + what).c_str()); };
+  LoadedKernel kernel;
+  kernel.info = static_cast<const kiln_info*>(find("_info"));
+  kernel.pack = reinterpret_cast<kiln_pack_fn*>(find("_pack"));
+  kernel.run = reinterpret_cast<kiln_run_fn*>(find("_run"));
+  if (!kernel.info || !kernel.pack || !kernel.run) {
+    return Error(StatusCode::kInternal, source.symbol, " lacks a symbol of the ABI");
+  }
+  return kernel;
+}
+
+}  // namespace
+
+bool HasCompiler() { return std::system("clang-19 --version >/dev/null 2>&1") == 0; }
+
+StatusOr<std::vector<LoadedKernel>> CompileAndLoad(std::span<const KernelSource> sources,
+                                                   const std::string& cpu) {
+  std::string pattern = (std::filesystem::temp_directory_path() / "kiln-kernels-XXXXXX").string();
+  if (mkdtemp(pattern.data()) == nullptr)
+    return Error(StatusCode::kInternal, "cannot make ", pattern);
+  const std::filesystem::path directory = pattern;
+  const std::size_t batches = (sources.size() + kSourcesPerObject - 1) / kSourcesPerObject;
+  const auto object = [&](std::size_t b) {
+    return directory / ("batch" + std::to_string(b) + ".so");
+  };
+
+  std::vector<std::string> errors(batches);
+  std::atomic<std::size_t> next = 0;
+  std::vector<std::thread> workers;
+  for (unsigned i = 0; i < std::min(4u, std::max(1u, std::thread::hardware_concurrency())); ++i) {
+    workers.emplace_back([&] {
+      for (std::size_t b; (b = next++) < batches;) {
+        const std::size_t first = b * kSourcesPerObject;
+        errors[b] = CompileBatch(
+            sources.subspan(first, std::min(kSourcesPerObject, sources.size() - first)), cpu,
+            directory, object(b));
+      }
+    });
+  }
+  for (std::thread& worker : workers) worker.join();
+
+  std::vector<LoadedKernel> kernels;
+  for (std::size_t i = 0; i < sources.size(); ++i) {
+    const std::size_t b = i / kSourcesPerObject;
+    if (!errors[b].empty()) return Error(StatusCode::kInternal, errors[b]);
+    void* handle = dlopen(object(b).c_str(), RTLD_NOW | RTLD_LOCAL);
+    if (handle == nullptr) return Error(StatusCode::kInternal, dlerror());
+    ASSIGN_OR_RETURN(const LoadedKernel kernel, Load(handle, sources[i]));
+    kernels.push_back(kernel);
+  }
+  if (std::getenv("KILN_KEEP_KERNELS") != nullptr) return kernels;
+  std::error_code ignored;  // the objects stay mapped; leftovers in the temporary folder do no harm
+  std::filesystem::remove_all(directory, ignored);
+  return kernels;
+}
+
+std::string CheckKernel(const LoadedKernel& kernel, const OpCase& op_case,
+                        std::span<const std::uint8_t> expected) {
+  const std::string low = RunOnce(kernel, op_case, expected, 1, Flush::kBegin);
+  return low.empty() ? RunOnce(kernel, op_case, expected, 3, Flush::kEnd) : low;
+}
+
+Target TestTarget(IsaMask isa) {
+  Target target;
+  target.name = "test";
+  target.arch = "x86_64";
+  target.cpu = Has(isa, IsaFeature::kAvx512Vnni) ? "cascadelake"
+               : Has(isa, IsaFeature::kAvx2)     ? "haswell"
+                                                 : "x86-64";
+  target.isa = isa;
+  target.cores = 4;
+  return target;
+}
+
+}  // namespace kiln

@@ -1,0 +1,44 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/status.h"
+#include "kernel_host/kiln_kernel.h"
+#include "kernels_templates/loop_program.h"
+#include "ops/op_data.h"
+#include "ops/target.h"
+
+// Runs emitted kernels in tests of templates without the rest of Kiln: the compiler is the program
+// clang-19, the loader dlopen, and a run is a child process with guard pages around every buffer.
+
+namespace kiln {
+
+struct LoadedKernel {
+  const kiln_info* info = nullptr;
+  kiln_pack_fn* pack = nullptr;
+  kiln_run_fn* run = nullptr;
+};
+
+// Compiles sources for one CPU ("cascadelake", clang's -march) with the flags that kernels are
+// always compiled with, all warnings on and fatal, and loads them into this process for good.
+// kInternal: what the compiler said.
+StatusOr<std::vector<LoadedKernel>> CompileAndLoad(std::span<const KernelSource> sources,
+                                                   const std::string& cpu);
+
+// Whether clang-19 is there; a test without it should skip loudly.
+bool HasCompiler();
+
+// Packs and runs the case, twice: buffers begin right behind a guard page, then end right before
+// one; in one piece, then in three with the last first. Empty if y was `expected` both times and
+// nothing else was touched; else what happened: "pack returned 1", "signal 11, buffers begin at a
+// guard page", "y[17] is 3, not 4".
+std::string CheckKernel(const LoadedKernel& kernel, const OpCase& op_case,
+                        std::span<const std::uint8_t> expected);
+
+// A target of this machine's kind with all of an instruction set, for spaces to be made for.
+Target TestTarget(IsaMask isa);
+
+}  // namespace kiln

@@ -1,0 +1,102 @@
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <set>
+#include <string>
+#include <vector>
+
+#include "base/rng.h"
+#include "kernel_harness.h"
+#include "kernels_templates/isa/vector_isa.h"
+#include "kernels_templates/task.h"
+#include "ops/reference.h"
+#include "ops/workload_key.h"
+
+// What the tests of all template families ask of them.
+
+namespace kiln {
+
+inline const VectorIsa& IsaNamed(const std::string& name) {
+  return name == "avx512vnni" ? Avx512Vnni() : name == "avx2" ? Avx2() : Portable();
+}
+
+inline Workload Parse(const std::string& key) {
+  auto workload = ParseWorkload(key);
+  EXPECT_TRUE(workload.ok()) << key << ": " << Message(workload.status());
+  return workload.ok() ? *workload : Workload{};
+}
+
+inline std::string Describe(const Task& task, const Config& config) {
+  std::string text = task.Key();
+  for (const auto& [name, label] : task.space().Labels(config)) text += " " + name + "=" + label;
+  return text;
+}
+
+// Each test runs once per instruction set.
+class TemplateTest : public testing::TestWithParam<std::string> {
+ protected:
+  const VectorIsa& isa() const { return IsaNamed(GetParam()); }
+  bool MachineHasIt() const { return (isa().required & ~DetectIsa()) == 0; }
+};
+#define SKIP_WITHOUT_MACHINE()                                          \
+  if (!MachineHasIt()) GTEST_SKIP() << "this CPU lacks " << GetParam(); \
+  if (!HasCompiler()) GTEST_SKIP() << "clang-19 is not installed"
+
+struct NamedWorkload {
+  std::string name;
+  Workload workload;
+};
+
+// Kernels against the reference, on both data sets.
+inline void ExpectExact(const std::vector<NamedWorkload>& trials,
+                        const std::vector<KernelSource>& sources, const VectorIsa& isa) {
+  const auto kernels = CompileAndLoad(sources, TestTarget(isa.required).cpu);
+  ASSERT_TRUE(kernels.ok()) << Message(kernels.status());
+  for (std::size_t i = 0; i < trials.size(); ++i) {
+    for (const DataSet set : {DataSet::kUniform, DataSet::kEdges}) {
+      const OpCase op_case = MakeCase(trials[i].workload, set, 1000 + i);
+      const auto expected = RunReference(trials[i].workload, op_case.values, op_case.x);
+      EXPECT_EQ(CheckKernel((*kernels)[i], op_case, expected), "")
+          << trials[i].name << (set == DataSet::kEdges ? " edges" : " uniform");
+    }
+  }
+}
+
+// Changing one knob alone changes the code: of `samples` configs with all their neighbours. Returns
+// the names of the knobs that were changed.
+inline std::set<std::string> ExpectKnobsChangeCode(const Task& task, int samples) {
+  std::set<std::string> changed;
+  Rng rng(7);
+  for (int i = 0; i < samples; ++i) {
+    const Config config = task.space().Sample(rng);
+    const auto source = task.Emit(config);
+    EXPECT_TRUE(source.ok());
+    for (const Config& neighbour : task.space().Neighbours(config)) {
+      const auto other = task.Emit(neighbour);
+      EXPECT_TRUE(other.ok());
+      EXPECT_NE(source->code_digest, other->code_digest)
+          << Describe(task, config) << " and " << Describe(task, neighbour);
+      for (std::size_t k = 0; k < config.choice.size(); ++k) {
+        if (config.choice[k] != neighbour.choice[k]) changed.insert(task.space().knobs()[k].name);
+      }
+    }
+  }
+  return changed;
+}
+
+inline void ExpectSameCounts(const OpCounts& a, const OpCounts& b, const std::string& what) {
+  const auto near = [&](double x, double y, const char* name) {
+    EXPECT_NEAR(x, y, 1e-6 * y) << name << " of " << what;
+  };
+  near(a.dots, b.dots, "dots");
+  near(a.loads, b.loads, "loads");
+  near(a.broadcasts, b.broadcasts, "broadcasts");
+  near(a.stores, b.stores, "stores");
+  near(a.shuffles, b.shuffles, "shuffles");
+  near(a.requantizes, b.requantizes, "requantizes");
+  near(a.copies, b.copies, "copies");
+  near(a.calls, b.calls, "calls");
+}
+
+}  // namespace kiln

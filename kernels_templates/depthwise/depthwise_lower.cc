@@ -59,7 +59,7 @@ std::string Defines(const DepthwiseSchedule& s) {
               : "#define FIRST_CHANNEL(b) MIN((b) * BLOCK, C - BLOCK)\n";
   // What is loaded through the pointer afterwards cannot move out of the loop, into registers that
   // there are not.
-  text += "#define K_OPAQUE(p) __asm__ volatile(\"\" : \"+r\"(p))\n";
+  text += "#define K_HIDE(p) __asm__ volatile(\"\" : \"+r\"(p))\n";
   text += "enum { PAD_VALUE, FLIP, ACT_MIN, ACT_MAX };  /* header of packed */\n";
   return text;
 }
@@ -84,7 +84,8 @@ LoopProgram LowerDepthwise(const DepthwiseSchedule& s) {
   program.isa = s.isa.required;
   program.prelude = Prelude(s.isa, s.w) + InterleaveSource(s.isa, s.w, s.k.method) + Defines(s);
   program.functions = StageFunctions(s, TileRuns(s));
-  program.pack = PackBody(s);
+  program.functions.push_back(PackFunction(s));
+  program.pack = PackBody();
   program.phases = Phases(s);
   program.x_bytes = s.w.x_bytes();
   program.y_bytes = s.w.y_bytes();

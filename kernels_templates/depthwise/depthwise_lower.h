@@ -43,6 +43,7 @@ std::vector<Function> StageFunctions(const DepthwiseSchedule& schedule, const Ti
 std::vector<LoopProgram::Phase> Phases(const DepthwiseSchedule& schedule);
 
 // depthwise_pack.cc
-std::vector<Stmt> PackBody(const DepthwiseSchedule& schedule);
+Function PackFunction(const DepthwiseSchedule& schedule);
+std::vector<Stmt> PackBody();
 
 }  // namespace kiln

@@ -88,12 +88,18 @@ for (int32_t b = 0; b < BLOCKS; ++b) {
 
 }  // namespace
 
-std::vector<Stmt> PackBody(const DepthwiseSchedule& s) {
+Function PackFunction(const DepthwiseSchedule& s) {
   std::string text = SetTaps(s);
   text += std::string(kHeader.substr(1));
   if (s.pad_row_bytes > 0) text += std::string(kPadRow.substr(1));
   text += std::string(kBlocks.substr(1));
-  return {Text(text)};
+  text += "return KILN_OK;\n";
+  return {"COLD int pack_values(const kiln_op *op, void *packed)", {Text(text)}, 0};
+}
+
+std::vector<Stmt> PackBody() {
+  return {
+      Text("const int status = pack_values(op, packed);\nif (status != KILN_OK) return status;\n")};
 }
 
 }  // namespace kiln

@@ -18,7 +18,7 @@ bool Inner(const DepthwiseSchedule& s) { return s.k.order == ChannelOrder::kInne
 // The loop of a function over a run: all blocks of one tile, or `count` tiles of one block.
 // `advance` moves what the body reads and writes on to the next.
 Stmt RunLoop(const DepthwiseSchedule& s, double trips, Stmts body, const std::string& advance) {
-  std::string head = "K_OPAQUE(block);\nconst int32_t *c = (const int32_t *)block;\n";
+  std::string head = "K_HIDE(block);\nconst int32_t *c = (const int32_t *)block;\n";
   body.insert(body.begin(), Text(head));
   body.push_back(Text(advance));
   return Loop(fmt::format("for (int32_t i = 0; i < {}; ++i)", Inner(s) ? "BLOCKS" : "count"), trips,

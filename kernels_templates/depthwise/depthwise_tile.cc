@@ -61,17 +61,16 @@ class TileEmitter {
   // columns use again are not to be kept in registers: hidden behind a new pointer they are memory
   // operands of the dots.
   Stmt Operands(std::int32_t i, std::int32_t group) const {
-    if (!IsInside(i)) return Text("K_OPAQUE(w);\nconst ktaps *t = pad;\n");
+    if (!IsInside(i)) return Text("K_HIDE(w);\nconst ktaps *t = pad;\n");
     if (s_.k.vec == VecStage::kRow) {
       const std::string at = fmt::format("{}{} * GROUPS + {}", s_.column[Index(i)],
                                          Inner(s_) ? " * BLOCKS" : "", group);
       return Text(
           fmt::format(
-              "K_OPAQUE(w);\nktaps t[K_VECTORS];\nk_get_taps(t, taps + ({}) * K_BLOCK_BYTES);\n",
-              at),
+              "K_HIDE(w);\nktaps t[K_VECTORS];\nk_get_taps(t, taps + ({}) * K_BLOCK_BYTES);\n", at),
           {.loads = double(s_.il.group)});
     }
-    std::string text = "K_OPAQUE(w);\nconst krow ", names;
+    std::string text = "K_HIDE(w);\nconst krow ", names;
     double rows = 0;
     for (std::int32_t slot = 0; slot < s_.il.group; ++slot) {
       const std::int32_t row = s_.RowOf(group, slot);
@@ -92,7 +91,7 @@ class TileEmitter {
     if (started_[output]) return {};
     started_[output] = true;
     counts.loads += s_.il.group;
-    return fmt::format("K_OPAQUE(c);\nk_start({}, c);\n", Accumulators(th, tw));
+    return fmt::format("K_HIDE(c);\nk_start({}, c);\n", Accumulators(th, tw));
   }
 
   std::string Dots(std::int32_t th, std::int32_t tw, std::int32_t set, OpCounts& counts) const {
@@ -137,7 +136,7 @@ class TileEmitter {
   // Taps in the order of the flattened kernel. The offset is hidden from the compiler before every
   // output: otherwise it keeps the rows that outputs share, and runs out of registers.
   void LinearOutput(std::int32_t th, std::int32_t tw) {
-    if (tw + th > 0) body_.push_back(Text("K_OPAQUE(at);\nK_OPAQUE(w);\n"));
+    if (tw + th > 0) body_.push_back(Text("K_HIDE(at);\nK_HIDE(w);\n"));
     for (std::int32_t set = 0; set < s_.sets; ++set) {
       std::string names;
       OpCounts counts{.shuffles = s_.il.interleave_shuffles};
@@ -180,7 +179,7 @@ class TileEmitter {
       return;
     }
     body_.push_back(
-        Text(fmt::format("K_OPAQUE(c);\nk_requantize_block({}, c);\n", Accumulators(th, tw)),
+        Text(fmt::format("K_HIDE(c);\nk_requantize_block({}, c);\n", Accumulators(th, tw)),
              {.requantizes = double(s_.il.group)}));
     body_.push_back(StoreOutput(s_, th, tw));
   }
@@ -188,7 +187,7 @@ class TileEmitter {
   // Vector by vector, so that its constants are loaded once for all outputs.
   void FinishTile() {
     for (std::int32_t v = 0; v < s_.il.group; ++v) {
-      std::string text = "K_OPAQUE(c);\n";
+      std::string text = "K_HIDE(c);\n";
       for (std::int32_t i = 0; i < s_.outputs; ++i) {
         text += fmt::format("k_requantize_vector({}, c, {});\n",
                             Accumulators(i / s_.k.tile_w, i % s_.k.tile_w), v);

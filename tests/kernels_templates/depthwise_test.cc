@@ -12,31 +12,16 @@
 #include "kernels_templates/task.h"
 #include "ops/reference.h"
 #include "ops/workload_key.h"
+#include "template_checks.h"
 
 namespace kiln {
 namespace {
-
-const VectorIsa& IsaNamed(const std::string& name) {
-  return name == "avx512vnni" ? Avx512Vnni() : name == "avx2" ? Avx2() : Portable();
-}
-
-Workload Parse(const std::string& key) {
-  auto workload = ParseWorkload(key);
-  EXPECT_TRUE(workload.ok()) << key << ": " << Message(workload.status());
-  return workload.ok() ? *workload : Workload{};
-}
 
 Task MakeTask(const Workload& workload, const VectorIsa& isa, std::int32_t threads = 1) {
   auto task =
       Task::Create(NewDepthwiseTemplate(isa), {workload, TestTarget(isa.required), threads});
   EXPECT_TRUE(task.ok()) << Message(task.status());
   return *std::move(task);
-}
-
-std::string Describe(const Task& task, const Config& config) {
-  std::string text = task.Key();
-  for (const auto& [name, label] : task.space().Labels(config)) text += " " + name + "=" + label;
-  return text;
 }
 
 // Any depthwise convolution that is canonical: odd shapes, all types and classes.
@@ -73,41 +58,14 @@ Workload DrawDepthwise(Rng& rng) {
   }
 }
 
-class DepthwiseTest : public testing::TestWithParam<std::string> {
- protected:
-  const VectorIsa& isa() const { return IsaNamed(GetParam()); }
-  bool MachineHasIt() const { return (isa().required & ~DetectIsa()) == 0; }
-};
-#define SKIP_WITHOUT_MACHINE()                                          \
-  if (!MachineHasIt()) GTEST_SKIP() << "this CPU lacks " << GetParam(); \
-  if (!HasCompiler()) GTEST_SKIP() << "clang-19 is not installed"
-
+using DepthwiseTest = TemplateTest;
 INSTANTIATE_TEST_SUITE_P(All, DepthwiseTest, testing::Values("portable", "avx2", "avx512vnni"),
                          [](const auto& param_info) { return param_info.param; });
-
-struct Trial {
-  std::string name;
-  Workload workload;
-};
-
-void ExpectExact(const std::vector<Trial>& trials, const std::vector<KernelSource>& sources,
-                 const VectorIsa& isa) {
-  const auto kernels = CompileAndLoad(sources, TestTarget(isa.required).cpu);
-  ASSERT_TRUE(kernels.ok()) << Message(kernels.status());
-  for (std::size_t i = 0; i < trials.size(); ++i) {
-    for (const DataSet set : {DataSet::kUniform, DataSet::kEdges}) {
-      const OpCase op_case = MakeCase(trials[i].workload, set, 1000 + i);
-      const auto expected = RunReference(trials[i].workload, op_case.values, op_case.x);
-      EXPECT_EQ(CheckKernel((*kernels)[i], op_case, expected), "")
-          << trials[i].name << (set == DataSet::kEdges ? " edges" : " uniform");
-    }
-  }
-}
 
 TEST_P(DepthwiseTest, RandomConfigsOfRandomWorkloadsAreBitExact) {
   SKIP_WITHOUT_MACHINE();
   Rng rng(20 + isa().lanes);
-  std::vector<Trial> trials;
+  std::vector<NamedWorkload> trials;
   std::vector<KernelSource> sources;
   std::set<std::uint64_t> digests;
   while (trials.size() < 72) {
@@ -134,22 +92,7 @@ const char* const kShapes[] = {
 TEST_P(DepthwiseTest, EveryKnobAloneChangesTheCode) {
   std::set<std::string> changed;
   for (const char* shape : kShapes) {
-    const Task task = MakeTask(Parse(shape), isa());
-    Rng rng(7);
-    for (int i = 0; i < 12; ++i) {
-      const Config config = task.space().Sample(rng);
-      const auto source = task.Emit(config);
-      ASSERT_TRUE(source.ok());
-      for (const Config& neighbour : task.space().Neighbours(config)) {
-        const auto other = task.Emit(neighbour);
-        ASSERT_TRUE(other.ok());
-        EXPECT_NE(source->code_digest, other->code_digest)
-            << Describe(task, config) << " and " << Describe(task, neighbour);
-        for (std::size_t k = 0; k < config.choice.size(); ++k) {
-          if (config.choice[k] != neighbour.choice[k]) changed.insert(task.space().knobs()[k].name);
-        }
-      }
-    }
+    changed.merge(ExpectKnobsChangeCode(MakeTask(Parse(shape), isa()), 12));
   }
   std::vector<std::string> knobs = {"tile_h",          "tile_w",      "pixels", "data_pad_inline",
                                     "data_vec_inline", "conv_inline", "order"};
@@ -170,20 +113,6 @@ TEST_P(DepthwiseTest, ConfigsOfATaskHaveDifferentCode) {
     }
     EXPECT_EQ(configs.size(), digests.size());
   }
-}
-
-void ExpectSameCounts(const OpCounts& a, const OpCounts& b, const std::string& what) {
-  const auto near = [&](double x, double y, const char* name) {
-    EXPECT_NEAR(x, y, 1e-6 * y) << name << " of " << what;
-  };
-  near(a.dots, b.dots, "dots");
-  near(a.loads, b.loads, "loads");
-  near(a.broadcasts, b.broadcasts, "broadcasts");
-  near(a.stores, b.stores, "stores");
-  near(a.shuffles, b.shuffles, "shuffles");
-  near(a.requantizes, b.requantizes, "requantizes");
-  near(a.copies, b.copies, "copies");
-  near(a.calls, b.calls, "calls");
 }
 
 TEST_P(DepthwiseTest, SummariesAreWhatTheProgramShows) {

@@ -117,7 +117,8 @@ class WatchedModel final : public CostModel {
   explicit WatchedModel(const TuningStore& store) : store_(store) {}
   void Add(const Task& task, std::span<const Trial> trials) override {
     std::set<std::string> stored;
-    for (const Trial& trial : *store_.History(task, CacheState::kHot)) stored.insert(trial.uuid);
+    const std::vector<Trial> history = *store_.History(task, CacheState::kHot);
+    for (const Trial& trial : history) stored.insert(trial.uuid);
     for (const Trial& trial : trials) {
       ++taught;
       if (!stored.contains(trial.uuid)) ++taught_unstored;
@@ -163,7 +164,7 @@ TEST_F(TunerTest, AStopBeforeTheFirstTrialIsNoError) {
 }
 
 TEST_F(TunerTest, EndsATaskThatNoLongerGains) {
-  tasks_.resize(1);
+  tasks_.pop_back();
   budget_ = {.early_stop = 24};
   FakeMeasurer measurer;
   const auto results = Tune(measurer);
@@ -195,7 +196,7 @@ TEST_F(TunerTest, TheDeadlineLeavesTimeForTheFinalists) {
     ++clock.trials;
     return FakeMeasurer::Exact(request);
   });
-  tasks_.resize(1);
+  tasks_.pop_back();
   options_.finalists = 5;
   budget_ = {.deadline = SteadyTime(std::chrono::seconds(400))};
   int confirmed = 0;

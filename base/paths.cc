@@ -16,6 +16,11 @@ fs::path ProgramDirectory() {
   return fs::read_symlink("/proc/self/exe", error).parent_path();
 }
 
+fs::path& InstallPrefix() {
+  static fs::path prefix;
+  return prefix;
+}
+
 std::string Join(const std::vector<fs::path>& places) {
   std::string text;
   for (const fs::path& place : places) text += (text.empty() ? "" : ", ") + place.string();
@@ -24,6 +29,8 @@ std::string Join(const std::vector<fs::path>& places) {
 
 }  // namespace
 
+void SetInstallPrefix(std::string_view prefix) { InstallPrefix() = prefix; }
+
 StatusOr<std::string> FindHelper(std::string_view name) {
   std::vector<fs::path> places;
   if (const char* chosen = std::getenv("KILN_LIBEXEC")) {
@@ -31,6 +38,9 @@ StatusOr<std::string> FindHelper(std::string_view name) {
   } else {
     const fs::path here = ProgramDirectory();
     places = {here, here.parent_path(), here.parent_path() / "libexec" / "kiln"};
+    if (const fs::path& prefix = InstallPrefix(); !prefix.empty()) {
+      places.insert(places.end(), {prefix / "bin", prefix / "libexec" / "kiln"});
+    }
   }
   for (const fs::path& place : places) {
     const fs::path program = place / name;
@@ -50,6 +60,9 @@ StatusOr<std::string> FindData(std::string_view name) {
   } else {
     const fs::path above = ProgramDirectory().parent_path();
     places = {above / "share" / "kiln", above.parent_path() / "share" / "kiln"};
+    if (const fs::path& prefix = InstallPrefix(); !prefix.empty()) {
+      places.push_back(prefix / "share" / "kiln");
+    }
   }
   for (const fs::path& place : places) {
     const fs::path directory = place / name;

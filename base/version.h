@@ -2,6 +2,7 @@
 
 namespace kiln {
 
-inline constexpr const char* kVersion = "0.1.0";
+// "0.1.0": the VERSION of project() in the root CMakeLists.txt.
+extern const char* const kVersion;
 
 }  // namespace kiln

@@ -83,8 +83,8 @@ void ReportProposal(const char* name, const Task& task) {
 }
 
 int Main() {
-  Report("log ratio", {});
-  Report("pairwise", {.objective = XgboostOptions::Objective::kPairwise});
+  Report("pairwise", {});
+  Report("log ratio", {.objective = XgboostOptions::Objective::kLogRatio});
   ReportProposal("small", SyntheticTask());
   ReportProposal("large", SyntheticTask(256, 14, {.extra_values = 12}));
   return 0;

@@ -1,5 +1,5 @@
 // What the tuning store costs, per trial, next to what a trial costs (docs/store.md):
-//   store_benchmark [TASKS TRIALS]
+//   benchmark_store [TASKS TRIALS]
 // Prints the cost of appending trials singly and in batches, of replaying the history of a task
 // (with and without lowering its configs) and of asking for all best configs.
 

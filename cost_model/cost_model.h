@@ -25,18 +25,19 @@ class CostModel {
   // Learns from all that was added: the expensive part (100 ms for 2000 trials).
   virtual Status Fit() = 0;
 
-  // One score for each config; higher is faster. Only the order within a task means anything.
+  // One score for each config; higher is faster. Only scores of one task compare with each other.
   // Empty: it has not learned enough to say anything.
   virtual std::vector<float> Predict(const Task& task, std::span<const Config> configs) const = 0;
 };
 
 struct XgboostOptions {
-  // What the trees are taught. kLogRatio: the logarithm of best/time, per task; squared error.
-  // kPairwise: the order of the trials of each task (LambdaMART's pairwise loss).
-  enum class Objective : std::uint8_t { kLogRatio, kPairwise };
-  Objective objective = Objective::kLogRatio;
+  // What the trees are taught. kPairwise: the order of the trials of each task (a pairwise ranking
+  // loss). kLogRatio: the logarithm of best/time, per task, by squared error. benchmarks/cost_model
+  // and search_policies compare them: pairwise orders unseen configs better.
+  enum class Objective : std::uint8_t { kPairwise, kLogRatio };
+  Objective objective = Objective::kPairwise;
   std::int32_t rounds = 120;
-  std::int32_t max_depth = 6;
+  std::int32_t max_depth = 4;
   double eta = 0.2;
   std::size_t max_rows = 8000;  // the newest are kept
   std::size_t min_rows = 8;     // below: no opinion

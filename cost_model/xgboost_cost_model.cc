@@ -1,15 +1,18 @@
 // Speed and feasibility, learned apart.
 //
 // Speed: boosted trees over the features of a config's program. The label is log(best/time), best
-// being the fastest trial of the same task so far: it is 0 for the incumbent, dimensionless, and
-// comparable between a 20 us and a 20 ms layer, so one model serves all tasks. A censored trial is
-// known to be slower than its bound: it is taught the bound, which puts it behind the incumbent
-// that it lost to. A bound that is no longer worse than the best says nothing and is left out.
+// being the fastest trial of the same task so far: dimensionless, 0 for the incumbent. Trained
+// pairwise, only the order of the labels within a task counts, so one model serves a 20 us and a
+// 20 ms layer. A censored trial is known to be slower than its bound: it is taught the bound, which
+// puts it behind the incumbent that it lost to. A bound that is no longer worse than the best says
+// nothing and is left out.
 //
 // Feasibility: whether a config compiles, runs and is right has no place on a time axis. Once there
-// are failures, a second small booster learns P(works); the score becomes
-//   log(best/time) + log P(works),
-// the logarithm of the speed that is to be expected when a failure counts as speed zero.
+// are failures, a second small booster learns P(works), and log P(works) is added to the score: a
+// config that surely works keeps its place, one that surely fails falls behind everything.
+//
+// A ranking has no zero. Scores are given relative to the task's first trial (the untuned default,
+// as a rule), so that those of different fits may be compared.
 
 #include <algorithm>
 #include <cmath>
@@ -108,6 +111,7 @@ class XgboostCostModel final : public CostModel {
   void Add(const Task& task, std::span<const Trial> trials) override {
     absl::MutexLock lock(&mutex_);
     const std::size_t id = task_ids_.try_emplace(task.Key(), task_ids_.size()).first->second;
+    if (!trials.empty()) anchors_.try_emplace(task.Key(), trials.front().config);
     for (const Trial& trial : trials) {
       std::optional<Row> row = RowOf(trial);
       if (!row) continue;
@@ -141,12 +145,29 @@ class XgboostCostModel final : public CostModel {
 
   std::vector<float> Predict(const Task& task, std::span<const Config> configs) const override {
     Trees trees;
+    std::optional<Config> anchor;
     {
       absl::MutexLock lock(&mutex_);
       trees = trees_;
+      const auto found = anchors_.find(task.Key());
+      if (found != anchors_.end()) anchor = found->second;
     }
     if (trees.speed == nullptr || configs.empty()) return {};
-    const std::vector<float> rows = FeatureRows(task, configs);
+    std::vector<float> scores = Score(trees, FeatureRows(task, configs));
+    if (!anchor) return scores;
+    const auto zero = trees.speed->Predict(FeatureRows(task, {&*anchor, 1}), kFeatureCount);
+    if (!zero.ok()) return {};
+    for (float& score : scores) score -= zero->front();
+    return scores;
+  }
+
+ private:
+  struct Trees {
+    std::shared_ptr<const Booster> speed, feasibility;
+  };
+
+  // Empty if XGBoost fails: no opinion.
+  static std::vector<float> Score(const Trees& trees, std::span<const float> rows) {
     auto scores = trees.speed->Predict(rows, kFeatureCount);
     if (!scores.ok()) return {};
     if (trees.feasibility == nullptr) return *std::move(scores);
@@ -157,11 +178,6 @@ class XgboostCostModel final : public CostModel {
     }
     return *std::move(scores);
   }
-
- private:
-  struct Trees {
-    std::shared_ptr<const Booster> speed, feasibility;
-  };
 
   StatusOr<std::shared_ptr<const Booster>> TrainSpeed(TrainingSet set) const {
     const bool ranks = options_.objective == XgboostOptions::Objective::kPairwise;
@@ -193,6 +209,7 @@ class XgboostCostModel final : public CostModel {
   absl::Mutex fit_mutex_ ABSL_ACQUIRED_BEFORE(mutex_);  // one fit at a time
   mutable absl::Mutex mutex_;
   std::map<std::string, std::size_t> task_ids_ ABSL_GUARDED_BY(mutex_);
+  std::map<std::string, Config> anchors_ ABSL_GUARDED_BY(mutex_);  // the first trial of each task
   std::deque<Row> rows_ ABSL_GUARDED_BY(mutex_);
   Trees trees_ ABSL_GUARDED_BY(mutex_);
 };

@@ -5,6 +5,9 @@
 #include <string_view>
 #include <tuple>
 #include <utility>
+#include <vector>
+
+#include "db/trial_rules.h"
 
 namespace kiln {
 namespace {
@@ -63,6 +66,27 @@ BestCandidate CandidateOf(const TrialRecord& record) {
           .kind = judged.kind,
           .confirmed = !record.confirmations.empty(),
           .rank_ns = wrong ? std::nullopt : RankTime(judged)};
+}
+
+StatusOr<std::optional<Best>> BestFor(const TuningStore& store, const Task& task,
+                                      CacheState cache) {
+  ASSIGN_OR_RETURN(std::vector<TrialRecord> records,
+                   store.Records({.workload = Key(task.workload()),
+                                  .target = task.target().name,
+                                  .threads = task.threads(),
+                                  .cache = cache}));
+  std::erase_if(records, [&](const TrialRecord& record) {
+    return record.kernel_template != task.kernel_template().name();
+  });
+  const std::int64_t trials = std::ssize(records);
+  std::erase_if(records, [&](const TrialRecord& record) { return !CurrentConfig(task, record); });
+  std::vector<BestCandidate> candidates;
+  for (const TrialRecord& record : records) candidates.push_back(CandidateOf(record));
+  const std::optional<std::size_t> best = ChooseBest(candidates);
+  if (!best) return std::optional<Best>();
+  return std::optional<Best>({.record = std::move(records[*best]),
+                              .trials = trials,
+                              .confirmed = candidates[*best].confirmed});
 }
 
 }  // namespace kiln

@@ -7,7 +7,7 @@
 #include "base/status.h"
 #include "db/tuning_store.h"
 
-namespace SQLite {
+namespace SQLite {  // NOLINT(readability-identifier-naming): the library's
 class Database;
 }
 

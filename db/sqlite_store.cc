@@ -109,7 +109,7 @@ class SqliteStore final : public TuningStore {
     }
     absl::MutexLock lock(&mutex_);
     const std::optional<std::int64_t> session_before = session_id_;
-    const Status status = Transact(work);
+    Status status = Transact(work);
     if (!status.ok()) session_id_ = session_before;
     return status;
   }

@@ -67,11 +67,17 @@ TrialRecord RecordOf(const Task& task, CacheState cache, const Trial& trial) {
   return record;
 }
 
+std::optional<Config> CurrentConfig(const Task& task, const TrialRecord& record) {
+  StatusOr<Config> config = task.space().FromLabels(record.labels);
+  if (!config.ok() || DigestToday(task, *config) != record.trial.code_digest) return std::nullopt;
+  return *std::move(config);
+}
+
 std::vector<Trial> CurrentTrials(const Task& task, std::span<const TrialRecord> records) {
   std::vector<Trial> current;
   for (const TrialRecord& record : records) {
-    StatusOr<Config> config = task.space().FromLabels(record.labels);
-    if (!config.ok() || DigestToday(task, *config) != record.trial.code_digest) continue;
+    std::optional<Config> config = CurrentConfig(task, record);
+    if (!config) continue;
     current.push_back(record.trial);
     current.back().config = *std::move(config);
   }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -17,6 +18,10 @@ Status CheckStorable(const Peak& peak);
 
 // The trial as it is stored, still without seq.
 TrialRecord RecordOf(const Task& task, CacheState cache, const Trial& trial);
+
+// Where a record has a config in the task's present space and lowering it gives the code that was
+// measured: that config. Else nullopt.
+std::optional<Config> CurrentConfig(const Task& task, const TrialRecord& record);
 
 // The trials of `records`, all of this task, that its present space and code still mean
 // (TuningStore::History), with their configs.

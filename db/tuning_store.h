@@ -30,8 +30,7 @@ struct TrialRecord {
 };
 
 // The best config of a workload: what builds ask for. Whether it is stale (its code differs today)
-// is for a caller to say who has the task: Task::Emit of `record.labels` against
-// `record.trial.code_digest`.
+// takes the task to say: BestFor() has no stale ones, TuningStore::Bests may.
 struct Best {
   TrialRecord record;            // its time, device and kind: record.Judged()
   std::int64_t trials = 0;       // stored for (workload, target, threads, cache)
@@ -79,7 +78,7 @@ class TuningStore {
 
   // Stored trials of the task that its present space and code still mean, in order of seq: their
   // labels make a legal config and lowering it gives the same code digest. Every config is lowered
-  // for that, 50 to 100 us each.
+  // for that, some tens of microseconds each.
   virtual StatusOr<std::vector<Trial>> History(const Task& task, CacheState cache) const = 0;
 
   // Everything stored that fits the query, stale records included, by task and then seq.
@@ -97,6 +96,10 @@ class TuningStore {
   virtual StatusOr<std::optional<double>> PeakOf(const std::string& target,
                                                  std::int32_t threads) const = 0;
 };
+
+// The best of a task, chosen by the same rule among the trials that its History has: never a stale
+// one, and of its template alone. Costs as much as History. nullopt: none.
+StatusOr<std::optional<Best>> BestFor(const TuningStore& store, const Task& task, CacheState cache);
 
 std::unique_ptr<TuningStore> NewMemoryStore();
 

@@ -8,7 +8,7 @@
 #include "db/best_choice.h"
 #include "db/tuning_store.h"
 
-namespace SQLite {
+namespace SQLite {  // NOLINT(readability-identifier-naming): the library's
 class Database;
 class Statement;
 }  // namespace SQLite

@@ -49,7 +49,7 @@ class PeakProbe final : public KernelTemplate {
     std::vector<Stmt> chunk;
     chunk.push_back(Text(start + "kop a = k_weights(packed), w = k_weights(packed);\n"));
     chunk.push_back(Loop(fmt::format("for (int32_t i = 0; i < {}; ++i)", kIterations), kIterations,
-                         {Text("K_OPAQUE(a);\n" + step, {.dots = double(accumulators)})}));
+                         {Text("K_UNKNOWN(a);\n" + step, {.dots = double(accumulators)})}));
     chunk.push_back(Text(sum + "if (chunk == 0) __builtin_memset(y, sum[0], " +
                              std::to_string(program.y_bytes) + ");\n",
                          {.stores = 1}));

@@ -1,8 +1,8 @@
 #pragma once
 
 // The two ends of a bidirectional gRPC stream, as small state machines over gRPC's callback API:
-// messages are sent from any thread in order, received one at a time, and the object lives until
-// gRPC is done with it. Only .cc files include this header: it drags in all of gRPC.
+// messages are sent from any thread in order, and received one at a time. Only .cc files include
+// this header: it drags in all of gRPC.
 //
 // Locking: gRPC may call back from within an operation, so none is started under the mutex. What
 // makes that safe are the flags: whoever set writing_ is the only one to write, and nobody finishes
@@ -12,6 +12,7 @@
 #include <grpcpp/support/client_callback.h>
 #include <grpcpp/support/server_callback.h>
 
+#include <condition_variable>
 #include <deque>
 #include <memory>
 #include <mutex>
@@ -129,23 +130,24 @@ class ServerStream : public grpc::ServerBidiReactor<In, Out> {
   std::shared_ptr<ServerStream> self_;
 };
 
-// The client's end. Create with std::make_shared, let gRPC prepare the call on it with context(),
-// then Open(). It ends when the server ends it or after Close() or Cancel(); OnEnded() says how.
+// The client's end. Let gRPC prepare the call on it with context(), then Open(). The call ends when
+// the server ends it or after Cancel(); OnEnded() says how. Whoever owns the stream must
+// AwaitDone() before it destroys it, and never on a thread of gRPC's: the context holds the
+// channel, and the last channel to go joins those threads.
 template <typename Out, typename In>
 class ClientStream : public grpc::ClientBidiReactor<Out, In> {
  public:
   grpc::ClientContext& context() { return context_; }
 
-  static void Open(const std::shared_ptr<ClientStream>& stream) {
-    stream->self_ = stream;
-    stream->AddHold();  // other threads write: gRPC must wait for them
-    stream->StartRead(&stream->in_);
-    stream->StartCall();
+  void Open() {
+    this->AddHold();  // other threads write: gRPC must wait for them
+    this->StartRead(&in_);
+    this->StartCall();
     {
-      std::lock_guard lock(stream->mutex_);
-      stream->open_ = true;
+      std::lock_guard lock(mutex_);
+      open_ = true;
     }
-    stream->Advance();
+    Advance();
   }
 
   // Queues a message, also before Open(). Any thread; without effect once the stream is closing.
@@ -158,20 +160,16 @@ class ClientStream : public grpc::ClientBidiReactor<Out, In> {
     Advance();
   }
 
-  // Says that nothing more will be sent; answers still come.
-  void Close() {
-    {
-      std::lock_guard lock(mutex_);
-      if (closing_) return;
-      closing_ = half_close_ = true;
-    }
-    Advance();
-  }
-
-  // Breaks the stream off; OnEnded() follows.
+  // Breaks the call off; OnEnded() follows. Any thread.
   void Cancel() {
     context_.TryCancel();
-    Abandon();
+    StopWriting();
+  }
+
+  // Blocks until gRPC has called OnEnded() and will call nothing any more.
+  void AwaitDone() {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [this] { return done_; });
   }
 
  protected:
@@ -180,7 +178,7 @@ class ClientStream : public grpc::ClientBidiReactor<Out, In> {
 
  private:
   void OnReadDone(bool ok) final {
-    if (!ok) return Abandon();
+    if (!ok) return StopWriting();
     OnMessage(std::move(in_));
     this->StartRead(&in_);
   }
@@ -188,32 +186,25 @@ class ClientStream : public grpc::ClientBidiReactor<Out, In> {
     {
       std::lock_guard lock(mutex_);
       writing_ = false;
-      if (!queue_.empty()) queue_.pop_front();
+      queue_.pop_front();
       if (!ok) {
         closing_ = true;
-        half_close_ = false;
         queue_.clear();
       }
     }
     Advance();
   }
-  void OnWritesDoneDone(bool) final {
-    {
-      std::lock_guard lock(mutex_);
-      writing_ = false;
-    }
-    Advance();
-  }
   void OnDone(const grpc::Status& status) final {
     OnEnded(FromGrpc(status));
-    self_.reset();
+    std::lock_guard lock(mutex_);
+    done_ = true;
+    changed_.notify_all();
   }
 
-  void Abandon() {
+  void StopWriting() {
     {
       std::lock_guard lock(mutex_);
       closing_ = true;
-      half_close_ = false;
       // The front, if it is being written, belongs to gRPC until OnWriteDone().
       while (queue_.size() > (writing_ ? 1u : 0u)) queue_.pop_back();
     }
@@ -222,16 +213,12 @@ class ClientStream : public grpc::ClientBidiReactor<Out, In> {
 
   void Advance() {
     const Out* message = nullptr;
-    bool half_close = false;
     {
       std::lock_guard lock(mutex_);
       if (!open_ || writing_) return;
       if (!queue_.empty()) {
         writing_ = true;
         message = &queue_.front();
-      } else if (half_close_) {
-        half_close_ = false;
-        writing_ = half_close = true;
       } else if (closing_ && !released_) {
         released_ = true;
       } else {
@@ -240,8 +227,6 @@ class ClientStream : public grpc::ClientBidiReactor<Out, In> {
     }
     if (message) {
       this->StartWrite(message);
-    } else if (half_close) {
-      this->StartWritesDone();
     } else {
       this->RemoveHold();
     }
@@ -249,14 +234,14 @@ class ClientStream : public grpc::ClientBidiReactor<Out, In> {
 
   grpc::ClientContext context_;
   std::mutex mutex_;
+  std::condition_variable changed_;
   std::deque<Out> queue_;
   bool open_ = false;
-  bool writing_ = false;     // a write or the half-close is under way
-  bool closing_ = false;     // no more messages are taken
-  bool half_close_ = false;  // to be sent after the queue
-  bool released_ = false;    // the hold is gone
+  bool writing_ = false;
+  bool closing_ = false;   // no more messages are taken
+  bool released_ = false;  // the hold is gone
+  bool done_ = false;
   In in_;
-  std::shared_ptr<ClientStream> self_;
 };
 
 }  // namespace kiln

@@ -1,8 +1,13 @@
 #include "proto/transport.h"
 
+#include <grpc/support/log.h>
 #include <grpcpp/grpcpp.h>
 
 #include <charconv>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <mutex>
 #include <optional>
 #include <utility>
 
@@ -14,7 +19,12 @@ namespace {
 static_assert(kProtocolVersion == v1::PROTOCOL_VERSION);
 
 constexpr std::chrono::milliseconds kKeepaliveTime{5000};
-constexpr std::chrono::milliseconds kKeepaliveTimeout{5000};
+constexpr std::chrono::milliseconds kKeepaliveTimeout{10'000};
+// How long one attempt to connect may take, however busy the other machine is; and the pauses
+// between attempts.
+constexpr std::chrono::milliseconds kConnectTimeout{5000};
+constexpr std::chrono::milliseconds kFirstPause{100};
+constexpr std::chrono::milliseconds kLongestPause{1000};
 
 int Count(std::chrono::milliseconds time) { return static_cast<int>(time.count()); }
 
@@ -48,6 +58,21 @@ std::string Join(std::string_view host, int port) {
 }
 
 bool IsUnix(std::string_view address) { return address.starts_with("unix:"); }
+
+// gRPC explains every failed attempt on standard error, in long lines; what matters comes back as a
+// status. GRPC_VERBOSITY brings its lines back.
+void KeepLogShort() {
+  if (std::getenv("GRPC_VERBOSITY")) return;
+  gpr_set_log_function([](gpr_log_func_args* line) {
+    if (!std::strstr(line->message, "assertion failed")) return;
+    std::fprintf(stderr, "gRPC: %s:%d: %s\n", line->file, line->line, line->message);
+  });
+}
+
+void KeepLogShortOnce() {
+  static std::once_flag once;
+  std::call_once(once, KeepLogShort);
+}
 
 class GrpcServer final : public RpcServer {
  public:
@@ -109,6 +134,7 @@ StatusOr<std::unique_ptr<RpcServer>> Listen(const ListenOptions& options,
                  " without TLS: whoever reaches it could run native code here; "
                  "listen on 127.0.0.1, or give --insecure on a network you trust");
   }
+  KeepLogShortOnce();
   grpc::ServerBuilder builder;
   int port = 0;
   builder.AddListeningPort(address, grpc::InsecureServerCredentials(), &port);
@@ -133,6 +159,7 @@ StatusOr<std::unique_ptr<RpcServer>> Listen(const ListenOptions& options,
 }
 
 std::shared_ptr<grpc::Channel> Dial(const std::string& address) {
+  KeepLogShortOnce();
   grpc::ChannelArguments arguments;
   arguments.SetMaxReceiveMessageSize(kMaxMessageBytes);
   arguments.SetMaxSendMessageSize(kMaxMessageBytes);
@@ -140,9 +167,10 @@ std::shared_ptr<grpc::Channel> Dial(const std::string& address) {
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, Count(kKeepaliveTimeout));
   arguments.SetInt(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
   arguments.SetInt(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
-  arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 100);
-  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 100);
-  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 1000);
+  arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, Count(kFirstPause));
+  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, Count(kLongestPause));
+  // In spite of its name this is the time that an attempt may take.
+  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, Count(kConnectTimeout));
   arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);  // a farm is not behind the web's proxy
   return grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments);
 }

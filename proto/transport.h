@@ -46,7 +46,7 @@ class RpcServer {
   virtual const std::string& address() const = 0;  // the real port
 };
 
-// Serves `services`, which are borrowed and must outlive the server.
+// Serves `services`, at least one, which are borrowed and must outlive the server.
 //   kInvalidArgument     not an address
 //   kPermissionDenied    a non-local address without TLS and without `insecure`
 //   kUnavailable         in use, or not of this machine
@@ -54,7 +54,7 @@ StatusOr<std::unique_ptr<RpcServer>> Listen(const ListenOptions& options,
                                             const std::vector<grpc::Service*>& services);
 
 // A channel that connects when first used and reconnects by itself, within a second or two, with
-// keepalive: a peer that is gone without a word is noticed after about ten seconds.
+// keepalive: a peer that is gone without a word is noticed after about fifteen seconds.
 std::shared_ptr<grpc::Channel> Dial(const std::string& address);
 
 // Between the two types of status; the codes are the same numbers. But FromGrpc() makes kCancelled

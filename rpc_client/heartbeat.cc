@@ -1,7 +1,6 @@
 #include "rpc_client/heartbeat.h"
 
 #include <algorithm>
-#include <condition_variable>
 #include <mutex>
 #include <utility>
 
@@ -23,10 +22,13 @@ class Beating final : public std::enable_shared_from_this<Beating> {
 
   // Returns when nothing touches the reactor or the tracker any more.
   void Stop() {
-    std::unique_lock lock(mutex_);
-    stopping_ = true;
-    if (const auto call = call_) call->Cancel();
-    idle_.wait(lock, [this] { return !busy_; });
+    std::unique_ptr<PendingCall> call;
+    {
+      std::lock_guard lock(mutex_);
+      stopping_ = true;
+      call = std::move(call_);
+    }
+    if (call) call->Cancel();  // and its destructor waits
   }
 
   Status status() const {
@@ -35,39 +37,29 @@ class Beating final : public std::enable_shared_from_this<Beating> {
   }
 
  private:
+  // On the reactor's thread. The former call has been answered, or there would be no next beat.
   void Beat() {
-    {
-      std::lock_guard lock(mutex_);
-      if (stopping_) return;
-      busy_ = true;
-    }
-    auto call = tracker_.Renew(
-        lease_, [self = shared_from_this()](const Status& status) { self->Answered(status); });
     std::lock_guard lock(mutex_);
-    if (!busy_) return;  // answered already
-    call_ = std::move(call);
-    if (stopping_) call_->Cancel();
+    if (stopping_) return;
+    call_.reset();
+    call_ = tracker_.Renew(lease_, [this](const Status& status) { Answered(status); });
   }
 
   void Answered(const Status& status) {
     std::lock_guard lock(mutex_);
-    call_.reset();
     if (status.code() == StatusCode::kFailedPrecondition) {
       status_ = status;
     } else if (!stopping_) {
       Schedule(status.ok() ? lease_.ttl / 3 : std::min(lease_.ttl / 3, kRetry));
     }
-    busy_ = false;
-    idle_.notify_all();
   }
 
   Reactor& reactor_;
   TrackerClient& tracker_;
   const GrantedLease lease_;
-  mutable std::mutex mutex_;  // guards what follows
-  std::condition_variable idle_;
-  std::shared_ptr<PendingCall> call_;
-  bool busy_ = false, stopping_ = false;
+  mutable std::mutex mutex_;           // guards what follows
+  std::unique_ptr<PendingCall> call_;  // the latest
+  bool stopping_ = false;
   Status status_;
 };
 

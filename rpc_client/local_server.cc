@@ -41,7 +41,9 @@ class PrivateDirectory {
 
 StatusOr<PrivateDirectory> MakePrivateDirectory() {
   const char* runtime = std::getenv("XDG_RUNTIME_DIR");
-  std::string path = std::string(runtime && *runtime ? runtime : "/tmp") + "/kiln-XXXXXX";
+  std::error_code none;
+  const bool usable = runtime && std::filesystem::is_directory(runtime, none);
+  std::string path = std::string(usable ? runtime : "/tmp") + "/kiln-XXXXXX";
   // A socket's path has a short limit.
   if (path.size() + sizeof "/device.sock" > sizeof sockaddr_un::sun_path) path = "/tmp/kiln-XXXXXX";
   if (!mkdtemp(path.data())) {
@@ -54,8 +56,12 @@ StatusOr<PrivateDirectory> MakePrivateDirectory() {
 HelperOptions Command(std::string program, const LocalDeviceOptions& options,
                       const std::string& address) {
   HelperOptions command{std::move(program), {}, "kiln-server"};
-  command.arguments = {"--target", options.target, "--listen",
-                       address,    "--parent-fd",  std::to_string(kHelperSocket)};
+  char host[256] = "";
+  gethostname(host, sizeof host - 1);
+  // Named alike whatever its cores: records of trials keep the name.
+  command.arguments = {
+      "--name",      *host ? host : "local",       "--target", options.target, "--listen", address,
+      "--parent-fd", std::to_string(kHelperSocket)};
   if (!options.cores.empty()) {
     std::string list;
     for (const std::int32_t core : options.cores) {

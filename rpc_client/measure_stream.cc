@@ -6,6 +6,7 @@
 #include <condition_variable>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <utility>
 
 #include "base/clock.h"
@@ -73,19 +74,22 @@ class GrpcMeasureStream final : public MeasureStream {
  public:
   explicit GrpcMeasureStream(const std::string& address)
       : stub_(v1::Device::NewStub(Dial(address))) {
-    stub_->async()->Measure(&call_->context(), call_.get());
-    Call::Open(call_);
+    stub_->async()->Measure(&call_.context(), &call_);
+    call_.Open();
   }
-  ~GrpcMeasureStream() override { call_->Cancel(); }
+  ~GrpcMeasureStream() override {
+    call_.Cancel();
+    call_.AwaitDone();
+  }
 
   StatusOr<v1::MeasureReply> Exchange(v1::MeasureRequest request,
                                       std::chrono::nanoseconds timeout) override {
-    return call_->Exchange(std::move(request), timeout);
+    return call_.Exchange(std::move(request), timeout);
   }
 
  private:
   const std::unique_ptr<v1::Device::Stub> stub_;
-  const std::shared_ptr<Call> call_ = std::make_shared<Call>();
+  Call call_;
 };
 
 }  // namespace

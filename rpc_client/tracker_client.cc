@@ -1,8 +1,11 @@
 #include "rpc_client/tracker_client.h"
 
 #include <grpcpp/grpcpp.h>
+#include <grpcpp/support/client_callback.h>
 
 #include <algorithm>
+#include <condition_variable>
+#include <mutex>
 #include <utility>
 
 #include "proto/tracker.grpc.pb.h"
@@ -53,11 +56,39 @@ DeviceInfo FromProto(const v1::DeviceEntry& entry) {
   return info;
 }
 
-struct RenewCall final : PendingCall {
-  void Cancel() override { context.TryCancel(); }
-  grpc::ClientContext context;
-  v1::RenewLeaseRequest request;
-  v1::RenewLeaseReply reply;
+class RenewCall final : public PendingCall, private grpc::ClientUnaryReactor {
+ public:
+  RenewCall(v1::Tracker::Stub& stub, const GrantedLease& lease,
+            std::function<void(const Status&)> done)
+      : done_(std::move(done)) {
+    context_.set_deadline(In(lease.ttl / 3));
+    request_.set_lease_id(lease.id);
+    request_.set_device(lease.device);
+    request_.set_epoch(lease.epoch);
+    stub.async()->RenewLease(&context_, &request_, &reply_, this);
+    StartCall();
+  }
+  ~RenewCall() override {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [this] { return ended_; });
+  }
+  void Cancel() override { context_.TryCancel(); }
+
+ private:
+  void OnDone(const grpc::Status& status) override {
+    done_(FromGrpc(status));
+    std::lock_guard lock(mutex_);
+    ended_ = true;
+    changed_.notify_all();
+  }
+
+  const std::function<void(const Status&)> done_;
+  grpc::ClientContext context_;
+  v1::RenewLeaseRequest request_;
+  v1::RenewLeaseReply reply_;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  bool ended_ = false;
 };
 
 class GrpcTrackerClient final : public TrackerClient {
@@ -94,17 +125,9 @@ class GrpcTrackerClient final : public TrackerClient {
                         milliseconds(reply.ttl_ms())};
   }
 
-  std::shared_ptr<PendingCall> Renew(const GrantedLease& lease,
+  std::unique_ptr<PendingCall> Renew(const GrantedLease& lease,
                                      std::function<void(const Status&)> done) override {
-    auto call = std::make_shared<RenewCall>();
-    call->context.set_deadline(In(lease.ttl / 3));
-    call->request.set_lease_id(lease.id);
-    call->request.set_device(lease.device);
-    call->request.set_epoch(lease.epoch);
-    stub_->async()->RenewLease(
-        &call->context, &call->request, &call->reply,
-        [call, done = std::move(done)](const grpc::Status& status) { done(FromGrpc(status)); });
-    return call;
+    return std::make_unique<RenewCall>(*stub_, lease, std::move(done));
   }
 
   Status Release(const GrantedLease& lease, nanoseconds timeout) override {

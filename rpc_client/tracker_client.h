@@ -25,10 +25,11 @@ struct AcquireRequest {
   ClientIdentity client;
 };
 
-// A call under way. Cancel() makes it end soon, with an error.
+// A call under way. Cancel() makes it end soon, with an error. It may go as soon as it has ended,
+// but never on a thread of gRPC's (see proto/streams.h).
 class PendingCall {
  public:
-  virtual ~PendingCall() = default;
+  virtual ~PendingCall() = default;  // waits for the end
   virtual void Cancel() = 0;
 };
 
@@ -45,8 +46,8 @@ class TrackerClient {
 
   virtual StatusOr<GrantedLease> Acquire(const AcquireRequest& request,
                                          std::chrono::nanoseconds timeout) = 0;
-  // Calls `done` on a thread of gRPC's.
-  virtual std::shared_ptr<PendingCall> Renew(const GrantedLease& lease,
+  // Calls `done` on a thread of gRPC's, which is then done with the call.
+  virtual std::unique_ptr<PendingCall> Renew(const GrantedLease& lease,
                                              std::function<void(const Status&)> done) = 0;
   virtual Status Release(const GrantedLease& lease, std::chrono::nanoseconds timeout) = 0;
   virtual StatusOr<FarmInfo> List(std::chrono::nanoseconds timeout) = 0;

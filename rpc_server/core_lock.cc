@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
+#include <filesystem>
 #include <utility>
 
 namespace kiln {
@@ -78,7 +79,10 @@ StatusOr<std::unique_ptr<CoreLock>> OpenCoreLock(const std::string& directory,
 
 std::string CoreLockDirectory() {
   const char* runtime = std::getenv("XDG_RUNTIME_DIR");
-  if (runtime && *runtime) return std::string(runtime) + "/kiln";
+  std::error_code none;
+  if (runtime && std::filesystem::is_directory(runtime, none)) {
+    return std::string(runtime) + "/kiln";
+  }
   return "/tmp/kiln-" + std::to_string(geteuid());
 }
 

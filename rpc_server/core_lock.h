@@ -26,7 +26,7 @@ class CoreLock {
 StatusOr<std::unique_ptr<CoreLock>> OpenCoreLock(const std::string& directory,
                                                  std::vector<std::int32_t> cores);
 
-// $XDG_RUNTIME_DIR/kiln, or /tmp/kiln-UID without that.
+// $XDG_RUNTIME_DIR/kiln, or /tmp/kiln-UID where there is no such directory.
 std::string CoreLockDirectory();
 
 }  // namespace kiln

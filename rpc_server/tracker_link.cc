@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <condition_variable>
 #include <mutex>
 #include <random>
 #include <utility>
@@ -33,13 +32,12 @@ class Registration;
 // One connection.
 class LinkStream final : public ClientStream<v1::DeviceReport, v1::DeviceCommand> {
  public:
-  explicit LinkStream(std::shared_ptr<Registration> registration)
-      : registration_(std::move(registration)) {}
+  explicit LinkStream(Registration& registration) : registration_(registration) {}
 
  private:
   void OnMessage(v1::DeviceCommand command) override;
   void OnEnded(const Status& status) override;
-  const std::shared_ptr<Registration> registration_;
+  Registration& registration_;
 };
 
 // Connects, and connects again when a connection ends, until it is stopped.
@@ -52,27 +50,26 @@ class Registration final : public std::enable_shared_from_this<Registration> {
         stub_(v1::Tracker::NewStub(Dial(options.tracker))) {}
 
   void Connect() {
-    const auto stream = std::make_shared<LinkStream>(shared_from_this());
-    {
-      std::lock_guard lock(mutex_);
-      if (stopping_) return;
-      stream_ = stream;
-    }
-    stub_->async()->Serve(&stream->context(), stream.get());
-    stream->Send(Hello());
-    LinkStream::Open(stream);
+    std::lock_guard lock(mutex_);
+    if (stopping_) return;
+    if (stream_) stream_->AwaitDone();  // it has ended, but gRPC may still be about to return
+    stream_ = std::make_unique<LinkStream>(*this);
+    stub_->async()->Serve(&stream_->context(), stream_.get());
+    stream_->Send(Hello());
+    stream_->Open();
   }
 
   // Returns when nothing touches the reactor or the fence any more.
   void Stop() {
-    std::unique_lock lock(mutex_);
-    stopping_ = true;
-    const std::shared_ptr<LinkStream> stream = stream_;
+    std::unique_ptr<LinkStream> stream;
+    {
+      std::lock_guard lock(mutex_);
+      stopping_ = true;
+      stream = std::move(stream_);
+    }
     if (!stream) return;
-    lock.unlock();
     stream->Cancel();
-    lock.lock();
-    ended_.wait(lock, [this] { return !stream_; });
+    stream->AwaitDone();
   }
 
   void Obey(LinkStream& stream, const v1::DeviceCommand& command) {
@@ -98,8 +95,6 @@ class Registration final : public std::enable_shared_from_this<Registration> {
 
   void Ended(const Status& status) {
     std::lock_guard lock(mutex_);
-    stream_.reset();
-    ended_.notify_all();
     if (stopping_) return;
     if (const std::string text = Message(status); text != said_) {  // once, not at each attempt
       spdlog::warn("connection to tracker {} ended: {}; trying again", options_.tracker, text);
@@ -139,16 +134,15 @@ class Registration final : public std::enable_shared_from_this<Registration> {
   const TrackerLinkOptions options_;
   const std::string instance_ = RandomName();
   const std::unique_ptr<v1::Tracker::Stub> stub_;
-  std::mutex mutex_;  // guards what follows
-  std::condition_variable ended_;
-  std::shared_ptr<LinkStream> stream_;  // null: none, until the next attempt
+  std::mutex mutex_;                    // guards what follows
+  std::unique_ptr<LinkStream> stream_;  // the latest
   milliseconds pause_ = kFirstPause;    // before the next attempt
   std::string said_;                    // the last error in the log
   bool stopping_ = false;
 };
 
-void LinkStream::OnMessage(v1::DeviceCommand command) { registration_->Obey(*this, command); }
-void LinkStream::OnEnded(const Status& status) { registration_->Ended(status); }
+void LinkStream::OnMessage(v1::DeviceCommand command) { registration_.Obey(*this, command); }
+void LinkStream::OnEnded(const Status& status) { registration_.Ended(status); }
 
 class RegisteredLink final : public TrackerLink {
  public:

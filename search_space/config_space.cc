@@ -32,7 +32,7 @@ std::string Joined(const Range& range, Projection text) {
 
 }  // namespace
 
-Knob IntKnob(std::string name, std::vector<std::int64_t> values) {
+Knob IntKnob(std::string name, const std::vector<std::int64_t>& values) {
   Knob knob{std::move(name), {}};
   for (const std::int64_t value : values) knob.values.push_back({std::to_string(value), value});
   return knob;

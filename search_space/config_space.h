@@ -30,7 +30,7 @@ struct Knob {
 };
 
 // A knob whose labels are its numbers.
-Knob IntKnob(std::string name, std::vector<std::int64_t> values);
+Knob IntKnob(std::string name, const std::vector<std::int64_t>& values);
 // A knob of named choices, numbered from 0.
 Knob ChoiceKnob(std::string name, std::vector<std::string> labels);
 

@@ -1,5 +1,7 @@
 #include "toolchain/compiler.h"
 
+#include <string>
+
 #include "ops/isa.h"
 
 namespace kiln {
@@ -22,6 +24,11 @@ void UseArm(IsaMask isa, CompileJob& job) {
   if (Has(isa, IsaFeature::kI8mm)) job.features.push_back("+i8mm");
 }
 
+// A level of the psABI is no processor that clang can schedule for: there it has `generic`.
+std::string TuneCpuOf(const Target& target) {
+  return target.cpu.rfind("x86-64-v", 0) == 0 ? "generic" : target.cpu;
+}
+
 }  // namespace
 
 CompileJob JobFor(const KernelSource& source, const Target& target, EmitKind emit) {
@@ -29,7 +36,7 @@ CompileJob JobFor(const KernelSource& source, const Target& target, EmitKind emi
   job.c = source.c;
   job.symbol = source.symbol;
   job.arch = target.arch;
-  job.tune_cpu = target.cpu;
+  job.tune_cpu = TuneCpuOf(target);
   job.emit = emit;
   if (target.arch == "aarch64") {
     UseArm(target.isa, job);

@@ -108,7 +108,9 @@ class WorkerPool final : public Compiler {
       case CompileReply::Outcome::kBadJob:
         break;
     }
-    return Error(StatusCode::kInvalidArgument, "the compiler refuses the target: ", reply.message);
+    // Its first line says what is wrong; the notes below it list all processors that clang knows.
+    return Error(StatusCode::kInvalidArgument, "the compiler refuses the target: ",
+                 reply.message.substr(0, reply.message.find('\n')));
   }
 
   std::string TimeOutText() const {

@@ -31,8 +31,8 @@ constexpr std::size_t kIncumbents = 3;
 constexpr int kTwinsPerBatch = 2;      // configs one knob away from others of the same batch
 constexpr int kSpreadCandidates = 64;  // random configs that a spread config is chosen from
 constexpr int kExploreCandidates = 8;
-constexpr std::int64_t kSmallBatches = 4;
-constexpr std::int32_t kSmallBatch = 8;
+constexpr std::int64_t kSmallBatches = 8;
+constexpr std::int32_t kSmallBatch = 4;
 
 // The evolution. A generation is made of the best scored so far, crossed and mutated.
 constexpr std::size_t kPopulation = 384;

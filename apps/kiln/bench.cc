@@ -48,12 +48,9 @@ StatusOr<std::optional<Config>> BestConfig(const TuningStore& store, const Task&
   return std::optional<Config>();
 }
 
-StatusOr<NetworkTasks> TasksToBench(const Environment& env, const Options& options,
-                                    const TuningStore& store, const Target& target) {
-  if (!options.all) {
-    ASSIGN_OR_RETURN(const Network network, Resolve(options.what));
-    return MakeTasks(env.registry, network, target, options.where.threads);
-  }
+// The network of --all.
+StatusOr<Network> StoredWorkloads(const Options& options, const TuningStore& store,
+                                  const Target& target) {
   BestQuery query;
   query.target = target.name;
   query.threads = options.where.threads;
@@ -65,17 +62,30 @@ StatusOr<NetworkTasks> TasksToBench(const Environment& env, const Options& optio
     if (workload.ok())
       network.layers.push_back({.name = Describe(*workload), .workload = *workload});
   }
-  return MakeTasks(env.registry, network, target, options.where.threads);
+  return network;
 }
 
 StatusOr<std::vector<Contest>> MakeContests(const Environment& env, const Options& options,
                                             const Target& target) {
+  if (options.all == options.what.any()) {
+    return Error(StatusCode::kInvalidArgument,
+                 "say what to measure: one of --all, --model FILE.tflite, --network NAME, --layers "
+                 "FILE.csv, --workload KEY...");
+  }
+  Network network;
+  if (!options.all) {
+    ASSIGN_OR_RETURN(network, Resolve(options.what));
+  }
   ASSIGN_OR_RETURN(const std::unique_ptr<TuningStore> store, OpenStore(env, OpenMode::kReadOnly));
+  if (options.all) {
+    ASSIGN_OR_RETURN(network, StoredWorkloads(options, *store, target));
+  }
   std::unique_ptr<TuningStore> rival;
   if (options.against != "default") {
     ASSIGN_OR_RETURN(rival, OpenSqliteStore(options.against, OpenMode::kReadOnly));
   }
-  ASSIGN_OR_RETURN(const NetworkTasks tasks, TasksToBench(env, options, *store, target));
+  ASSIGN_OR_RETURN(const NetworkTasks tasks,
+                   MakeTasks(env.registry, network, target, options.where.threads));
   std::vector<Contest> contests;
   for (const NetworkTask& each : tasks.tasks) {
     const Task& task = each.task;

@@ -115,12 +115,15 @@ StatusOr<int> ShowBest(const Environment& env, const Options& options) {
         StatusCode::kInvalidArgument,
         "say which: one of --all, --model FILE, --network NAME, --layers FILE, --workload KEY...");
   }
-  ASSIGN_OR_RETURN(const std::unique_ptr<TuningStore> store, OpenStore(env, OpenMode::kReadOnly));
+  Network network;
+  if (!options.all) {
+    ASSIGN_OR_RETURN(network, Resolve(options.what));
+  }
   ASSIGN_OR_RETURN(const BestQuery query, Query(options));
+  ASSIGN_OR_RETURN(const std::unique_ptr<TuningStore> store, OpenStore(env, OpenMode::kReadOnly));
   ASSIGN_OR_RETURN(std::vector<StoredBest> bests, ReadBests(env, *store, query));
   std::size_t missing = 0;
   if (!options.all) {
-    ASSIGN_OR_RETURN(const Network network, Resolve(options.what));
     std::multimap<std::string, StoredBest> by_key;
     for (StoredBest& stored : bests) by_key.emplace(stored.best.record.workload, std::move(stored));
     bests.clear();

@@ -6,8 +6,10 @@
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <string>
+#include <vector>
 
 #include "apps/kiln/command.h"
+#include "base/paths.h"
 #include "base/version.h"
 
 namespace kiln {
@@ -32,9 +34,19 @@ std::string CommandLine(int argc, char** argv) {
   return line;
 }
 
+// CLI11 only says that there is no command, not that the word in its place is none.
+std::string WhatIsWrong(const CLI::App& app, const CLI::ParseError& error) {
+  const std::vector<std::string> rest = app.remaining();
+  if (app.get_subcommands().empty() && !rest.empty()) {
+    return (rest[0].starts_with('-') ? "no option " : "no command ") + rest[0];
+  }
+  return error.what();
+}
+
 }  // namespace
 
-int RunKiln(int argc, char** argv, TemplateRegistry registry) {
+int RunKiln(int argc, char** argv, TemplateRegistry registry, const char* install_prefix) {
+  SetInstallPrefix(install_prefix);
   spdlog::set_default_logger(spdlog::stderr_color_mt("kiln"));
   spdlog::set_pattern("%^%l%$: %v");
   Environment env{registry, CommandLine(argc, argv), {}, {}, {}};
@@ -61,7 +73,7 @@ int RunKiln(int argc, char** argv, TemplateRegistry registry) {
   } catch (const CLI::Success& request) {  // --help, --version
     return app.exit(request);
   } catch (const CLI::ParseError& error) {
-    std::fprintf(stderr, "kiln: %s (see `kiln --help`)\n", error.what());
+    std::fprintf(stderr, "kiln: %s (see `kiln --help`)\n", WhatIsWrong(app, error).c_str());
     return 2;
   }
   const StatusOr<int> status = env.action();

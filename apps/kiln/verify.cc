@@ -107,7 +107,15 @@ class Verification {
     unreached_.push_back(name + ": " + why);
   }
 
-  int Finish(const std::string& what) {
+  int Finish(const std::string& what) const {
+    options_.json ? SumUpJson(what) : SumUp(what);
+    if (rig_.interrupt().requested()) return kInterruptedStatus;
+    return wrong_ == 0 && checked_ > 0 ? 0 : 1;
+  }
+  bool interrupted() const { return rig_.interrupt().requested(); }
+
+ private:
+  void SumUp(const std::string& what) const {
     for (const std::string& line : unreached_) fmt::print("not verified: {}\n", line);
     fmt::print("{}: {} configs of {} {} on {}, {} thread{}: {}\n", what, configs_, checked_,
                options_.what.model.empty() ? "workloads" : "layers", target_.name,
@@ -117,12 +125,20 @@ class Verification {
       fmt::print("{} of them have no stored best config: `kiln tune` finds one\n",
                  checked_ - checked_with_best_);
     }
-    if (rig_.interrupt().requested()) return kInterruptedStatus;
-    return wrong_ == 0 && checked_ > 0 ? 0 : 1;
   }
-  bool interrupted() const { return rig_.interrupt().requested(); }
 
- private:
+  void SumUpJson(const std::string& what) const {
+    const nlohmann::json line = {{"verified", what},
+                                 {"target", target_.name},
+                                 {"threads", options_.where.threads},
+                                 {"workloads", checked_},
+                                 {"with_best", checked_with_best_},
+                                 {"configs", configs_},
+                                 {"wrong", wrong_},
+                                 {"not_verified", unreached_}};
+    std::puts(line.dump().c_str());
+  }
+
   void Report(const Verdict& verdict) {
     ++checked_;
     configs_ += verdict.configs;
@@ -215,7 +231,7 @@ void AddVerify(CLI::App& app, Environment& env) {
                    "with --model: recorded inputs and outputs of all its operators")
       ->type_name("DIR");
   command->add_option("--seed", o->seed)->capture_default_str();
-  command->add_flag("--json", o->json, "one object per line");
+  command->add_flag("--json", o->json, "one object per workload, and one that sums up");
   AddDatabase(*command, env);
   AddTracker(*command, env);
   command->footer(

@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "base/frame.h"
+#include "base/version.h"
 #include "kernel_host/zygote.h"
 
 namespace {
@@ -25,7 +26,7 @@ bool IsSocket(int fd) {
 
 int main(int argc, char** argv) {
   if (argc == 2 && std::strcmp(argv[1], "--version") == 0) {
-    std::puts("kiln-host " KILN_VERSION);
+    std::printf("kiln-host %s\n", kiln::kVersion);
     return 0;
   }
   if (argc == 2 && std::strcmp(argv[1], "--help") == 0) {

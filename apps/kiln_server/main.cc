@@ -5,6 +5,7 @@
 
 #include "apps/serving/serving.h"
 #include "base/helper_process.h"
+#include "base/version.h"
 #include "ops/target.h"
 #include "proto/transport.h"
 #include "rpc_server/cores.h"
@@ -44,7 +45,7 @@ StatusOr<DeviceIdentity> Identify(const Options& options) {
   DeviceIdentity identity;
   identity.target = target.name;
   identity.isa = Names(machine.isa);
-  identity.build = "kiln-server " KILN_VERSION;
+  identity.build = std::string("kiln-server ") + kVersion;
   identity.name = options.name;
   if (identity.name.empty()) {  // servers on different cores of one machine differ
     identity.name = HostName() + (options.cores.empty() ? "" : "/" + options.cores);
@@ -111,7 +112,7 @@ int Main(int argc, char** argv) {
       "  kiln-server --target native                       a farm of its own, on this machine\n"
       "  kiln tune --network mobilenet_v1 --target native --tracker 127.0.0.1:40123\n"
       "It prints the address that it listens on. Without --tracker that is also the tracker's.");
-  app.set_version_flag("--version", "kiln-server " KILN_VERSION);
+  app.set_version_flag("--version", std::string("kiln-server ") + kVersion);
   Options options;
   app.add_option("--tracker", options.tracker, "HOST:PORT of the farm's kiln-tracker");
   app.add_option("--target", options.target, "what it serves: a name of `kiln targets`, or native")

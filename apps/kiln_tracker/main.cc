@@ -3,6 +3,7 @@
 #include <CLI/CLI.hpp>
 
 #include "apps/serving/serving.h"
+#include "base/version.h"
 #include "proto/transport.h"
 #include "rpc_tracker/tracker_service.h"
 
@@ -44,7 +45,7 @@ int Main(int argc, char** argv) {
       "  kiln devices --tracker 127.0.0.1:9190\n"
       "It prints the address that it listens on. Ctrl-C ends it; devices and clients carry on\n"
       "with what they measure, and come back by themselves when it is started again.");
-  app.set_version_flag("--version", "kiln-tracker " KILN_VERSION);
+  app.set_version_flag("--version", std::string("kiln-tracker ") + kVersion);
   Options options;
   app.add_option("--listen", options.listen.address,
                  "HOST:PORT or unix:PATH; port 0: the system picks")

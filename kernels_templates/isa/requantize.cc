@@ -30,8 +30,9 @@ INLINE int32_t k_fixed_point(int32_t acc, int32_t m, int32_t shift) {
   return (int32_t)((product + ((__int128)1 << (30 - shift))) >> (31 - shift));
 }
 )";
+// Not inlined: copies for every accumulator of a tile would need a frame of many kilobytes.
 constexpr std::string_view kGeneral = R"(
-INLINE kv k_requantize(kv acc, const int32_t *c) {
+NOINLINE kv k_requantize(kv acc, const int32_t *c) {
   kv r = acc;
   for (int32_t l = 0; l < LANES; ++l) {
     int64_t v = (int64_t)k_fixed_point(acc[l], c[LANES + l], c[2 * LANES + l]) + c[3 * LANES + l];

@@ -50,7 +50,7 @@ typedef int16_t kh32 __attribute__((vector_size(64)));
 #define K_HIGH_HALVES(a, b) \
   __builtin_shufflevector(a, b, 1, 17, 3, 19, 5, 21, 7, 23, 9, 25, 11, 27, 13, 29, 15, 31)
 
-#define K_OPAQUE(v) __asm__ volatile("" : "+v"(v))
+#define K_UNKNOWN(v) __asm__ volatile("" : "+v"(v))
 
 INLINE kv k_dot(kv acc, kop a, kop w) { return (kv)__builtin_ia32_vpdpbusd512(acc, a, w); }
 INLINE kop k_weights(const void *p) { return k_load(p); }
@@ -127,7 +127,7 @@ typedef kop kop_memory __attribute__((aligned(1), may_alias));
 typedef int16_t kh8 __attribute__((vector_size(16)));
 #define K_HIGH_HALVES(a, b) __builtin_shufflevector(a, b, 1, 9, 3, 11, 5, 13, 7, 15)
 
-#define K_OPAQUE(v) __asm__ volatile("" : "+x"(v))
+#define K_UNKNOWN(v) __asm__ volatile("" : "+x"(v))
 
 INLINE kv k_dot(kv acc, kop a, kop w) { return acc + (kv)__builtin_ia32_pmaddwd256(a, w); }
 INLINE kop k_weights(const void *p) { return *(const kop_memory *)p; }
@@ -150,7 +150,7 @@ typedef int16_t kh8 __attribute__((vector_size(16)));
 typedef kh8 kh8_memory __attribute__((aligned(1), may_alias));
 #define K_HIGH_HALVES(a, b) __builtin_shufflevector(a, b, 1, 9, 3, 11, 5, 13, 7, 15)
 
-#define K_OPAQUE(v) __asm__ volatile("" : "+m"(v))
+#define K_UNKNOWN(v) __asm__ volatile("" : "+m"(v))
 
 INLINE kv k_dot(kv acc, kop a, kop w) { return acc + a * w; }
 INLINE kop k_weights(const void *p) { return __builtin_convertvector(*(const kh8_memory *)p, kv); }

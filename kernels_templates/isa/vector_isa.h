@@ -18,15 +18,13 @@ namespace kiln {
 //   k_broadcast(p)         the `group` prepared activations at p, in every lane
 //   k_broadcast_raw(p)     the same from bytes of x as they lie in memory
 //   k_weights(p)           `weight_vector_bytes` bytes of packed weights
-//   k_prepare(d, x, n)     n bytes of x, in the prepared form, to d (a data stage: padding,
-//   copying) k_requantize(acc, c)   accumulators (bias included) to results (zero point included)
-//   with the constants
-//                          c[kConstantVectors][lanes] that `pack` proved: isa/requantize.h
+//   k_prepare(d, x, n)     n bytes of x, in the prepared form, to d: a data stage
+//   k_requantize(acc, c)   accumulators (bias included) to results (zero point included), with the
+//                          constants c[kConstantVectors][lanes] that `pack` proved: requantize.h
 //   k_store1/2/4(y, lo, hi, r...)      results to bytes, saturated, clamped to [lo, hi] as the
-//   activation
-//                          class demands, in the order of channels given by LaneOfChannel
+//                          activation class demands, in LaneOfChannel's order of channels
 //   k_store1/2/4_n(y, lo, hi, n, r...) the first n channels only
-//   K_OPAQUE(v)            v, but the compiler no longer knows its value
+//   K_UNKNOWN(v)           v, but the compiler no longer knows its value
 //
 // Prepared activations: what the dot instruction wants to read. vpdpbusd: unsigned bytes (s8 with
 // its top bit flipped, that is plus 128); pmaddwd and plain multiplication: sign- or zero-extended

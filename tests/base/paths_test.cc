@@ -24,6 +24,7 @@ class PathsTest : public testing::Test {
   void TearDown() override {
     unsetenv("KILN_LIBEXEC");
     unsetenv("KILN_DATA");
+    SetInstallPrefix("");
     fs::remove_all(place_);
   }
   const fs::path place_ = fs::temp_directory_path() / ("paths_test." + std::to_string(getpid()));
@@ -44,6 +45,28 @@ TEST_F(PathsTest, HelperMustBeExecutable) {
 
 TEST_F(PathsTest, HelpersAreFoundBesideTheProgram) {
   const fs::path self = fs::read_symlink("/proc/self/exe");
+  EXPECT_EQ(*FindHelper(self.filename().string()), self);
+}
+
+TEST_F(PathsTest, InstallPrefixIsLookedIn) {
+  for (const char* folder : {"bin", "libexec/kiln", "share/kiln/networks"}) {
+    fs::create_directories(place_ / folder);
+  }
+  fs::copy(place_ / "kiln-host", place_ / "bin/kiln-elsewhere");
+  fs::copy(place_ / "kiln-host", place_ / "libexec/kiln/kiln-private");
+  EXPECT_EQ(FindHelper("kiln-elsewhere").status().code(), StatusCode::kNotFound);
+  EXPECT_EQ(FindData("networks").status().code(), StatusCode::kNotFound);
+  SetInstallPrefix(place_.string());
+  EXPECT_EQ(*FindHelper("kiln-elsewhere"), place_ / "bin/kiln-elsewhere");
+  EXPECT_EQ(*FindHelper("kiln-private"), place_ / "libexec/kiln/kiln-private");
+  EXPECT_EQ(*FindData("networks"), place_ / "share/kiln/networks");
+}
+
+TEST_F(PathsTest, PlaceOfTheProgramComesBeforeTheInstallPrefix) {
+  const fs::path self = fs::read_symlink("/proc/self/exe");
+  fs::create_directories(place_ / "bin");
+  fs::copy(place_ / "kiln-host", place_ / "bin" / self.filename());
+  SetInstallPrefix(place_.string());
   EXPECT_EQ(*FindHelper(self.filename().string()), self);
 }
 

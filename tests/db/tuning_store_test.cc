@@ -354,6 +354,26 @@ TEST_P(TuningStoreTest, CodeThatWasReplacedIsNotBest) {
   EXPECT_EQ(TheBest(), std::pair(Id(1), 120.0));
 }
 
+TEST_P(TuningStoreTest, TheBestForATaskIsOfTodaysSpaceAndCode) {
+  const Task new_code = FakeTask({.body = "changed"});
+  const auto best_for = [&](const Task& task) {
+    const StatusOr<std::optional<Best>> best = BestFor(*store_, task, kHot);
+    EXPECT_TRUE(best.ok()) << best.status();
+    return best.ok() && *best ? (*best)->record.trial.uuid : "none";
+  };
+  EXPECT_EQ(best_for(task_), "none");
+  Append(task_, {OkTrial(task_, 0, 100, "a"), OkTrial(task_, 8, 50, "tile 4")});
+  ASSERT_TRUE(store_->AppendConfirmation(task_, kHot, OkTrial(task_, 8, 55, "again")).ok());
+  EXPECT_EQ(best_for(task_), "tile 4");
+  EXPECT_EQ(best_for(FakeTask({.tiles = {1, 2}})), "a");
+  EXPECT_EQ(best_for(new_code), "none");
+  EXPECT_EQ(best_for(FakeTask({.name = "fake.other"})), "none");
+  Append(new_code, {OkTrial(new_code, 0, 300, "new"), OkTrial(new_code, 1, 400, "slower")});
+  EXPECT_EQ(best_for(new_code), "new") << "though stale ones were faster and confirmed";
+  EXPECT_EQ((*BestFor(*store_, new_code, kHot))->trials, 4);
+  EXPECT_EQ(best_for(task_), "tile 4") << "were the old code to come back";
+}
+
 TEST_P(TuningStoreTest, BestIsChosenAmongAllTemplatesOfAWorkload) {
   const Task other = FakeTask({.name = "fake.other"});
   Append(task_, {OkTrial(task_, 0, 100, "a"), OkTrial(task_, 1, 90, "b")});

@@ -3,7 +3,6 @@
 #include <gtest/gtest.h>
 
 #include <future>
-#include <mutex>
 #include <utility>
 
 namespace kiln {
@@ -12,21 +11,23 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::nanoseconds;
 
-// Answers renewals with what it is told, the last answer for ever.
+// Answers renewals on the reactor's thread with what it is told, the last answer for ever.
 class FakeTracker final : public TrackerClient {
  public:
-  explicit FakeTracker(std::vector<Status> answers) : answers_(std::move(answers)) {}
+  FakeTracker(Reactor& reactor, std::vector<Status> answers)
+      : reactor_(reactor), answers_(std::move(answers)) {}
 
-  std::shared_ptr<PendingCall> Renew(const GrantedLease&,
+  std::unique_ptr<PendingCall> Renew(const GrantedLease&,
                                      std::function<void(const Status&)> done) override {
-    Status answer;
-    {
-      std::lock_guard lock(mutex_);
-      answer = answers_.at(std::min(renewals_, answers_.size() - 1));
+    auto answered = std::make_shared<std::promise<void>>();
+    auto call = std::make_unique<FakeCall>(answered->get_future());
+    reactor_.Post([this, answered, done = std::move(done)] {
+      const Status& answer = answers_.at(std::min(renewals_, answers_.size() - 1));
+      done(answer);
       if (++renewals_ == answers_.size()) all_.set_value();
-    }
-    done(answer);
-    return std::make_shared<Nothing>();
+      answered->set_value();
+    });
+    return call;
   }
   void AwaitAll() { all_.get_future().wait(); }
 
@@ -38,13 +39,19 @@ class FakeTracker final : public TrackerClient {
   StatusOr<FarmInfo> List(nanoseconds) override { return Unused(); }
 
  private:
-  struct Nothing final : PendingCall {
+  class FakeCall final : public PendingCall {
+   public:
+    explicit FakeCall(std::future<void> answered) : answered_(std::move(answered)) {}
+    ~FakeCall() override { answered_.wait(); }
     void Cancel() override {}
+
+   private:
+    const std::future<void> answered_;
   };
   static Status Unused() { return Error(StatusCode::kUnimplemented, "not part of this test"); }
 
   const std::string address_ = "fake";
-  std::mutex mutex_;
+  Reactor& reactor_;
   const std::vector<Status> answers_;
   std::size_t renewals_ = 0;
   std::promise<void> all_;
@@ -56,7 +63,7 @@ const GrantedLease kLease{"id", 1, "device", "address", milliseconds(9)};
 
 TEST(HeartbeatTest, BeatsUntilTheLeaseIsOver) {
   const auto reactor = NewReactor();
-  FakeTracker tracker({absl::OkStatus(), absl::OkStatus(), absl::OkStatus()});
+  FakeTracker tracker(*reactor, {absl::OkStatus(), absl::OkStatus(), absl::OkStatus()});
   const auto heartbeat = StartHeartbeat(*reactor, tracker, kLease);
   tracker.AwaitAll();
   EXPECT_TRUE(heartbeat->status().ok());
@@ -64,7 +71,7 @@ TEST(HeartbeatTest, BeatsUntilTheLeaseIsOver) {
 
 TEST(HeartbeatTest, GoesOnWhileTheTrackerIsAway) {
   const auto reactor = NewReactor();
-  FakeTracker tracker({kRestarting, kRestarting, absl::OkStatus()});
+  FakeTracker tracker(*reactor, {kRestarting, kRestarting, absl::OkStatus()});
   const auto heartbeat = StartHeartbeat(*reactor, tracker, kLease);
   tracker.AwaitAll();
   EXPECT_TRUE(heartbeat->status().ok());
@@ -72,19 +79,15 @@ TEST(HeartbeatTest, GoesOnWhileTheTrackerIsAway) {
 
 TEST(HeartbeatTest, LearnsThatTheLeaseIsOver) {
   const auto reactor = NewReactor();
-  FakeTracker tracker({absl::OkStatus(), kOver});
+  FakeTracker tracker(*reactor, {absl::OkStatus(), kOver});
   const auto heartbeat = StartHeartbeat(*reactor, tracker, kLease);
   tracker.AwaitAll();
-  // The answer is noted on the reactor's thread, in the call that AwaitAll() has seen.
-  std::promise<void> noted;
-  reactor->Post([&] { noted.set_value(); });
-  noted.get_future().wait();
   EXPECT_EQ(heartbeat->status(), kOver);
 }
 
 TEST(HeartbeatTest, StopsAtOnce) {
   const auto reactor = NewReactor();
-  FakeTracker tracker({absl::OkStatus()});
+  FakeTracker tracker(*reactor, {absl::OkStatus()});
   const auto heartbeat =
       StartHeartbeat(*reactor, tracker, {"id", 1, "device", "address", std::chrono::hours(1)});
 }

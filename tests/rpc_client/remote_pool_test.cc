@@ -42,9 +42,9 @@ Artifact ObjectOf(const std::string& bytes) {
 
 class RemotePoolTest : public testing::Test {
  protected:
-  void StartTracker(const std::string& address = "127.0.0.1:0") {
+  void StartTracker(const std::string& address = "127.0.0.1:0", milliseconds ttl = seconds(30)) {
     LeaseTableOptions options;
-    options.ttl = milliseconds(600);
+    options.ttl = ttl;
     tracker_ = NewTrackerService(*reactor_, SystemClock(), options);
     auto server = Listen({address}, {&tracker_->service()});
     ASSERT_TRUE(server.ok()) << server.status();
@@ -131,13 +131,13 @@ TEST_F(RemotePoolTest, ReleasedDeviceGoesToTheNext) {
 }
 
 TEST_F(RemotePoolTest, HeartbeatsKeepTheLeaseBeyondItsTtl) {
-  StartTracker();
+  StartTracker("127.0.0.1:0", seconds(2));
   FakeDevice device;
   const auto link = Register(device);
   const auto pool = Pool();
   const auto lease = MustLease(*pool);
-  // Another waits three times the ttl for the device, and does not get it.
-  const auto other = pool->Acquire(TargetNamed("t"), milliseconds(1800));
+  // Another waits longer than the ttl for the device, and does not get it.
+  const auto other = pool->Acquire(TargetNamed("t"), seconds(3));
   EXPECT_EQ(other.status().code(), StatusCode::kDeadlineExceeded);
   EXPECT_THAT(Message(other.status()), HasSubstr("1 leased by tester"));
   EXPECT_EQ(Sample(*lease, ObjectOf("1")), 1);
@@ -281,7 +281,7 @@ TEST_F(RemotePoolTest, DevicesAreListed) {
 }
 
 TEST_F(RemotePoolTest, DeadHoldersDeviceComesFreeWithinATtl) {
-  StartTracker();
+  StartTracker("127.0.0.1:0", seconds(2));
   FakeDevice device;
   const auto link = Register(device);
   const auto pool = Pool();

@@ -33,6 +33,12 @@ TEST(JobForTest, InstructionsFollowTheIsaNotTheProcessor) {
   EXPECT_THAT(avx2.features, IsEmpty());
 }
 
+TEST(JobForTest, LevelOfThePsAbiIsNoProcessorToScheduleFor) {
+  const IsaMask avx2 = Bit(IsaFeature::kAvx2);
+  EXPECT_EQ(JobForIsa("x86_64", "x86-64-v3", avx2).tune_cpu, "generic");
+  EXPECT_EQ(JobForIsa("x86_64", "x86-64", 0).tune_cpu, "x86-64");
+}
+
 TEST(JobForTest, Avx512UsesWholeVectors) {
   const IsaMask isa =
       Bit(IsaFeature::kAvx2) | Bit(IsaFeature::kAvx512) | Bit(IsaFeature::kAvx512Vnni);

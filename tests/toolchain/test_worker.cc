@@ -27,6 +27,7 @@ kiln::CompileReply Obey(const kiln::CompileJob& job) {
   if (job.c == "reject") reply.outcome = kiln::CompileReply::Outcome::kRejected;
   if (job.c == "bad job") reply.outcome = kiln::CompileReply::Outcome::kBadJob;
   if (reply.outcome != kiln::CompileReply::Outcome::kCompiled) reply.message = "because";
+  if (job.c == "bad job") reply.message += "\nnote: and what there is instead, at length";
   return reply;
 }
 

@@ -1,0 +1,159 @@
+// `kiln tune` on this machine, and what the store then answers.
+
+#include <gmock/gmock.h>
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include "tests/integration/json_lines.h"
+#include "tests/integration/programs.h"
+#include "tests/integration/stored_trials.h"
+
+namespace kiln {
+namespace {
+
+using testing::HasSubstr;
+
+constexpr char kConv[] =
+    "conv2d/i8/n1h9w9c8/o16/k3x3/s1x1/p1,1,1,1/d1x1/g1/pc/wz0/act=lo/rq=int7/double";
+constexpr char kDepthwise[] =
+    "depthwise/i8/n1h14w14c24/m1/k3x3/s1x1/p1,1,1,1/d1x1/pc/wz0/act=lo/rq=int7/double";
+constexpr char kDense[] = "dense/i8/n1c100/o30/pc/wz0/act=none/rq=int9/double";
+
+class TuneTest : public KilnTest {
+ protected:
+  Outcome Tune(int trials_per_task, std::vector<std::string> more = {}) const {
+    std::vector<std::string> command{"tune",
+                                     "--workload",
+                                     kConv,
+                                     kDepthwise,
+                                     kDense,
+                                     "--trials-per-task",
+                                     std::to_string(trials_per_task),
+                                     "--json"};
+    command.insert(command.end(), more.begin(), more.end());
+    return ExpectKiln(0, command);
+  }
+};
+
+// The lines of tasks, without the last one, which is about the network.
+std::vector<nlohmann::json> TaskLines(const Outcome& outcome) {
+  std::vector<nlohmann::json> lines = JsonLines(outcome.out);
+  EXPECT_FALSE(lines.empty());
+  if (lines.empty()) return lines;
+  EXPECT_EQ(lines.back()["network"], "workloads");
+  lines.pop_back();
+  return lines;
+}
+
+TEST_F(TuneTest, StoresItsTrialsAndConfirmsTheBest) {
+  const auto tasks = TaskLines(Tune(12));
+  ASSERT_EQ(tasks.size(), 3u);
+  for (const auto& task : tasks) {
+    EXPECT_EQ(task["trials"], 12) << task;
+    EXPECT_EQ(task["resumed"], 0) << task;
+    EXPECT_EQ(task["failed"], 0) << task;
+    EXPECT_GT(task["default_ns"], 0) << task;
+  }
+  EXPECT_EQ(Integrity(scratch_.database()), "ok");
+  const auto stored = ReadTrials(scratch_.database());
+  EXPECT_EQ(stored.size(), 36u);
+  EXPECT_TRUE(AreDistinctAndInOrder(stored));
+  for (const StoredTrial& trial : stored) {
+    EXPECT_THAT(trial.status, testing::AnyOf("ok", "censored"));
+  }
+
+  std::set<std::string> workloads;
+  for (const auto& best : JsonLines(ExpectKiln(0, {"best", "--all", "--json"}).out)) {
+    for (const char* field : {"workload", "target", "threads", "cache", "template", "config",
+                              "config_id", "min_ns", "median_ns", "gops", "peak_share", "samples",
+                              "trials", "device", "measured_at", "origin", "kind", "stale"}) {
+      EXPECT_TRUE(best.contains(field)) << field;
+    }
+    workloads.insert(best["workload"]);
+    EXPECT_EQ(best["kind"], "measured");
+    EXPECT_EQ(best["origin"], "tuned");
+    EXPECT_EQ(best["confirmed"], true);
+    EXPECT_EQ(best["stale"], false);
+    EXPECT_EQ(best["threads"], 1);
+    EXPECT_EQ(best["cache"], "hot");
+    EXPECT_EQ(best["trials"], 12);
+    EXPECT_GE(best["median_ns"], best["min_ns"]);
+    EXPECT_GT(best["peak_share"], 0);
+    EXPECT_LE(best["peak_share"], 1.05) << "faster than the measured peak";
+  }
+  EXPECT_EQ(workloads, (std::set<std::string>{kConv, kDepthwise, kDense}));
+}
+
+TEST_F(TuneTest, HistoryHasEveryTrialAndABestThatOnlyFalls) {
+  Tune(12);
+  const auto lines = JsonLines(ExpectKiln(0, {"history", "--workload", kConv, "--json"}).out);
+  ASSERT_EQ(lines.size(), 12u);
+  double best = 0;
+  for (std::size_t i = 0; i < lines.size(); ++i) {
+    EXPECT_EQ(lines[i]["seq"], i + 1);
+    if (!lines[i].contains("best_ns")) continue;
+    const double now = lines[i]["best_ns"];
+    EXPECT_TRUE(best == 0 || now <= best);
+    best = now;
+  }
+  EXPECT_GT(best, 0);
+  EXPECT_THAT(ExpectKiln(0, {"history", "--workload", kConv}).out, HasSubstr("<- best so far"));
+}
+
+TEST_F(TuneTest, SameCommandAgainRepeatsNothingAndALargerOneGoesOn) {
+  Tune(12);
+  const auto first = ReadTrials(scratch_.database());
+  for (const auto& task : TaskLines(Tune(12))) EXPECT_EQ(task["resumed"], 12) << task;
+  EXPECT_EQ(ReadTrials(scratch_.database()), first);
+
+  for (const auto& task : TaskLines(Tune(16))) {
+    EXPECT_EQ(task["trials"], 16) << task;
+    EXPECT_EQ(task["resumed"], 12) << task;
+  }
+  const auto second = ReadTrials(scratch_.database());
+  EXPECT_EQ(second.size(), 48u);
+  EXPECT_TRUE(AreDistinctAndInOrder(second));
+  EXPECT_TRUE(std::ranges::includes(second, first));
+}
+
+TEST_F(TuneTest, ThreadsAreATaskOfTheirOwn) {
+  Tune(3);
+  Tune(3, {"--threads", "2"});
+  EXPECT_EQ(ReadTrials(scratch_.database()).size(), 18u);
+  std::map<int, int> bests;
+  for (const auto& best : JsonLines(ExpectKiln(0, {"best", "--all", "--json"}).out)) {
+    ++bests[best["threads"].get<int>()];
+  }
+  EXPECT_EQ(bests, (std::map<int, int>{{1, 3}, {2, 3}}));
+}
+
+TEST_F(TuneTest, BenchComparesTheBestWithTheDefault) {
+  Tune(12);
+  const auto lines = JsonLines(ExpectKiln(0, {"bench", "--all", "--rounds", "2", "--json"}).out);
+  ASSERT_EQ(lines.size(), 3u);
+  for (const auto& line : lines) {
+    EXPECT_GT(line["min_ns"], 0) << line;
+    EXPECT_GT(line["against_ns"], 0) << line;
+  }
+}
+
+class PolicyTest : public TuneTest, public testing::WithParamInterface<const char*> {};
+
+TEST_P(PolicyTest, MakesItsTrials) {
+  const auto tasks = TaskLines(Tune(10, {"--policy", GetParam(), "--batch", "4"}));
+  ASSERT_EQ(tasks.size(), 3u);
+  for (const auto& task : tasks) {
+    EXPECT_EQ(task["trials"], 10) << task;
+    EXPECT_EQ(task["failed"], 0) << task;
+  }
+  EXPECT_TRUE(AreDistinctAndInOrder(ReadTrials(scratch_.database())));
+}
+
+INSTANTIATE_TEST_SUITE_P(All, PolicyTest,
+                         testing::Values("random", "grid", "ga", "autotvm", "kiln"),
+                         [](const auto& policy) { return std::string(policy.param); });
+
+}  // namespace
+}  // namespace kiln

@@ -1,0 +1,106 @@
+// Templates, packing, requantizing, the whole way to the device: every generated kernel gives the
+// reference's bytes, for odd shapes, all data types and the instruction sets that this machine has.
+
+#include <gmock/gmock.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <map>
+
+#include "tests/integration/json_lines.h"
+#include "tests/integration/programs.h"
+
+namespace kiln {
+namespace {
+
+using testing::HasSubstr;
+
+constexpr std::chrono::seconds kLong{300};
+
+// The workloads of odd_workloads.txt by template: "conv2d", "depthwise", "dense".
+std::map<std::string, std::vector<std::string>> OddWorkloads() {
+  std::map<std::string, std::vector<std::string>> workloads;
+  std::ifstream file(KILN_SOURCE_DIR "/tests/integration/odd_workloads.txt");
+  for (std::string line; std::getline(file, line);) {
+    if (!line.empty() && line[0] != '#') {
+      workloads[line.substr(0, line.find('/'))].push_back(line);
+    }
+  }
+  return workloads;
+}
+
+struct Case {
+  std::string op, target;
+};
+
+class OddWorkloadsTest : public KilnTest, public testing::WithParamInterface<Case> {};
+
+TEST_P(OddWorkloadsTest, AreBitExact) {
+  const auto& [op, target] = GetParam();
+  for (const auto& line : JsonLines(ExpectKiln(0, {"targets", "--json"}).out)) {
+    if (line["name"] == target && line["runs_here"] == false) {
+      GTEST_SKIP() << "SKIPPED: this processor does not run " << target;
+    }
+  }
+  const std::vector<std::string> workloads = OddWorkloads()[op];
+  ASSERT_GT(workloads.size(), 20u);
+  std::vector<std::string> command{"verify",    "--json", "--target",  target,
+                                   "--samples", "1",      "--workload"};
+  command.insert(command.end(), workloads.begin(), workloads.end());
+  const Outcome outcome = ExpectKiln(0, command, kLong);
+  std::size_t verified = 0;
+  for (const auto& line : JsonLines(outcome.out)) {
+    if (!line.contains("workload")) continue;
+    ++verified;
+    EXPECT_EQ(line["wrong"], 0) << line;
+    EXPECT_GE(line["configs"], 1) << line;
+  }
+  EXPECT_EQ(verified, workloads.size());
+}
+
+INSTANTIATE_TEST_SUITE_P(All, OddWorkloadsTest,
+                         testing::Values(Case{"conv2d", "native"}, Case{"conv2d", "x86-64-v3"},
+                                         Case{"conv2d", "x86-64"}, Case{"depthwise", "native"},
+                                         Case{"depthwise", "x86-64-v3"},
+                                         Case{"depthwise", "x86-64"}, Case{"dense", "native"},
+                                         Case{"dense", "x86-64-v3"}, Case{"dense", "x86-64"}),
+                         [](const auto& param_info) {
+                           std::string name = param_info.param.op + "_" + param_info.param.target;
+                           for (char& c : name) c = c == '-' ? '_' : c;
+                           return name;
+                         });
+
+class VerifyTest : public KilnTest {
+ protected:
+  static std::string Shared(const std::string& path) {
+    const char* set = std::getenv("KILN_SHARED");
+    return (set != nullptr ? set : std::string(KILN_SOURCE_DIR "/../shared")) + "/" + path;
+  }
+};
+
+TEST_F(VerifyTest, ThreadsDoNotChangeTheBytes) {
+  const Outcome outcome = ExpectKiln(
+      0, {"verify", "--threads", "2", "--samples", "4", "--workload",
+          "conv2d/i8/n1h11w10c5/o9/k3x3/s1x1/p2,2,2,2/d2x2/g1/pc/wz0/act=lohi/rq=int9/double",
+          "depthwise/i8/n1h9w7c5/m1/k3x3/s1x1/p1,1,1,1/d1x1/pc/wz0/act=lo/rq=int7/double",
+          "dense/i8/n2c33/o17/pc/wz0/act=lo/rq=int7/double"});
+  EXPECT_THAT(outcome.out, HasSubstr("2 threads: all bit-exact"));
+}
+
+TEST_F(VerifyTest, RecordedModelsAreBitExact) {
+  for (const std::string name : {"resnet8_cifar_int8", "toycar_ad01_int8"}) {
+    const std::string model = Shared("models/" + name + ".tflite");
+    if (!std::filesystem::exists(model)) {
+      GTEST_SKIP() << "SKIPPED: no " << model << " (KILN_SHARED): real models are not checked";
+    }
+    const Outcome outcome = ExpectKiln(
+        0, {"verify", "--samples", "1", "--model", model, "--golden", Shared("golden/" + name)},
+        kLong);
+    EXPECT_THAT(outcome.out, HasSubstr("all bit-exact"));
+    EXPECT_THAT(outcome.out, testing::Not(HasSubstr("WRONG")));
+  }
+}
+
+}  // namespace
+}  // namespace kiln

@@ -1,0 +1,290 @@
+#include <gmock/gmock.h>
+
+#include <atomic>
+#include <future>
+#include <latch>
+#include <map>
+#include <mutex>
+#include <set>
+#include <thread>
+
+#include "measure/measurer.h"
+#include "tests/tuner/synthetic_task.h"
+
+namespace kiln::testing {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+// Builds at once; the artifact's symbol is the config's id.
+class FakeBuilder final : public Builder {
+ public:
+  using Hook = std::function<StatusOr<std::variant<Artifact, BuildFailure>>(const Config&)>;
+  StatusOr<std::variant<Artifact, BuildFailure>> Build(const Task& task,
+                                                       const Config& config) override {
+    ++builds;
+    if (hook) return hook(config);
+    return std::variant<Artifact, BuildFailure>(Artifact{nullptr, task.space().Id(config), 7, 8});
+  }
+  std::atomic<int> builds = 0;
+  Hook hook;
+};
+
+class FakePool final : public DevicePool {
+ public:
+  StatusOr<std::unique_ptr<Lease>> Acquire(const Target& target,
+                                           std::chrono::nanoseconds) override {
+    std::lock_guard lock(mutex_);
+    if (leased_ == devices)
+      return Error(StatusCode::kDeadlineExceeded, "no device for ", target.name);
+    ++leased_;
+    return std::unique_ptr<Lease>(new FakeLease(*this, "board" + std::to_string(acquired_++)));
+  }
+  int leased() const {
+    std::lock_guard lock(mutex_);
+    return leased_;
+  }
+  int acquired() const {
+    std::lock_guard lock(mutex_);
+    return acquired_;
+  }
+  int devices = 1;
+
+ private:
+  class FakeLease final : public Lease {
+   public:
+    FakeLease(FakePool& pool, std::string name) : pool_(pool), name_(std::move(name)) {}
+    ~FakeLease() override {
+      std::lock_guard lock(pool_.mutex_);
+      --pool_.leased_;
+    }
+    std::string_view device() const override { return name_; }
+
+   private:
+    FakePool& pool_;
+    std::string name_;
+  };
+
+  mutable std::mutex mutex_;
+  int leased_ = 0, acquired_ = 0;
+};
+
+class FakeRunner final : public Runner {
+ public:
+  using Hook = std::function<StatusOr<RunResult>(Lease&, const RunRequest&)>;
+  StatusOr<RunResult> Run(Lease& lease, const RunRequest& request) override {
+    return hook ? hook(lease, request) : StatusOr<RunResult>(RunResult{Timings{{100}, 1}, {}, {}});
+  }
+  Hook hook;
+};
+
+class PipelineMeasurerTest : public ::testing::Test {
+ protected:
+  std::unique_ptr<Measurer> Make() {
+    return NewPipelineMeasurer(builder_, pool_, runner_, SystemClock(), options_);
+  }
+
+  // Submits the configs and waits for all of them.
+  std::vector<StatusOr<Trial>> MeasureAll(Measurer& measurer, std::span<const Config> configs) {
+    std::vector<std::promise<StatusOr<Trial>>> promises(configs.size());
+    for (std::size_t i = 0; i < configs.size(); ++i) {
+      measurer.Submit(Request(configs[i]),
+                      [&, i](StatusOr<Trial> trial) { promises[i].set_value(std::move(trial)); });
+    }
+    std::vector<StatusOr<Trial>> trials;
+    for (auto& promise : promises) trials.push_back(promise.get_future().get());
+    return trials;
+  }
+
+  MeasureRequest Request(const Config& config) const { return {task_, config, {}, {}, 0.5, 3}; }
+
+  std::vector<Config> Configs(std::uint64_t count) const {
+    std::vector<Config> configs;
+    for (std::uint64_t i = 0; i < count; ++i) configs.push_back(task_.space().At(i));
+    return configs;
+  }
+
+  const Task task_ = SyntheticTask();
+  FakeBuilder builder_;
+  FakePool pool_;
+  FakeRunner runner_;
+  PipelineOptions options_;
+};
+
+TEST_F(PipelineMeasurerTest, ATrialSaysWhatWasMeasuredWhereAndWhy) {
+  const auto trials = MeasureAll(*Make(), Configs(3));
+  std::set<std::string> uuids;
+  for (std::size_t i = 0; i < trials.size(); ++i) {
+    ASSERT_TRUE(trials[i].ok()) << trials[i].status();
+    EXPECT_EQ(trials[i]->config, task_.space().At(i));
+    EXPECT_EQ(trials[i]->code_digest, 7U);
+    EXPECT_EQ(RankTime(*trials[i]), 100);
+    EXPECT_EQ(trials[i]->predicted, 0.5);
+    EXPECT_EQ(trials[i]->batch, 3);
+    EXPECT_EQ(trials[i]->device, "board0");
+    EXPECT_GT(trials[i]->measured_at_ms, 0);
+    uuids.insert(trials[i]->uuid);
+  }
+  EXPECT_EQ(uuids.size(), 3U);
+}
+
+TEST_F(PipelineMeasurerTest, AKernelThatDoesNotBuildIsATrialWithoutDevice) {
+  builder_.hook = [](const Config&) {
+    return BuildFailure{{Stage::kCompile, FailureKind::kCompileError, "expected ';'"}, 42};
+  };
+  const auto trial = MeasureAll(*Make(), Configs(1)).front();
+  ASSERT_TRUE(trial.ok());
+  EXPECT_EQ(std::get<Failure>(trial->outcome).message, "expected ';'");
+  EXPECT_EQ(trial->code_digest, 42U);
+  EXPECT_THAT(trial->device, IsEmpty());
+  EXPECT_EQ(pool_.acquired(), 0);
+}
+
+TEST_F(PipelineMeasurerTest, ABuilderThatIsBrokenIsAnError) {
+  builder_.hook = [](const Config&) { return Error(StatusCode::kInternal, "no compiler"); };
+  EXPECT_EQ(MeasureAll(*Make(), Configs(1)).front().status().code(), StatusCode::kInternal);
+}
+
+TEST_F(PipelineMeasurerTest, AKernelThatFailsIsATrial) {
+  runner_.hook = [](Lease&, const RunRequest&) {
+    return RunResult{Failure{Stage::kRun, FailureKind::kTimeout, "2 s"}, {}, {}};
+  };
+  const auto trial = MeasureAll(*Make(), Configs(1)).front();
+  ASSERT_TRUE(trial.ok());
+  EXPECT_EQ(std::get<Failure>(trial->outcome).kind, FailureKind::kTimeout);
+}
+
+TEST_F(PipelineMeasurerTest, ALostDeviceCostsARetryOnAnotherLease) {
+  std::atomic<int> runs = 0;
+  runner_.hook = [&](Lease&, const RunRequest&) -> StatusOr<RunResult> {
+    const int run = runs++;
+    if (run == 0) return Error(StatusCode::kUnavailable, "connection reset");
+    if (run == 1)
+      return RunResult{Failure{Stage::kDevice, FailureKind::kDeviceLost, "gone"}, {}, {}};
+    return RunResult{Timings{{100}, 1}, {}, {}};
+  };
+  const auto trial = MeasureAll(*Make(), Configs(1)).front();
+  ASSERT_TRUE(trial.ok()) << trial.status();
+  EXPECT_EQ(trial->device, "board2");
+  EXPECT_EQ(builder_.builds, 1);
+}
+
+TEST_F(PipelineMeasurerTest, ATrialThatLosesEveryDeviceIsGivenUp) {
+  options_.device_retries = 2;
+  std::atomic<int> runs = 0;
+  runner_.hook = [&](Lease&, const RunRequest&) -> StatusOr<RunResult> {
+    ++runs;
+    return Error(StatusCode::kFailedPrecondition, "stale lease");
+  };
+  const auto trial = MeasureAll(*Make(), Configs(1)).front();
+  EXPECT_EQ(trial.status().code(), StatusCode::kFailedPrecondition);
+  EXPECT_THAT(Message(trial.status()), HasSubstr("lost the device 3 times"));
+  EXPECT_EQ(runs, 3);
+}
+
+TEST_F(PipelineMeasurerTest, WithoutAnyDeviceEverythingQueuedFails) {
+  pool_.devices = 0;
+  for (const auto& trial : MeasureAll(*Make(), Configs(20))) {
+    EXPECT_EQ(trial.status().code(), StatusCode::kDeadlineExceeded);
+    EXPECT_THAT(Message(trial.status()), HasSubstr("no device for synthetic"));
+  }
+}
+
+TEST_F(PipelineMeasurerTest, OneDeviceServesAPipelineThatHopedForMore) {
+  options_.devices = 3;
+  for (const auto& trial : MeasureAll(*Make(), Configs(30))) {
+    ASSERT_TRUE(trial.ok()) << trial.status();
+    EXPECT_EQ(trial->device, "board0");
+  }
+}
+
+TEST_F(PipelineMeasurerTest, SeveralDevicesRunAtTheSameTime) {
+  options_.devices = pool_.devices = 2;
+  std::latch both(2);  // each run waits for another one on the other device
+  runner_.hook = [&](Lease&, const RunRequest&) {
+    both.arrive_and_wait();
+    return RunResult{Timings{{100}, 1}, {}, {}};
+  };
+  const auto trials = MeasureAll(*Make(), Configs(2));
+  ASSERT_TRUE(trials[0].ok() && trials[1].ok());
+  EXPECT_NE(trials[0]->device, trials[1]->device);
+}
+
+TEST_F(PipelineMeasurerTest, BuildsGoOnWhileADeviceRuns) {
+  options_.build_threads = 1;
+  std::promise<void> second_built;
+  builder_.hook = [&](const Config& config) {
+    if (config == task_.space().At(1)) second_built.set_value();
+    return std::variant<Artifact, BuildFailure>(Artifact{});
+  };
+  std::atomic<int> runs = 0;
+  runner_.hook = [&](Lease&, const RunRequest&) {
+    if (runs++ == 0) second_built.get_future().wait();  // ends only if the other is built meanwhile
+    return RunResult{Timings{{100}, 1}, {}, {}};
+  };
+  for (const auto& trial : MeasureAll(*Make(), Configs(2))) EXPECT_TRUE(trial.ok());
+}
+
+TEST_F(PipelineMeasurerTest, BuiltKernelsDoNotPileUpBeforeASlowDevice) {
+  options_.build_threads = 2;
+  std::promise<void> release;
+  const std::shared_future<void> released = release.get_future().share();
+  std::promise<void> running;
+  std::atomic<int> runs = 0;
+  runner_.hook = [&](Lease&, const RunRequest&) {
+    if (runs++ == 0) running.set_value();
+    released.wait();
+    return RunResult{Timings{{100}, 1}, {}, {}};
+  };
+  const auto measurer = Make();
+  std::latch done(50);
+  for (const Config& config : Configs(50)) {
+    measurer->Submit(Request(config), [&](const StatusOr<Trial>&) { done.count_down(); });
+  }
+  running.get_future().wait();
+  // One runs and 2 + 2 x 1 may lie ready: more would be built only once the device is done.
+  EXPECT_LE(builder_.builds, 5);
+  release.set_value();
+  done.wait();
+  EXPECT_EQ(builder_.builds, 50);
+}
+
+TEST_F(PipelineMeasurerTest, AnIdleLeaseIsGivenBack) {
+  options_.idle_release = std::chrono::milliseconds(1);
+  const auto measurer = Make();
+  ASSERT_TRUE(MeasureAll(*measurer, Configs(1)).front().ok());
+  while (pool_.leased() != 0) std::this_thread::yield();  // the test's time-out is the limit
+  EXPECT_TRUE(MeasureAll(*measurer, Configs(1)).front().ok());
+  EXPECT_EQ(pool_.acquired(), 2);
+}
+
+TEST_F(PipelineMeasurerTest, ClosingCancelsWhatHasNotBegunAndReturnsTheLease) {
+  std::promise<void> running, release;
+  std::atomic<bool> first = true;
+  runner_.hook = [&](Lease&, const RunRequest&) {
+    if (first.exchange(false)) {
+      running.set_value();
+      release.get_future().wait();
+    }
+    return RunResult{Timings{{100}, 1}, {}, {}};
+  };
+  auto measurer = Make();
+  std::atomic<int> made = 0, cancelled = 0;
+  for (const Config& config : Configs(40)) {
+    measurer->Submit(Request(config), [&](const StatusOr<Trial>& trial) {
+      ++(trial.ok() ? made : cancelled);
+      EXPECT_TRUE(trial.ok() || trial.status().code() == StatusCode::kCancelled);
+    });
+  }
+  running.get_future().wait();
+  std::thread closer([&] { measurer.reset(); });
+  release.set_value();
+  closer.join();
+  EXPECT_EQ(made + cancelled, 40);
+  EXPECT_GE(made, 1);
+  EXPECT_EQ(pool_.leased(), 0);
+}
+
+}  // namespace
+}  // namespace kiln::testing

@@ -1,0 +1,85 @@
+#include "proto/transport.h"
+
+#include <gmock/gmock.h>
+#include <grpcpp/grpcpp.h>
+
+#include "proto/tracker.grpc.pb.h"
+
+namespace kiln {
+namespace {
+
+using testing::HasSubstr;
+
+// Listens with a service that answers nothing.
+StatusOr<std::unique_ptr<RpcServer>> ListenWithService(const ListenOptions& options) {
+  static v1::Tracker::CallbackService service;
+  return Listen(options, {&service});
+}
+
+TEST(TransportTest, KnowsWhichAddressesStayOnThisMachine) {
+  for (const char* address :
+       {"127.0.0.1:0", "127.9.9.9:80", "localhost:1", "[::1]:1", "unix:/tmp/socket"}) {
+    EXPECT_TRUE(IsLocalAddress(address)) << address;
+  }
+  for (const char* address : {"0.0.0.0:1", "[::]:1", "10.0.0.1:1", "example.org:1",
+                              "127.0.0.1.example.org:1", "127.evil:1", "nonsense"}) {
+    EXPECT_FALSE(IsLocalAddress(address)) << address;
+  }
+}
+
+TEST(TransportTest, WildcardHostBecomesThePeers) {
+  EXPECT_EQ(ReachableAddress("0.0.0.0:7", "ipv4:10.0.0.9:40123"), "10.0.0.9:7");
+  EXPECT_EQ(ReachableAddress("[::]:7", "ipv6:%5Bfe80::1%5D:40123"), "[fe80::1]:7");
+  EXPECT_EQ(ReachableAddress("[::]:7", "ipv6:[fe80::1]:40123"), "[fe80::1]:7");
+  EXPECT_EQ(ReachableAddress("10.0.0.1:7", "ipv4:10.0.0.9:40123"), "10.0.0.1:7");
+  EXPECT_EQ(ReachableAddress("unix:/tmp/s", "unix:"), "unix:/tmp/s");
+  EXPECT_EQ(ReachableAddress("0.0.0.0:7", "unix:"), "0.0.0.0:7");
+}
+
+TEST(TransportTest, ListensOnAPortThatTheSystemPicks) {
+  const auto server = ListenWithService({});
+  ASSERT_TRUE(server.ok()) << server.status();
+  EXPECT_THAT((*server)->address(), testing::MatchesRegex("127\\.0\\.0\\.1:[1-9][0-9]*"));
+}
+
+TEST(TransportTest, OpenAddressNeedsAnExplicitWish) {
+  const auto refused = ListenWithService({"0.0.0.0:0", false});
+  EXPECT_EQ(refused.status().code(), StatusCode::kPermissionDenied);
+  EXPECT_THAT(Message(refused.status()), HasSubstr("--insecure"));
+  EXPECT_TRUE(ListenWithService({"0.0.0.0:0", true}).ok());
+}
+
+TEST(TransportTest, AddressInUseIsUnavailable) {
+  const auto server = ListenWithService({});
+  ASSERT_TRUE(server.ok());
+  EXPECT_EQ(ListenWithService({(*server)->address(), false}).status().code(),
+            StatusCode::kUnavailable);
+}
+
+TEST(TransportTest, WhatIsNoAddressIsRefused) {
+  for (const char* address : {"", ":", "127.0.0.1", "127.0.0.1:", ":80", "127.0.0.1:x",
+                              "127.0.0.1:65536", "127.0.0.1:-1", "::1:80"}) {
+    EXPECT_EQ(ListenWithService({address, true}).status().code(), StatusCode::kInvalidArgument)
+        << address;
+  }
+}
+
+TEST(TransportTest, StatusSurvivesTheWire) {
+  const Status status = Error(StatusCode::kFailedPrecondition, "over");
+  EXPECT_EQ(FromGrpc(ToGrpc(status)), status);
+  EXPECT_TRUE(FromGrpc(ToGrpc(absl::OkStatus())).ok());
+}
+
+TEST(TransportTest, ServerThatCancelsIsUnavailable) {
+  EXPECT_EQ(FromGrpc(grpc::Status::CANCELLED).code(), StatusCode::kUnavailable);
+}
+
+TEST(TransportTest, OtherProtocolsAreRefusedWithAWord) {
+  EXPECT_TRUE(CheckProtocol(kProtocolVersion, "the device").ok());
+  const Status status = CheckProtocol(kProtocolVersion + 1, "the device");
+  EXPECT_EQ(status.code(), StatusCode::kFailedPrecondition);
+  EXPECT_THAT(Message(status), HasSubstr("the device speaks protocol version 2"));
+}
+
+}  // namespace
+}  // namespace kiln

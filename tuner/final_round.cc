@@ -21,23 +21,13 @@ struct Incumbent {
   bool confirmed = false;
 };
 
-// The store's best of this task, judged by its latest measurement; nullopt: none, or of another
-// template, or of a space that was another one.
+// The store's best of this task, judged by its latest measurement.
 StatusOr<std::optional<Incumbent>> StoredBest(const FinalRound& with, const Task& task) {
-  BestQuery query;
-  query.workload = Key(task.workload());
-  query.target = task.target().name;
-  query.threads = task.threads();
-  query.cache = with.cache;
-  ASSIGN_OR_RETURN(const std::vector<Best> bests, with.store.Bests(query));
-  for (const Best& best : bests) {
-    const auto config = task.space().FromLabels(best.record.labels);
-    if (best.record.kernel_template != task.kernel_template().name() || !config.ok()) continue;
-    Incumbent incumbent{best.record.Judged(), best.confirmed};
-    incumbent.trial.config = *config;
-    return std::optional<Incumbent>(std::move(incumbent));
-  }
-  return std::optional<Incumbent>();
+  ASSIGN_OR_RETURN(const std::optional<Best> best, BestFor(with.store, task, with.cache));
+  if (!best) return std::optional<Incumbent>();
+  Incumbent incumbent{best->record.Judged(), best->confirmed};
+  ASSIGN_OR_RETURN(incumbent.trial.config, task.space().FromLabels(best->record.labels));
+  return std::optional<Incumbent>(std::move(incumbent));
 }
 
 std::vector<Config> Finalists(const FinalRound& with, const TaskSession& session,
@@ -63,11 +53,6 @@ StatusOr<std::vector<Trial>> Compare(const FinalRound& with, const TaskSession& 
   return MeasureInTurns(with.measurer, request, finalists);
 }
 
-bool IsFaster(const Trial& trial, const std::optional<Trial>& than) {
-  const auto time = RankTime(trial);
-  return time && (!than || *time < *RankTime(*than));
-}
-
 }  // namespace
 
 void RecallDefault(const TaskSession& session, TaskResult& result) {
@@ -85,16 +70,14 @@ Status RunFinalRound(const FinalRound& with, const TaskSession& session, TaskRes
   }
   const Config untuned = DefaultConfig(session.task());
   ASSIGN_OR_RETURN(const auto trials, Compare(with, session, Finalists(with, session, incumbent)));
-  std::optional<Trial> fastest;
   for (const Trial& trial : trials) {
     if (trial.config == untuned) result.default_ns = RankTime(trial);
     // A default that the search never tried is only compared with.
     if (FindTrial(session.measured(), trial.config) == nullptr) continue;
     RETURN_IF_ERROR(with.store.AppendConfirmation(session.task(), with.cache, trial));
-    if (IsFaster(trial, fastest)) fastest = trial;
   }
   ASSIGN_OR_RETURN(const auto chosen, StoredBest(with, session.task()));
-  result.best = chosen ? chosen->trial : fastest;
+  result.best = chosen ? std::optional(chosen->trial) : std::nullopt;
   if (!result.best) result.note = "every finalist failed when it was measured again";
   return absl::OkStatus();
 }

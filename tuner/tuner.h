@@ -21,7 +21,7 @@ struct Budget {
   std::int64_t trials = 0;  // over all tasks
   std::int64_t trials_per_task = 0;
   std::int64_t early_stop = 0;  // a task ends after so many trials without gain
-  std::optional<SteadyTime> deadline;
+  std::optional<SteadyTime> deadline = std::nullopt;
 };
 
 struct TuneOptions {

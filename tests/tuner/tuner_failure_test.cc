@@ -83,6 +83,12 @@ class FullStore final : public TuningStore {
     return store_->Bests(query);
   }
 
+  Status AppendPeak(const Peak& peak) override { return store_->AppendPeak(peak); }
+  StatusOr<std::optional<double>> PeakOf(const std::string& target,
+                                         std::int32_t threads) const override {
+    return store_->PeakOf(target, threads);
+  }
+
  private:
   std::unique_ptr<TuningStore> store_ = NewMemoryStore();
   int room_;
@@ -114,7 +120,7 @@ TEST_F(TunerFailureTest, AFinalistThatFailsWhenMeasuredAgainIsNotTheBest) {
     }
     return trial;
   });
-  tasks_.resize(1);
+  tasks_.pop_back();
   const auto results = Tune(measurer);
   ASSERT_TRUE(results.ok()) << results.status();
   ASSERT_TRUE(confirming && fastest && (*results)[0].best);

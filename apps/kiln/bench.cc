@@ -8,6 +8,7 @@
 #include "apps/kiln/command.h"
 #include "apps/kiln/config_choice.h"
 #include "apps/kiln/rig.h"
+#include "apps/kiln/stored.h"
 #include "apps/kiln/table.h"
 #include "ops/target.h"
 #include "ops/workload_key.h"
@@ -31,22 +32,6 @@ struct Contest {
   std::optional<Timings> config_times, other_times;  // the round with the lowest minimum
   std::string trouble;
 };
-
-StatusOr<std::optional<Config>> BestConfig(const TuningStore& store, const Task& task,
-                                           CacheState cache) {
-  BestQuery query;
-  query.workload = Key(task.workload());
-  query.target = task.target().name;
-  query.threads = task.threads();
-  query.cache = cache;
-  ASSIGN_OR_RETURN(const std::vector<Best> bests, store.Bests(query));
-  for (const Best& best : bests) {
-    const StatusOr<Config> config = task.space().FromLabels(best.record.labels);
-    if (best.record.kernel_template == task.kernel_template().name() && config.ok())
-      return std::optional(*config);
-  }
-  return std::optional<Config>();
-}
 
 // The network of --all.
 StatusOr<Network> StoredWorkloads(const Options& options, const TuningStore& store,
@@ -91,7 +76,7 @@ StatusOr<std::vector<Contest>> MakeContests(const Environment& env, const Option
     const Task& task = each.task;
     Contest contest{.task = task, .count = each.workload.count};
     ASSIGN_OR_RETURN(const std::optional<Config> best,
-                     BestConfig(*store, task, CacheOf(options.where)));
+                     StoredConfig(*store, task, CacheOf(options.where)));
     if (!options.config.empty()) {
       ASSIGN_OR_RETURN(contest.config, FindConfig(task, options.config));
     } else if (best) {
@@ -102,7 +87,7 @@ StatusOr<std::vector<Contest>> MakeContests(const Environment& env, const Option
     contest.other = task.kernel_template().Default(task.spec(), task.space());
     if (rival) {
       ASSIGN_OR_RETURN(const std::optional<Config> theirs,
-                       BestConfig(*rival, task, CacheOf(options.where)));
+                       StoredConfig(*rival, task, CacheOf(options.where)));
       if (theirs) contest.other = *theirs;
       if (!theirs) contest.trouble = "no stored config in " + options.against;
     }

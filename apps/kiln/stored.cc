@@ -61,4 +61,12 @@ StatusOr<std::vector<StoredBest>> ReadBests(const Environment& env, const Tuning
   return result;
 }
 
+StatusOr<std::optional<Config>> StoredConfig(const TuningStore& store, const Task& task,
+                                             CacheState cache) {
+  ASSIGN_OR_RETURN(const std::optional<Best> best, BestFor(store, task, cache));
+  if (!best) return std::optional<Config>();
+  ASSIGN_OR_RETURN(Config config, task.space().FromLabels(best->record.labels));
+  return std::optional<Config>(std::move(config));
+}
+
 }  // namespace kiln

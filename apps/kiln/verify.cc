@@ -9,6 +9,7 @@
 #include "apps/kiln/command.h"
 #include "apps/kiln/config_choice.h"
 #include "apps/kiln/rig.h"
+#include "apps/kiln/stored.h"
 #include "apps/kiln/table.h"
 #include "apps/kiln/verify_cases.h"
 #include "base/digest.h"
@@ -49,21 +50,6 @@ std::vector<Config> ConfigsToVerify(const Task& task, const std::optional<Config
   return {chosen.begin(), chosen.end()};
 }
 
-StatusOr<std::optional<Config>> StoredBestConfig(const TuningStore* store, const Task& task) {
-  if (store == nullptr) return std::optional<Config>();
-  BestQuery query;
-  query.workload = Key(task.workload());
-  query.target = task.target().name;
-  query.threads = task.threads();
-  ASSIGN_OR_RETURN(const std::vector<Best> bests, store->Bests(query));
-  for (const Best& best : bests) {
-    const StatusOr<Config> config = task.space().FromLabels(best.record.labels);
-    if (best.record.kernel_template == task.kernel_template().name() && config.ok())
-      return std::optional(*config);
-  }
-  return std::optional<Config>();
-}
-
 class Verification {
  public:
   Verification(const Environment& env, const Options& options, Target target, Rig& rig,
@@ -74,7 +60,10 @@ class Verification {
   Status Check(const std::string& name, const Workload& workload, std::vector<RunCase> cases) {
     ASSIGN_OR_RETURN(const Task task,
                      Task::Create(env_.registry, {workload, target_, options_.where.threads}));
-    ASSIGN_OR_RETURN(const std::optional<Config> best, StoredBestConfig(store_, task));
+    std::optional<Config> best;
+    if (store_ != nullptr) {
+      ASSIGN_OR_RETURN(best, StoredConfig(*store_, task, CacheOf(options_.where)));
+    }
     const std::vector<Config> configs = ConfigsToVerify(task, best, options_);
     std::vector<MeasureRequest> requests;
     for (const Config& config : configs) {

@@ -64,21 +64,9 @@ INSTANTIATE_TEST_SUITE_P(All, DepthwiseTest, testing::Values("portable", "avx2",
 
 TEST_P(DepthwiseTest, RandomConfigsOfRandomWorkloadsAreBitExact) {
   SKIP_WITHOUT_MACHINE();
-  Rng rng(20 + isa().lanes);
-  std::vector<NamedWorkload> trials;
-  std::vector<KernelSource> sources;
-  std::set<std::uint64_t> digests;
-  while (trials.size() < 72) {
-    const Task task =
-        MakeTask(DrawDepthwise(rng), isa(), static_cast<std::int32_t>(rng.Between(1, 3)));
-    const Config config = task.space().Sample(rng);
-    auto source = task.Emit(config);
-    ASSERT_TRUE(source.ok()) << Message(source.status());
-    if (!digests.insert(source->code_digest).second) continue;
-    trials.push_back({Describe(task, config), task.workload()});
-    sources.push_back(*std::move(source));
-  }
-  ExpectExact(trials, sources, isa());
+  ExpectRandomConfigsExact(isa(), Rng(20 + isa().lanes), 72, [this](Rng& rng) {
+    return MakeTask(DrawDepthwise(rng), isa(), static_cast<std::int32_t>(rng.Between(1, 3)));
+  });
 }
 
 // Shapes that between them have every knob.
@@ -124,12 +112,7 @@ TEST_P(DepthwiseTest, SummariesAreWhatTheProgramShows) {
       const auto program = task.kernel_template().Lower(task.spec(), task.space(), config);
       ASSERT_TRUE(program.ok());
       const ScheduleSummary summary = SummarizeDepthwise(task.spec(), isa(), task.space(), config);
-      ExpectSameCounts(summary.counts, program->Count(), Describe(task, config));
-      EXPECT_EQ(summary.packed_bytes, static_cast<double>(program->packed_bytes));
-      EXPECT_EQ(summary.workspace_bytes,
-                static_cast<double>(program->shared_bytes + program->thread_bytes));
-      EXPECT_EQ(summary.phases, static_cast<double>(program->phases.size()));
-      EXPECT_EQ(summary.chunks, program->phases.back().chunks);
+      ExpectSummaryShows(summary, *program, Describe(task, config));
     }
   }
 }

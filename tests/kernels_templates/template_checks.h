@@ -8,6 +8,7 @@
 
 #include "base/rng.h"
 #include "kernel_harness.h"
+#include "kernels_templates/features.h"
 #include "kernels_templates/isa/vector_isa.h"
 #include "kernels_templates/task.h"
 #include "ops/reference.h"
@@ -63,6 +64,25 @@ inline void ExpectExact(const std::vector<NamedWorkload>& trials,
   }
 }
 
+// One random config of each of `count` drawn tasks, all of different code, is bit-exact.
+template <typename DrawTask>
+void ExpectRandomConfigsExact(const VectorIsa& isa, Rng rng, std::size_t count, DrawTask draw) {
+  std::vector<NamedWorkload> trials;
+  std::vector<KernelSource> sources;
+  std::set<std::uint64_t> digests;
+  while (trials.size() < count) {
+    const Task task = draw(rng);
+    const Config config = task.space().Sample(rng);
+    auto source = task.Emit(config);
+    ASSERT_TRUE(source.ok()) << Message(source.status());
+    if (!digests.insert(source->code_digest).second) continue;
+    trials.push_back({Describe(task, config), task.workload()});
+    sources.push_back(*std::move(source));
+  }
+  ExpectExact(trials, sources, isa);
+}
+
+// What a summary says in closed form is what the lowered program shows.
 // Changing one knob alone changes the code: of `samples` configs with all their neighbours. Returns
 // the names of the knobs that were changed.
 inline std::set<std::string> ExpectKnobsChangeCode(const Task& task, int samples) {
@@ -97,6 +117,18 @@ inline void ExpectSameCounts(const OpCounts& a, const OpCounts& b, const std::st
   near(a.requantizes, b.requantizes, "requantizes");
   near(a.copies, b.copies, "copies");
   near(a.calls, b.calls, "calls");
+}
+
+// What a summary says in closed form is what the lowered program shows.
+inline void ExpectSummaryShows(const ScheduleSummary& summary, const LoopProgram& program,
+                               const std::string& what) {
+  ExpectSameCounts(summary.counts, program.Count(), what);
+  EXPECT_EQ(summary.packed_bytes, static_cast<double>(program.packed_bytes)) << what;
+  EXPECT_EQ(summary.workspace_bytes,
+            static_cast<double>(program.shared_bytes + program.thread_bytes))
+      << what;
+  EXPECT_EQ(summary.phases, static_cast<double>(program.phases.size())) << what;
+  EXPECT_EQ(summary.chunks, program.phases.back().chunks) << what;
 }
 
 }  // namespace kiln

@@ -1,8 +1,13 @@
 #include "proto/transport.h"
 
+#include <grpc/support/log.h>
 #include <grpcpp/grpcpp.h>
 
 #include <charconv>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <mutex>
 #include <optional>
 #include <utility>
 
@@ -53,6 +58,21 @@ std::string Join(std::string_view host, int port) {
 }
 
 bool IsUnix(std::string_view address) { return address.starts_with("unix:"); }
+
+// gRPC explains every failed attempt on standard error, in long lines; what matters comes back as a
+// status. GRPC_VERBOSITY brings its lines back.
+void KeepLogShort() {
+  if (std::getenv("GRPC_VERBOSITY")) return;
+  gpr_set_log_function([](gpr_log_func_args* line) {
+    if (!std::strstr(line->message, "assertion failed")) return;
+    std::fprintf(stderr, "gRPC: %s:%d: %s\n", line->file, line->line, line->message);
+  });
+}
+
+void KeepLogShortOnce() {
+  static std::once_flag once;
+  std::call_once(once, KeepLogShort);
+}
 
 class GrpcServer final : public RpcServer {
  public:
@@ -114,6 +134,7 @@ StatusOr<std::unique_ptr<RpcServer>> Listen(const ListenOptions& options,
                  " without TLS: whoever reaches it could run native code here; "
                  "listen on 127.0.0.1, or give --insecure on a network you trust");
   }
+  KeepLogShortOnce();
   grpc::ServerBuilder builder;
   int port = 0;
   builder.AddListeningPort(address, grpc::InsecureServerCredentials(), &port);
@@ -138,6 +159,7 @@ StatusOr<std::unique_ptr<RpcServer>> Listen(const ListenOptions& options,
 }
 
 std::shared_ptr<grpc::Channel> Dial(const std::string& address) {
+  KeepLogShortOnce();
   grpc::ChannelArguments arguments;
   arguments.SetMaxReceiveMessageSize(kMaxMessageBytes);
   arguments.SetMaxSendMessageSize(kMaxMessageBytes);

@@ -46,7 +46,7 @@ class RpcServer {
   virtual const std::string& address() const = 0;  // the real port
 };
 
-// Serves `services`, which are borrowed and must outlive the server.
+// Serves `services`, at least one, which are borrowed and must outlive the server.
 //   kInvalidArgument     not an address
 //   kPermissionDenied    a non-local address without TLS and without `insecure`
 //   kUnavailable         in use, or not of this machine

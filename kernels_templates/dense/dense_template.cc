@@ -2,8 +2,8 @@
 
 namespace kiln {
 
-// Fully connected layers. At one row they are bound by the bandwidth of the weights, so the tile is wide in
-// channels and one row high; with more rows they are a 1x1 convolution.
+// Fully connected layers. At one row they are bound by the bandwidth of the weights, so the tile is
+// wide in channels and one row high; with more rows they are a 1x1 convolution.
 RowGemmFamily DenseFamily() {
   RowGemmFamily family;
   family.name = "dense";

@@ -69,14 +69,14 @@ bool FitsRegisters(const DepthwiseSchedule& s) {
   return s.live_outputs * s.il.group + others <= s.isa.registers || s.outputs == 1;
 }
 
-// All dots of a tile are written out, once for each variant of the code: more than so many cost
+// All dots of a tile are written out, at the edges of the image once more: more than so many cost
 // more to compile and to fetch than they gain.
-constexpr std::int64_t kMaxDots = 640, kMaxDotsOfVariants = 1600;
+constexpr std::int64_t kMaxDots = 640, kMaxDotsOfRuns = 1600;
 std::int64_t DotInstructions(const DepthwiseSchedule& s) {
   return std::int64_t{s.tile_dots} * s.il.group * s.il.planes;
 }
 
-std::int64_t Variants(const DepthwiseSchedule& s) {
+std::int64_t Runs(const DepthwiseSchedule& s) {
   std::int64_t runs = 0;
   for (std::int32_t first = 0; first < s.tiles_w; first += s.RunFrom(first).count) ++runs;
   return runs;
@@ -190,7 +190,7 @@ class DepthwiseTemplate final : public KernelTemplate {
     whole("the accumulators do not fit the registers", FitsRegisters);
     whole("the code of a tile is too long", [](const DepthwiseSchedule& s) {
       if (s.outputs > 1 && DotInstructions(s) > kMaxDots) return false;
-      return !s.tiles_read_x() || DotInstructions(s) * Variants(s) <= kMaxDotsOfVariants;
+      return !s.tiles_read_x() || DotInstructions(s) * Runs(s) <= kMaxDotsOfRuns;
     });
     whole("it would read outside of the image: a stage must copy it", ReadsOnlyTheImage);
     whole("with one tile of one block there is no order", [](const DepthwiseSchedule& s) {

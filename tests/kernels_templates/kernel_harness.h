@@ -23,8 +23,9 @@ struct LoadedKernel {
 };
 
 // Compiles sources for one CPU ("cascadelake", clang's -march) with the flags that kernels are
-// always compiled with, all warnings on and fatal, and loads them into this process for good.
-// kInternal: what the compiler said.
+// always compiled with, warnings being fatal (a vocabulary is never used in full: those but not),
+// and loads them into this process for good. KILN_KEEP_KERNELS in the environment keeps the files
+// in the temporary folder. kInternal: what the compiler said.
 StatusOr<std::vector<LoadedKernel>> CompileAndLoad(std::span<const KernelSource> sources,
                                                    const std::string& cpu);
 

@@ -3,10 +3,18 @@
 #include <gmock/gmock.h>
 #include <grpcpp/grpcpp.h>
 
+#include "proto/tracker.grpc.pb.h"
+
 namespace kiln {
 namespace {
 
 using testing::HasSubstr;
+
+// Listens with a service that answers nothing.
+StatusOr<std::unique_ptr<RpcServer>> ListenWithService(const ListenOptions& options) {
+  static v1::Tracker::CallbackService service;
+  return Listen(options, {&service});
+}
 
 TEST(TransportTest, KnowsWhichAddressesStayOnThisMachine) {
   for (const char* address :
@@ -29,28 +37,30 @@ TEST(TransportTest, WildcardHostBecomesThePeers) {
 }
 
 TEST(TransportTest, ListensOnAPortThatTheSystemPicks) {
-  const auto server = Listen({}, {});
+  const auto server = ListenWithService({});
   ASSERT_TRUE(server.ok()) << server.status();
   EXPECT_THAT((*server)->address(), testing::MatchesRegex("127\\.0\\.0\\.1:[1-9][0-9]*"));
 }
 
 TEST(TransportTest, OpenAddressNeedsAnExplicitWish) {
-  const auto refused = Listen({"0.0.0.0:0", false}, {});
+  const auto refused = ListenWithService({"0.0.0.0:0", false});
   EXPECT_EQ(refused.status().code(), StatusCode::kPermissionDenied);
   EXPECT_THAT(Message(refused.status()), HasSubstr("--insecure"));
-  EXPECT_TRUE(Listen({"0.0.0.0:0", true}, {}).ok());
+  EXPECT_TRUE(ListenWithService({"0.0.0.0:0", true}).ok());
 }
 
 TEST(TransportTest, AddressInUseIsUnavailable) {
-  const auto server = Listen({}, {});
+  const auto server = ListenWithService({});
   ASSERT_TRUE(server.ok());
-  EXPECT_EQ(Listen({(*server)->address(), false}, {}).status().code(), StatusCode::kUnavailable);
+  EXPECT_EQ(ListenWithService({(*server)->address(), false}).status().code(),
+            StatusCode::kUnavailable);
 }
 
 TEST(TransportTest, WhatIsNoAddressIsRefused) {
   for (const char* address : {"", ":", "127.0.0.1", "127.0.0.1:", ":80", "127.0.0.1:x",
                               "127.0.0.1:65536", "127.0.0.1:-1", "::1:80"}) {
-    EXPECT_EQ(Listen({address, true}, {}).status().code(), StatusCode::kInvalidArgument) << address;
+    EXPECT_EQ(ListenWithService({address, true}).status().code(), StatusCode::kInvalidArgument)
+        << address;
   }
 }
 

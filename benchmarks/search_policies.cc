@@ -2,6 +2,8 @@
 // cold: mean over tasks and seeds, and the share of runs within 5% of the true best.
 //
 // usage: search_policies [SEEDS [POLICY...]]
+//
+// POLICY/log_ratio is the policy with the cost model's other objective.
 
 #include <fmt/core.h>
 
@@ -32,17 +34,20 @@ std::vector<NamedTask> Tasks() {
   return tasks;
 }
 
-void Report(std::string_view policy, const NamedTask& task, std::uint64_t seeds) {
+void Report(std::string_view name, const NamedTask& task, std::uint64_t seeds) {
+  const std::string_view policy = name.substr(0, name.find('/'));
+  XgboostOptions options;
+  if (name.ends_with("/log_ratio")) options.objective = XgboostOptions::Objective::kLogRatio;
   std::vector<double> regret(std::size(kCheckpoints)), close(std::size(kCheckpoints));
   for (std::uint64_t seed = 0; seed < seeds; ++seed) {
-    const std::vector<double> best = BestSoFar(policy, task.task, seed, 256);
+    const std::vector<double> best = BestSoFar(policy, task.task, seed, 256, options);
     for (std::size_t i = 0; i < regret.size(); ++i) {
       const double here = best[kCheckpoints[i] - 1] / task.best - 1;
       regret[i] += 100 * here / static_cast<double>(seeds);
       close[i] += here <= 0.05 ? 100.0 / static_cast<double>(seeds) : 0;
     }
   }
-  fmt::print("{:8} {:13}", policy, task.name);
+  fmt::print("{:14} {:13}", name, task.name);
   for (std::size_t i = 0; i < regret.size(); ++i)
     fmt::print(" {:6.1f} {:4.0f}%", regret[i], close[i]);
   fmt::print("\n");
@@ -55,7 +60,7 @@ int Main(int argc, char** argv) {
     policies.assign(SearchPolicyNames().begin(), SearchPolicyNames().end());
   }
   const std::vector<NamedTask> tasks = Tasks();
-  fmt::print("regret in %, and share of {} seeds within 5% of the best, after\n{:22}", seeds, "");
+  fmt::print("regret in %, and share of {} seeds within 5% of the best, after\n{:28}", seeds, "");
   for (const std::size_t trials : kCheckpoints) fmt::print(" {:>12}", trials);
   fmt::print("\n");
   for (const NamedTask& task : tasks) {

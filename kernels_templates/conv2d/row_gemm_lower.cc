@@ -130,7 +130,9 @@ Stmt Step(const GemmSchedule& s, const Panel& panel, std::int32_t unrolled) {
   const char* broadcast = s.k.stage == DataStage::kRaw ? "k_broadcast_raw" : "k_broadcast";
   const bool prepares = s.k.stage == DataStage::kRaw &&
                         (s.isa.activation_bytes > 1 || ActivationOffset(s.isa, s.w) != 0);
-  std::string text;
+  // Where pixels overlap, the compiler would keep what one step broadcast for the next, and spill
+  // it.
+  std::string text = "K_HIDE(a);\n";
   OpCounts counts;
   for (std::int32_t v = 0; v < panel.vectors; ++v) {
     text += fmt::format("kop w{} = k_weights(w + {});\n", v,

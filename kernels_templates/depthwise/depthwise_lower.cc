@@ -57,9 +57,6 @@ std::string Defines(const DepthwiseSchedule& s) {
           : s.channels % s.il.channels() == 0
               ? "#define FIRST_CHANNEL(b) ((b) * BLOCK)\n"
               : "#define FIRST_CHANNEL(b) MIN((b) * BLOCK, C - BLOCK)\n";
-  // What is loaded through the pointer afterwards cannot move out of the loop, into registers that
-  // there are not.
-  text += "#define K_HIDE(p) __asm__ volatile(\"\" : \"+r\"(p))\n";
   text += "enum { PAD_VALUE, FLIP, ACT_MIN, ACT_MAX };  /* header of packed */\n";
   return text;
 }

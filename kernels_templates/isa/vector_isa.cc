@@ -11,6 +11,7 @@ constexpr std::string_view kCommon = R"(#define INLINE static inline __attribute
 #define NOINLINE static __attribute__((noinline))
 #define COLD static __attribute__((noinline, cold, minsize)) /* quick to compile: runs once */
 #define UNUSED __attribute__((unused))
+#define K_HIDE(p) __asm__ volatile("" : "+r"(p)) /* what p points at is loaded again */
 typedef int32_t kv __attribute__((vector_size(4 * LANES)));
 typedef uint32_t kvu __attribute__((vector_size(4 * LANES)));
 typedef uint64_t kvl __attribute__((vector_size(4 * LANES)));

@@ -25,6 +25,7 @@ namespace kiln {
 //                          activation class demands, in LaneOfChannel's order of channels
 //   k_store1/2/4_n(y, lo, hi, n, r...) the first n channels only
 //   K_UNKNOWN(v)           v, but the compiler no longer knows its value
+//   K_HIDE(p)              pointer p, but the compiler no longer knows where it points
 //
 // Prepared activations: what the dot instruction wants to read. vpdpbusd: unsigned bytes (s8 with
 // its top bit flipped, that is plus 128); pmaddwd and plain multiplication: sign- or zero-extended

@@ -6,7 +6,10 @@ namespace kiln {
 
 StatusOr<Workload> WithDefaultClasses(Workload shape, Activation act) {
   shape.act = act;
-  shape.rq = act == Activation::kLo ? RequantizeForm::kInt7 : RequantizeForm::kInt9;
+  const bool small_sums = shape.taps() <= 1024;
+  shape.rq = act != Activation::kLo ? RequantizeForm::kSigned1
+             : small_sums           ? RequantizeForm::kStep1
+                                    : RequantizeForm::kStep2;
   shape.rounding = Rounding::kDouble;
   return Canonical(shape);
 }

@@ -160,12 +160,14 @@ Fault CanonicalizeClasses(Workload& w) {
   if ((w.rq == RequantizeForm::kFloat) != (w.rounding == Rounding::kFloat)) {
     return WorkloadFault{KeyPart::kForm, "rq=float and rounding float go together"};
   }
-  if (w.rounding == Rounding::kSingle && w.rq == RequantizeForm::kInt9) {
-    w.rq = RequantizeForm::kInt7;
+  // Single rounding has no kink at zero: forms that follow one are those without.
+  if (w.rounding == Rounding::kSingle) {
+    if (w.rq == RequantizeForm::kInt9) w.rq = RequantizeForm::kInt7;
+    if (w.rq == RequantizeForm::kSigned1 || w.rq == RequantizeForm::kSigned2) {
+      w.rq = RequantizeForm::kStep2;
+    }
   }
-  const bool for_relu = w.rq == RequantizeForm::kInt7 || w.rq == RequantizeForm::kStep1 ||
-                        w.rq == RequantizeForm::kStep2;
-  if (for_relu && w.rounding == Rounding::kDouble && w.act == Activation::kNone) {
+  if (IsForRelu(w.rq) && w.rounding == Rounding::kDouble && w.act == Activation::kNone) {
     return WorkloadFault{KeyPart::kForm, "rq=" + std::string(Name(w.rq)) +
                                              " with rounding double needs act=lo or act=lohi"};
   }

@@ -19,6 +19,11 @@ std::int32_t Between(Rng& rng, std::int32_t low, std::int32_t high) {
   return static_cast<std::int32_t>(rng.Between(low, high));
 }
 
+// Whether the form is for some values only.
+bool HasCondition(RequantizeForm form) {
+  return form != RequantizeForm::kGen && form != RequantizeForm::kFloat;
+}
+
 std::int32_t Middle(const Workload& w) { return w.qmin() + 128; }
 
 // Mostly what follows a ReLU, else what follows a linear layer.
@@ -61,8 +66,8 @@ void DrawOutputRange(const Workload& w, DataSet set, Rng& rng, OpValues& v) {
     v.y_zp = edges ? EdgeZeroPoint(w, rng) : Middle(w) + Between(rng, -30, 30);
     return;
   }
-  // A clamp that is no ReLU is what sets int9 apart from int7.
-  const bool cuts_below = w.act == Activation::kLoHi && w.rq == RequantizeForm::kInt9;
+  // A clamp that is no ReLU is what sets int9 and the signed forms apart from those for a ReLU.
+  const bool cuts_below = w.act == Activation::kLoHi && HasCondition(w.rq) && !IsForRelu(w.rq);
   const bool at_minimum = rng.Below(4) != 0 && !cuts_below;
   v.y_zp = at_minimum ? w.qmin() : w.qmin() + Between(rng, 1, edges ? 127 : 40);
   v.act_min = v.y_zp;
@@ -120,13 +125,28 @@ void PlaceWeights(const Workload& w, std::int32_t channel, const std::vector<std
   }
 }
 
+// One factor for all channels, from a draw that the form admits for channels of an ordinary reach.
+FixedPoint DrawSharedFactor(const Workload& w, const OpValues& v, Rng& rng) {
+  constexpr int kDraws = 64;
+  FixedPoint factor = DrawFactor(w, rng);
+  for (int i = 1; i < kDraws && HasCondition(w.rq); ++i) {
+    const std::int64_t reach =
+        std::min(std::int64_t{700} << std::max(-factor.shift, 0), (std::int64_t{1} << 22) - 2);
+    const ChannelRequantize ordinary{factor,    v.y_zp,     v.act_min,
+                                     v.act_max, w.rounding, {-reach, reach}};
+    if (IsValid(w.rq, ordinary)) break;
+    factor = DrawFactor(w, rng);
+  }
+  return factor;
+}
+
 void DrawChannels(const Workload& w, DataSet set, Rng& rng, OpValues& v) {
   const auto channels = static_cast<std::size_t>(w.o);
   v.w.resize(static_cast<std::size_t>(w.w_bytes()));
   v.bias.resize(channels), v.multiplier.resize(channels), v.shift.resize(channels);
   const ResultRange results = {v.act_min - v.y_zp, v.act_max - v.y_zp};
   std::optional<FixedPoint> shared;
-  if (!w.per_channel) shared = DrawFactor(w, rng);
+  if (!w.per_channel) shared = DrawSharedFactor(w, v, rng);
   for (std::int32_t channel = 0; channel < w.o; ++channel) {
     const ChannelDraw draw = set == DataSet::kEdges ? DrawEdgeChannel(w, results, shared, rng)
                                                     : DrawTrainedChannel(w, shared, rng);
@@ -139,20 +159,36 @@ void DrawChannels(const Workload& w, DataSet set, Rng& rng, OpValues& v) {
   if (shared) std::fill(v.shift.begin(), v.shift.end(), std::ranges::min(v.shift));
 }
 
-// Channels whose draw lies outside of the workload's form get a common factor, which is inside: see
-// the sizes in channel_recipe.cc. Their bias stays.
+// Halves the distance of a channel's weights to their zero point, and its bias.
+void HalveChannel(const Workload& w, std::int32_t channel, OpValues& v) {
+  const bool depthwise = w.op == OpKind::kDepthwise;
+  const auto taps = static_cast<std::size_t>(w.taps());
+  const auto step = static_cast<std::size_t>(depthwise ? w.o : 1);
+  auto at = static_cast<std::size_t>(channel) * (depthwise ? 1 : taps);
+  for (std::size_t tap = 0; tap < taps; ++tap, at += step) {
+    const std::int32_t stored = w.type == DataType::kU8
+                                    ? std::int32_t{v.w[at]}
+                                    : std::int32_t{static_cast<std::int8_t>(v.w[at])};
+    v.w[at] = static_cast<std::uint8_t>(v.w_zp + (stored - v.w_zp) / 2);
+  }
+  v.bias[static_cast<std::size_t>(channel)] /= 2;
+}
+
+// Channels whose draw lies outside of the workload's form get another factor; if none is found they
+// are made smaller until they are inside: at the latest when nothing is left of them.
 void KeepInClass(const Workload& w, Rng& rng, OpValues& v) {
-  if (w.rq != RequantizeForm::kInt7 && w.rq != RequantizeForm::kInt9) return;
+  constexpr int kDraws = 8;
+  if (!HasCondition(w.rq)) return;
   for (std::int32_t channel = 0; channel < w.o; ++channel) {
     const auto o = static_cast<std::size_t>(channel);
-    const ChannelRequantize drawn{{v.multiplier[o], v.shift[o]},
-                                  v.y_zp,
-                                  v.act_min,
-                                  w.rounding,
-                                  AccumulatorBound(w, v, channel)};
-    if (IsValid(w.rq, drawn)) continue;
-    const FixedPoint factor = DrawFactor(w, rng);
-    v.multiplier[o] = factor.multiplier, v.shift[o] = factor.shift;
+    for (int i = 0; !IsValid(w.rq, ChannelOf(w, v, channel)); ++i) {
+      if (i < kDraws && w.per_channel) {
+        const FixedPoint factor = DrawFactor(w, rng);
+        v.multiplier[o] = factor.multiplier, v.shift[o] = factor.shift;
+      } else {
+        HalveChannel(w, channel, v);
+      }
+    }
   }
 }
 

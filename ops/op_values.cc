@@ -140,11 +140,6 @@ AccumulatorRange ReachableAccumulators(const Workload& workload, const OpValues&
   return {sum.low + bias, sum.high + bias};
 }
 
-std::int64_t AccumulatorBound(const Workload& workload, const OpValues& values,
-                              std::int32_t channel) {
-  return Magnitude(ReachableAccumulators(workload, values, channel));
-}
-
 std::string Misfit(const Workload& workload, const OpValues& values) {
   for (const auto check : {MisfitOfSizes, MisfitOfRanges, MisfitOfFactors, MisfitOfAccumulators}) {
     if (std::string fault = check(workload, values); !fault.empty()) return fault;

@@ -2,24 +2,57 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <vector>
+
+#include "ops/requantize_solver.h"
 
 namespace kiln {
 namespace {
 
 constexpr std::int64_t kTwo31 = std::int64_t{1} << 31;
 
-// The largest magnitude of acc * m / 2^31.
-std::int64_t Reach(std::int64_t bound, std::int32_t multiplier) {
-  return (bound * multiplier) >> 31;
+std::int64_t Bound(const ChannelRequantize& channel) {
+  return std::max(channel.reach.high, -channel.reach.low);
+}
+
+kiln_channel ForSolver(const ChannelRequantize& channel) {
+  return {channel.factor.multiplier,
+          channel.factor.shift,
+          channel.rounding == Rounding::kSingle,
+          channel.y_zp,
+          channel.act_min,
+          channel.act_max,
+          channel.reach.low,
+          channel.reach.high};
+}
+
+bool IsConstant(const ChannelRequantize& channel) {
+  if (Bound(channel) >= kTwo31 >> std::max(channel.factor.shift, 0)) return false;
+  const kiln_channel c = ForSolver(channel);
+  return kiln_is_constant(&c) != 0;
+}
+
+// What int7 and int9 compute with: the channel's own numbers, or multiplier 0 where one byte serves
+// for all accumulators.
+struct IntegerFactor {
+  std::int64_t multiplier = 0;
+  std::int32_t e = 1, y_zp = 0;
+};
+IntegerFactor FactorOf(const ChannelRequantize& channel) {
+  if (IsConstant(channel)) {
+    const kiln_channel c = ForSolver(channel);
+    return {0, 1, kiln_byte(&c, channel.reach.low)};
+  }
+  return {channel.factor.multiplier, -channel.factor.shift, channel.y_zp};
 }
 
 bool SumFits32Bits(const ChannelRequantize& channel) {
-  if (channel.bound >= kTwo31) return false;
-  const auto [multiplier, shift] = NormalizedFactor(channel);
-  const std::int32_t e = -shift;
+  if (Bound(channel) >= kTwo31) return false;
+  const auto [multiplier, e, y_zp] = FactorOf(channel);
   if (e < 1 || e > 30) return false;
-  const std::int64_t zero_point = std::abs(std::int64_t{channel.y_zp}) << e;
-  return Reach(channel.bound, multiplier) + zero_point + (std::int64_t{1} << (e - 1)) + 1 < kTwo31;
+  const std::int64_t reach = (Bound(channel) * multiplier) >> 31;
+  const std::int64_t zero_point = std::abs(std::int64_t{y_zp}) << e;
+  return reach + zero_point + (std::int64_t{1} << (e - 1)) + 1 < kTwo31;
 }
 
 bool Int7IsValid(const ChannelRequantize& channel) {
@@ -36,12 +69,33 @@ bool FloatIsValid(const ChannelRequantize& channel) { return channel.rounding ==
 
 bool GenIsValid(const ChannelRequantize& channel) { return channel.rounding != Rounding::kFloat; }
 
+template <auto kSolve>
+bool Solves(const ChannelRequantize& channel) {
+  const kiln_channel c = ForSolver(channel);
+  kiln_constants constants;
+  return kSolve(&c, &constants) != 0;
+}
+
+template <auto kSolve>
+bool StepIsValid(const ChannelRequantize& channel) {
+  return Int7IsValid(channel) && Solves<kSolve>(channel);
+}
+
+template <auto kSolve>
+bool SignedIsValid(const ChannelRequantize& channel) {
+  return Int9IsValid(channel) && Solves<kSolve>(channel);
+}
+
 // Cheapest first.
 struct FormRule {
   RequantizeForm form;
   bool (*is_valid)(const ChannelRequantize&);
 };
 constexpr FormRule kForms[] = {
+    {RequantizeForm::kStep1, StepIsValid<kiln_solve_step1>},
+    {RequantizeForm::kStep2, StepIsValid<kiln_solve_step2>},
+    {RequantizeForm::kSigned1, SignedIsValid<kiln_solve_signed1>},
+    {RequantizeForm::kSigned2, SignedIsValid<kiln_solve_signed2>},
     {RequantizeForm::kInt7, Int7IsValid},
     {RequantizeForm::kInt9, Int9IsValid},
     {RequantizeForm::kFloat, FloatIsValid},
@@ -54,13 +108,16 @@ bool CorrectsSign(RequantizeForm form, Rounding rounding) {
 
 }  // namespace
 
-FixedPoint NormalizedFactor(const ChannelRequantize& channel) {
-  constexpr FixedPoint kDead = {0, -1};
-  const auto [multiplier, shift] = channel.factor;
-  if (multiplier == 0) return kDead;
-  const bool always_zero = shift < 0 && channel.bound < kTwo31 &&
-                           Reach(channel.bound, multiplier) + 1 < std::int64_t{1} << (-shift - 1);
-  return always_zero ? kDead : channel.factor;
+ChannelRequantize ChannelOf(const Workload& workload, const OpValues& values,
+                            std::int32_t channel) {
+  const auto o = static_cast<std::size_t>(channel);
+  ChannelRequantize one;
+  if (values.scale.empty()) one.factor = {values.multiplier[o], values.shift[o]};
+  one.y_zp = values.y_zp;
+  one.act_min = values.act_min, one.act_max = values.act_max;
+  one.rounding = values.scale.empty() ? workload.rounding : Rounding::kFloat;
+  one.reach = ReachableAccumulators(workload, values, channel);
+  return one;
 }
 
 bool IsValid(RequantizeForm form, const ChannelRequantize& channel) {
@@ -77,11 +134,10 @@ RequantizeForm CheapestForm(std::span<const ChannelRequantize> channels) {
 }
 
 IntegerConstants ConstantsOf(RequantizeForm form, const ChannelRequantize& channel) {
-  const auto [multiplier, shift] = NormalizedFactor(channel);
+  const auto [multiplier, e, y_zp] = FactorOf(channel);
   const auto m = static_cast<std::uint64_t>(multiplier);
-  const std::int32_t e = -shift;
   const std::int64_t upper = (std::int64_t{1} << (e - 1)) +
-                             std::int64_t{channel.y_zp} * (std::int64_t{1} << e) -
+                             std::int64_t{y_zp} * (std::int64_t{1} << e) -
                              (CorrectsSign(form, channel.rounding) ? 1 : 0);
   const std::uint64_t half =
       channel.rounding == Rounding::kDouble ? static_cast<std::uint64_t>(kTwo31) : 0;
@@ -99,23 +155,17 @@ std::int32_t EvaluateForm(RequantizeForm form, Rounding rounding, const IntegerC
 }
 
 Workload Classify(Workload shape, const OpValues& values) {
-  std::vector<ChannelRequantize> channels(static_cast<std::size_t>(shape.o));
   if (!values.scale.empty()) shape.rounding = Rounding::kFloat;
-  for (std::int32_t i = 0; i < shape.o; ++i) {
-    const auto o = static_cast<std::size_t>(i);
-    ChannelRequantize& channel = channels[o];
-    channel.y_zp = values.y_zp;
-    channel.act_min = values.act_min;
-    channel.rounding = shape.rounding;
-    channel.bound = AccumulatorBound(shape, values, i);
-    if (values.scale.empty()) channel.factor = {values.multiplier[o], values.shift[o]};
-  }
+  std::vector<ChannelRequantize> channels;
+  channels.reserve(static_cast<std::size_t>(shape.o));
+  for (std::int32_t i = 0; i < shape.o; ++i) channels.push_back(ChannelOf(shape, values, i));
   shape.rq = CheapestForm(channels);
   shape.weight_zero_point = shape.type == DataType::kU8 && values.w_zp != 128;
   const bool relu = values.act_max == shape.qmax() && values.act_min >= values.y_zp;
   const bool full_range = values.act_max == shape.qmax() && values.act_min == shape.qmin();
-  // A ReLU that cuts nothing off (y_zp is the type's minimum) is still what int7 needs to know.
-  const bool needs_relu = shape.rq == RequantizeForm::kInt7 && shape.rounding == Rounding::kDouble;
+  // A ReLU that cuts nothing off (y_zp is the type's minimum) is still what these forms need to
+  // know.
+  const bool needs_relu = IsForRelu(shape.rq) && shape.rounding == Rounding::kDouble;
   if (full_range && !needs_relu) {
     shape.act = Activation::kNone;
   } else {

@@ -11,6 +11,9 @@
 // what the rounding rule says. The C code of the kernels (`pack` and the vector code) follows these
 // formulas; here they are in scalar form, so that tests can hold them against the rule itself.
 //
+// step1, step2, signed1 and signed2 are float instructions with constants that a search finds and
+// proves: ops/requantize_solver.h.
+//
 // int7 and int9 evaluate the whole rule with one 64-bit multiplication. Let m the multiplier,
 // e = -shift >= 1, z = y_zp, and
 //   double: h(acc) = floor((acc * m + 2^30) / 2^31),  result = floor((h + 2^(e-1) - [h < 0]) / 2^e)
@@ -39,18 +42,18 @@ namespace kiln {
 // How one output channel is requantized.
 struct ChannelRequantize {
   FixedPoint factor;  // rounding double, single
-  std::int32_t y_zp = 0, act_min = -128;
+  std::int32_t y_zp = 0, act_min = -128, act_max = 127;
   Rounding rounding = Rounding::kDouble;
-  std::int64_t bound = 0;  // no accumulator is larger: AccumulatorBound()
+  AccumulatorRange reach;  // ReachableAccumulators()
 };
 
-// The factor as forms use it. A channel whose result is always 0, which is so if its multiplier is
-// 0 or (bound * m >> 31) + 1 < 2^(e-1), has multiplier 0 and shift -1: real networks have such dead
-// channels with e of 20 and more, and with these numbers every form admits them.
-FixedPoint NormalizedFactor(const ChannelRequantize& channel);
+// The channel of an operator, values fitting the workload (Misfit).
+ChannelRequantize ChannelOf(const Workload& workload, const OpValues& values, std::int32_t channel);
 
-// Whether the form gives the rule's bytes for every accumulator up to the bound. int7, int9, gen,
-// float; false for forms that are not implemented.
+// Whether the form gives the rule's bytes for every accumulator in reach. A channel that has one
+// byte for all of them (dead channels of real networks, with shifts of -20 and less) is valid in
+// nearly every form. Forms other than gen and float also meet the condition of int7 (step forms) or
+// int9 (signed forms), so that an instruction set without their instructions can use those.
 bool IsValid(RequantizeForm form, const ChannelRequantize& channel);
 
 // The cheapest form that is valid for all channels.

@@ -70,6 +70,11 @@ std::string_view Name(Activation act) {
   return "";
 }
 
+bool IsForRelu(RequantizeForm form) {
+  return form == RequantizeForm::kStep1 || form == RequantizeForm::kStep2 ||
+         form == RequantizeForm::kInt7;
+}
+
 std::string_view Name(RequantizeForm form) {
   switch (form) {
     case RequantizeForm::kStep1:

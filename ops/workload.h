@@ -40,6 +40,10 @@ enum class RequantizeForm : std::uint8_t {
   kFloat
 };
 
+// Whether the form's rounding has no kink at zero, so that with rounding double it is right only
+// where a ReLU hides the kink: step1, step2, int7.
+bool IsForRelu(RequantizeForm form);
+
 // double: TFLite's reference kernels. single: TFLite's optimized kernels (ruy). float: ONNX
 // Runtime.
 enum class Rounding : std::uint8_t { kDouble, kSingle, kFloat };
@@ -93,7 +97,7 @@ std::string_view Name(Rounding rounding);
 
 // The canonical key, what is stored and compared: equal computations have equal keys. Grammar and
 // parser: ops/workload_key.h. For example
-//   conv2d/i8/n1h56w56c64/o64/k3x3/s1x1/p1,1,1,1/d1x1/g1/pc/wz0/act=lo/rq=int7/double
+//   conv2d/i8/n1h56w56c64/o64/k3x3/s1x1/p1,1,1,1/d1x1/g1/pc/wz0/act=lo/rq=step1/double
 std::string Key(const Workload& workload);
 
 }  // namespace kiln

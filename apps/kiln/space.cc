@@ -137,7 +137,7 @@ void AddSpace(CLI::App& app, Environment& env) {
   command->add_flag("--json", options->json, "the space as one JSON object");
   command->footer(
       "Examples:\n"
-      "  kiln space --workload dense/i8/n1c1024/o1000/pc/wz0/act=none/rq=int9/double\n"
+      "  kiln space --workload dense/i8/n1c1024/o1000/pc/wz0/act=none/rq=signed1/double\n"
       "  kiln space --workload KEY --config default --emit asm | less");
   command->callback(
       [&env, options] { env.action = [&env, options] { return ShowSpace(env, *options); }; });

@@ -181,7 +181,7 @@ void AddTune(CLI::App& app, Environment& env) {
       "  kiln tune --network mobilenet_v1\n"
       "  kiln tune --model m.tflite --threads 2 --time-budget 30m\n"
       "  kiln tune --workload "
-      "conv2d/i8/n1h56w56c64/o64/k3x3/s1x1/p1,1,1,1/d1x1/g1/pc/wz0/act=lo/rq=int7/double");
+      "conv2d/i8/n1h56w56c64/o64/k3x3/s1x1/p1,1,1,1/d1x1/g1/pc/wz0/act=lo/rq=step1/double");
   command->callback([&env, o] { env.action = [&env, o] { return Tune(env, *o); }; });
 }
 

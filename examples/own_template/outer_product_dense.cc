@@ -62,13 +62,13 @@ std::string Definitions(const Schedule& s) {
 // The micro-kernel. Accumulators are spelled out, c0, c1, ...: then they live in registers. The
 // counts beside the text are what the cost model learns from.
 Function Tile(const Schedule& s) {
-  std::string start, step, finish;
+  std::string start, step;
+  std::string finish = "const k_range range = {header[0], header[1], header[2]};\n";
   for (std::int32_t r = 0; r < s.rows; ++r) {
     const std::string row = std::to_string(r), c = "c" + row;
     start += "kv " + c + " = k_load(constants);\n";
     step += c + " = k_dot(" + c + ", k_broadcast_raw(x + " + row + " * C + k), w);\n";
-    finish += "k_store1_n(y + " + row + " * O, header[0], header[1], n, k_requantize(" + c +
-              ", constants));\n";
+    finish += "k_store1_n(y + " + row + " * O, range, n, k_requantize(" + c + ", constants));\n";
   }
   const double rows = s.rows;
   Function f;
@@ -98,6 +98,7 @@ Stmt Pack() {
 __builtin_memset(packed, 0, PACKED_BYTES);
 header[0] = op->act_min;
 header[1] = op->act_max;
+header[2] = op->y_zp;
 for (int32_t i = 0; i < BLOCKS * LANES; ++i) {
   uint8_t *block = (uint8_t *)packed + 64 + i / LANES * (int64_t)BLOCK_BYTES;
   int16_t *weights = (int16_t *)(block + CONSTANTS_BYTES);
@@ -115,8 +116,7 @@ for (int32_t i = 0; i < BLOCKS * LANES; ++i) {
       weights[k * LANES + lane] = (int16_t)w;
     }
   }
-  const int error = k_pack_constants(op, channel, lane, (int32_t)bias, high > -low ? high : -low,
-                                     (int32_t *)block);
+  const int error = k_pack_constants(op, channel, lane, (int32_t)bias, low, high, (int32_t *)block);
   if (error != KILN_OK) return error;
 }
 )");
@@ -144,12 +144,7 @@ class OuterProductDense final : public KernelTemplate {
  public:
   std::string_view name() const override { return "dense.outer_product"; }
 
-  bool Supports(const TaskSpec& spec) const override {
-    const RequantizeForm rq = spec.workload.rq;
-    return spec.workload.op == OpKind::kDense &&
-           (rq == RequantizeForm::kInt7 || rq == RequantizeForm::kInt9 ||
-            rq == RequantizeForm::kGen || rq == RequantizeForm::kFloat);
-  }
+  bool Supports(const TaskSpec& spec) const override { return spec.workload.op == OpKind::kDense; }
 
   StatusOr<ConfigSpace> Space(const TaskSpec& spec) const override {
     const std::int64_t n = spec.workload.n, c = spec.workload.c;
@@ -188,7 +183,7 @@ class OuterProductDense final : public KernelTemplate {
     summary.counts.loads = s.tiles() * (s.w.c + 1);
     summary.counts.stores = summary.counts.requantizes = s.tiles() * s.rows;
     summary.counts.calls = s.tiles();
-    summary.requantize_instructions = RequantizeInstructions(s.w);
+    summary.requantize_instructions = RequantizeInstructions(Isa(), s.w);
     summary.lanes = Isa().lanes;
     summary.registers = Isa().registers;
     summary.tile_w = summary.accumulators = s.rows;

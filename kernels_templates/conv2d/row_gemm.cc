@@ -150,7 +150,7 @@ OpCounts GemmSchedule::Count() const {
 ScheduleSummary GemmSchedule::Summary() const {
   ScheduleSummary s;
   s.counts = Count();
-  s.requantize_instructions = RequantizeInstructions(w);
+  s.requantize_instructions = RequantizeInstructions(isa, w);
   s.lanes = isa.lanes;
   s.group = isa.group;
   s.tile_h = k.tile_h;

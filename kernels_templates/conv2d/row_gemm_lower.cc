@@ -111,7 +111,7 @@ Stmt StorePixel(const GemmSchedule& s, const Panel& panel, const std::string& y,
     const std::int32_t channels = std::min(panel.channels - offset, width * s.isa.lanes);
     const bool whole = channels == width * s.isa.lanes;
     if (channels > 0) {
-      text += fmt::format("k_store{}{}({} + {}, lo, hi{}", width, whole ? "" : "_n", y, offset,
+      text += fmt::format("k_store{}{}({} + {}, range{}", width, whole ? "" : "_n", y, offset,
                           whole ? "" : fmt::format(", {}", channels));
       for (std::int32_t v = first; v < first + width; ++v) text += ", " + value(v);
       text += ");\n";
@@ -122,7 +122,9 @@ Stmt StorePixel(const GemmSchedule& s, const Panel& panel, const std::string& y,
   return Text(text, {.stores = stores});
 }
 
-Stmt DeclareLimits() { return Text("const int32_t lo = header[ACT_MIN], hi = header[ACT_MAX];\n"); }
+Stmt DeclareRange() {
+  return Text("const k_range range = {header[ACT_MIN], header[ACT_MAX], header[Y_ZERO_POINT]};\n");
+}
 
 // One step over `group` values: weights once, a broadcast per pixel.
 Stmt Step(const GemmSchedule& s, const Panel& panel, std::int32_t unrolled) {
@@ -229,7 +231,7 @@ Function MicroKernel(const GemmSchedule& s, const Panel& panel, double calls) {
     f.body.push_back(Text(text, {.stores = double(pixels) * panel.vectors}));
     return f;
   }
-  f.body.push_back(DeclareLimits());
+  f.body.push_back(DeclareRange());
   for (std::int32_t v = 0; v < panel.vectors; ++v) {
     std::string text;
     for (std::int32_t p = 0; p < pixels; ++p) {
@@ -271,7 +273,7 @@ Function RequantizeRow(const GemmSchedule& s, const Panel& panel, double tile_ca
       "const int32_t *c = row + (i * BLOCK_COLUMNS + j) * {} * LANES;\n", panel.vectors)));
   for (Stmt& stmt : pixel) columns.push_back(std::move(stmt));
   f.body.push_back(Text("const int32_t *constants = (const int32_t *)panel;\n"));
-  f.body.push_back(DeclareLimits());
+  f.body.push_back(DeclareRange());
   // Counted per tile: a block's pixels are those of its tiles.
   f.body.push_back(Text("", {.loads = (kConstantVectors - 1.0) * panel.vectors}));
   f.body.push_back(
@@ -548,10 +550,10 @@ Function PackPanel(const GemmSchedule& s, const Panel& panel) {
       "  const int32_t channel = i < channels ? first + i : -1;\n"
       "  const int32_t vector = kSlot{4}[i] / LANES, lane = kSlot{4}[i] % LANES;\n"
       "  uint32_t bias = 0;\n"
-      "  int64_t bound = 0;\n"
+      "  int64_t low = 0, high = 0;\n"
       "  if (channel >= 0) {{\n"
       "    const {5} *from = (const {5} *)op->w + (int64_t)channel * KH * KW * CG;\n"
-      "    int64_t low = op->bias ? op->bias[channel] : 0, high = low;\n"
+      "    low = high = op->bias ? op->bias[channel] : 0;\n"
       "    int32_t total = 0;\n"
       "    for (int32_t t = 0; t < KH * SEGMENTS; ++t) {{\n"
       "      for (int32_t k = 0; k < SEGMENT; ++k) {{\n"
@@ -565,11 +567,10 @@ Function PackPanel(const GemmSchedule& s, const Panel& panel) {
       "            ({2})stored;\n"
       "      }}\n"
       "    }}\n"
-      "    bound = MAX(high, -low);\n"
       "    bias = (uint32_t)(op->bias ? op->bias[channel] : 0) -\n"
       "           (uint32_t)(op->x_zp + {9}) * (uint32_t)total{10};\n"
       "  }}\n"
-      "  const int error = k_pack_constants(op, channel, lane, (int32_t)bias, bound,\n"
+      "  const int error = k_pack_constants(op, channel, lane, (int32_t)bias, low, high,\n"
       "                                     (int32_t *)panel + vector * CONSTANTS * LANES);\n"
       "  if (error != KILN_OK) return error;\n"
       "}}\n"

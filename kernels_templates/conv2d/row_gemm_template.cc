@@ -75,10 +75,7 @@ class RowGemmTemplate final : public KernelTemplate {
   std::string_view name() const override { return name_; }
 
   bool Supports(const TaskSpec& spec) const override {
-    const RequantizeForm rq = spec.workload.rq;
-    const bool implemented = rq == RequantizeForm::kInt7 || rq == RequantizeForm::kInt9 ||
-                             rq == RequantizeForm::kGen || rq == RequantizeForm::kFloat;
-    return spec.workload.op == family_.op && implemented && (isa_.required & ~spec.target.isa) == 0;
+    return spec.workload.op == family_.op && (isa_.required & ~spec.target.isa) == 0;
   }
 
   StatusOr<ConfigSpace> Space(const TaskSpec& spec) const override {

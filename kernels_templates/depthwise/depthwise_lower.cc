@@ -57,7 +57,7 @@ std::string Defines(const DepthwiseSchedule& s) {
           : s.channels % s.il.channels() == 0
               ? "#define FIRST_CHANNEL(b) ((b) * BLOCK)\n"
               : "#define FIRST_CHANNEL(b) MIN((b) * BLOCK, C - BLOCK)\n";
-  text += "enum { PAD_VALUE, FLIP, ACT_MIN, ACT_MAX };  /* header of packed */\n";
+  text += "enum { PAD_VALUE, FLIP, Y_ZERO_POINT, ACT_MIN, ACT_MAX };  /* header of packed */\n";
   return text;
 }
 

@@ -32,6 +32,7 @@ std::string SetTaps(const DepthwiseSchedule& s) {
 constexpr std::string_view kHeader = R"(
 int32_t *header = packed;
 header[ACT_MIN] = op->act_min;
+header[Y_ZERO_POINT] = op->y_zp;
 header[ACT_MAX] = op->act_max;
 header[FLIP] = FLIPS_SIGN ? 0x80 : FLIPS_ALL && op->w_zp == 0 ? 0xff : 0;
 /* Prepared activations are x ^ flip = offset + sign * x, so their dot with sign * w is the accumulator
@@ -55,7 +56,7 @@ for (int32_t b = 0; b < BLOCKS; ++b) {
     /* The order of channels in which results are stored. */
     const int32_t vector = j % (4 * K_VECTORS) / 4, lane = j / (4 * K_VECTORS) * 4 + j % 4;
     const int32_t channel = j < STORED ? FIRST_CHANNEL(b) + j % C : -1;
-    int64_t bias = 0, bound = 0;
+    int64_t bias = 0, low = 0, high = 0;
     if (channel >= 0) {
       int64_t sum = 0, positive = 0, negative = 0;
       for (int32_t tap = 0; tap < KH * KW; ++tap) {
@@ -74,12 +75,11 @@ for (int32_t b = 0; b < BLOCKS; ++b) {
       }
       const int64_t real = op->bias ? op->bias[channel] : 0;
       const int64_t above = X_MAX - op->x_zp, below = op->x_zp - X_MIN;
-      const int64_t high = real + above * positive + below * negative;
-      const int64_t low = real - below * positive - above * negative;
-      bound = high > -low ? high : -low;
+      high = real + above * positive + below * negative;
+      low = real - below * positive - above * negative;
       bias = real - zero * sign * sum;
     }
-    const int status = k_pack_constants(op, channel, lane, (int32_t)bias, bound,
+    const int status = k_pack_constants(op, channel, lane, (int32_t)bias, low, high,
                                         (int32_t *)block + vector * K_CONSTANTS * LANES);
     if (status != KILN_OK) return status;
   }

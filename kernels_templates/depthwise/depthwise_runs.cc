@@ -41,8 +41,9 @@ std::string Next(const DepthwiseSchedule& s, std::string_view what) {
   return "y += TILE_COLUMNS * C;\n";
 }
 
-constexpr std::string_view kLimits =
-    "const int32_t lo = header[ACT_MIN], hi = header[ACT_MAX];\n(void)lo, (void)hi;\n";
+constexpr std::string_view kRange =
+    "const k_range range = {header[ACT_MIN], header[ACT_MAX], "
+    "header[Y_ZERO_POINT]};\n(void)range;\n";
 
 // What a function with tiles that read rows sets up before its loop.
 std::string RowLocals(const DepthwiseSchedule& s, const TileRun& shape) {
@@ -80,7 +81,7 @@ Function TileFunction(const DepthwiseSchedule& s, const TileRuns& runs, std::siz
       "NOINLINE void tiles_{}(const int32_t *header, const uint8_t *block, {}, uint8_t *{}{})",
       variant, reads_rows ? "const uint8_t *const *row, int64_t at" : "const uint8_t *taps",
       keeps_sums ? "sums" : "y", Inner(s) ? "" : ", int32_t count");
-  std::string head(keeps_sums ? "(void)header;\n" : kLimits);
+  std::string head(keeps_sums ? "(void)header;\n" : kRange);
   if (reads_rows) head += RowLocals(s, shape);
   Stmts body = TileBody(s, shape);
   body.insert(body.begin(), Text("const uint8_t *w = block + CONSTANT_BYTES;\n"));
@@ -114,7 +115,7 @@ Function FinishFunction(const DepthwiseSchedule& s, const TileRuns& runs) {
   const std::string advance =
       (Inner(s) ? "block += BLOCK_BYTES;\n" : "") + Next(s, "y") + Next(s, "sums");
   const double trips = Inner(s) ? s.blocks : double(s.tiles_w) / double(runs.runs.size());
-  f.body = {Text(std::string(kLimits)), RunLoop(s, trips, std::move(body), advance)};
+  f.body = {Text(std::string(kRange)), RunLoop(s, trips, std::move(body), advance)};
   return f;
 }
 

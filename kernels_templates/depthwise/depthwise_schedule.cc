@@ -230,7 +230,7 @@ OpCounts DepthwiseSchedule::Count() const {
 ScheduleSummary DepthwiseSchedule::Summary() const {
   ScheduleSummary s;
   s.counts = Count();
-  s.requantize_instructions = RequantizeInstructions(w);
+  s.requantize_instructions = RequantizeInstructions(isa, w);
   s.lanes = il.lanes;
   s.group = il.group;
   s.tile_h = k.tile_h;

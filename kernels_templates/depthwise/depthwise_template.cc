@@ -97,9 +97,7 @@ class DepthwiseTemplate final : public KernelTemplate {
 
   bool Supports(const TaskSpec& spec) const override {
     const Workload& w = spec.workload;
-    const bool implemented = w.rq == RequantizeForm::kInt7 || w.rq == RequantizeForm::kInt9 ||
-                             w.rq == RequantizeForm::kGen || w.rq == RequantizeForm::kFloat;
-    return w.op == OpKind::kDepthwise && implemented && w.kh <= kMaxKernel && w.kw <= kMaxKernel &&
+    return w.op == OpKind::kDepthwise && w.kh <= kMaxKernel && w.kw <= kMaxKernel &&
            (isa_.required & ~spec.target.isa) == 0;
   }
 

@@ -214,7 +214,7 @@ std::string Accumulators(std::int32_t th, std::int32_t tw) {
 Stmt StoreOutput(const DepthwiseSchedule& s, std::int32_t th, std::int32_t tw) {
   const bool part = s.stored < s.il.channels();
   return Text(
-      fmt::format("k_store_block{}(y + ({} * OUT_W + {}) * C, lo, hi, {}{});\n", part ? "_n" : "",
+      fmt::format("k_store_block{}(y + ({} * OUT_W + {}) * C, range, {}{});\n", part ? "_n" : "",
                   th, tw * s.k.pixels, part ? "STORED, " : "", Accumulators(th, tw)),
       {.stores = 1});
 }

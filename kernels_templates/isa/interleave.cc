@@ -174,10 +174,10 @@ std::string Blocks(const Interleave& il) {
       "INLINE void k_requantize_vector(kv *acc, const int32_t *c, int32_t v) {\n"
       "  acc[v] = k_result(acc[v], c + v * K_CONSTANTS * LANES);\n}\n";
   text += function("k_requantize_block(kv *acc, const int32_t *c)", requantize);
-  text += function("k_store_block(uint8_t *y, int32_t lo, int32_t hi, const kv *acc)",
-                   fmt::format("  k_store{}(y, lo, hi{});\n", il.group, values));
-  text += function("k_store_block_n(uint8_t *y, int32_t lo, int32_t hi, int32_t n, const kv *acc)",
-                   fmt::format("  k_store{}_n(y, lo, hi, n{});\n", il.group, values));
+  text += function("k_store_block(uint8_t *y, k_range range, const kv *acc)",
+                   fmt::format("  k_store{}(y, range{});\n", il.group, values));
+  text += function("k_store_block_n(uint8_t *y, k_range range, int32_t n, const kv *acc)",
+                   fmt::format("  k_store{}_n(y, range, n{});\n", il.group, values));
   return text;
 }
 
@@ -214,7 +214,7 @@ std::string InterleaveSource(const VectorIsa& isa, const Workload& workload,
   const Interleave il = *FindInterleave(isa, workload, method);
   // The integer forms are a few instructions; the others are long and do not belong into every
   // tile.
-  const bool short_form = RequantizeInstructions(workload) < 10;
+  const bool short_form = RequantizeInstructions(isa, workload) < 10;
   std::string text = fmt::format(
       "#define K_VECTORS {}\n#define K_PLANES {}\n#define K_WEIGHT_SET {}\n#define K_CONSTANTS {}\n"
       "#define K_RESULT {}\n",

@@ -1,5 +1,7 @@
 #include "kernels_templates/isa/requantize.h"
 
+#include "kernels_templates/isa/requantize_solver_source.h"
+
 namespace kiln {
 namespace {
 
@@ -52,24 +54,102 @@ INLINE kv k_requantize(kv acc, const int32_t *c) {
 }
 )";
 
+// ---- AVX-512: rounding per instruction. 9: down, 11: towards zero, 8: to nearest even.
+
+constexpr std::string_view kAvx512Step1 = R"(
+INLINE kv k_requantize(kv acc, const int32_t *c) {
+  return (kv)__builtin_elementwise_fma((kvf)acc, (kvf)k_load(c + LANES), (kvf)k_load(c + 2 * LANES));
+}
+)";
+constexpr std::string_view kAvx512Step2 = R"(
+INLINE kv k_requantize(kv acc, const int32_t *c) {
+  const kvf f = __builtin_convertvector(acc, kvf);
+  const kvf inner = __builtin_elementwise_fma(f, (kvf)k_load(c + 2 * LANES), (kvf)k_load(c + 3 * LANES));
+  const kvf sum = (kvf)__builtin_ia32_vfmaddps512_mask(f, (kvf)k_load(c + LANES), inner, (uint16_t)-1, 9);
+  return (kv)__builtin_ia32_cvtps2dq512_mask(sum, (kv){0}, (uint16_t)-1, 9);
+}
+)";
+constexpr std::string_view kAvx512SignedBegin = R"(
+INLINE kv k_requantize(kv acc, const int32_t *c) {
+  const kvf f = __builtin_convertvector(acc, kvf);
+  const kv sign = (kv)f & (int32_t)0x80000000;
+)";
+constexpr std::string_view kAvx512Signed1 =
+    "  const kvf inner = (kvf)(sign | k_load(c + 2 * LANES));\n";
+constexpr std::string_view kAvx512Signed2 =
+    "  const kvf inner = __builtin_elementwise_fma(f, (kvf)k_load(c + 2 * LANES),\n"
+    "                                              (kvf)(sign | k_load(c + 3 * LANES)));\n";
+constexpr std::string_view kAvx512SignedEnd = R"(
+  const kvf sum = (kvf)__builtin_ia32_vfmaddps512_mask(f, (kvf)k_load(c + LANES), inner, (uint16_t)-1, 11);
+  return (kv)__builtin_ia32_cvttps2dq512_mask(sum, (kv){0}, (uint16_t)-1, 8);
+}
+)";
+// Too large a product becomes the most negative integer; a limit above spares that.
+constexpr std::string_view kAvx512Float = R"(
+INLINE kv k_requantize(kv acc, const int32_t *c) {
+  const kvf f = __builtin_convertvector(acc, kvf) * (kvf)k_load(c + LANES);
+  const kvf limit = (kvf)k_splat(0) + 1048576.0f;
+  return (kv)__builtin_ia32_cvtps2dq512_mask(__builtin_elementwise_min(f, limit), (kv){0}, (uint16_t)-1, 8);
+}
+)";
+
+// What stores do with results that have their zero point.
+constexpr std::string_view kPlainResults = R"(
+INLINE kv k_value(kv r, k_range range) { (void)range; return r; }
+#define k_words(a, b, range) ((void)(range), K_PACK_WORDS(a, b))
+)";
+// Results without: it is added to 16 bits, where one instruction serves two vectors.
+constexpr std::string_view kOffsetResults = R"(
+INLINE kv k_value(kv r, k_range range) { return r + range.zp; }
+INLINE kh32 k_words(kv a, kv b, k_range range) {
+  return __builtin_elementwise_add_sat(K_PACK_WORDS(a, b), (kh32){0} + (int16_t)range.zp);
+}
+)";
+// Results are the low halves.
+constexpr std::string_view kLowHalfResults = R"(
+INLINE kv k_value(kv r, k_range range) { (void)range; return (r << 16) >> 16; }
+#define K_LOW_HALVES(q) 8 * q, 8 * q + 2, 8 * q + 4, 8 * q + 6, 8 * q + 32, 8 * q + 34, 8 * q + 36, 8 * q + 38
+INLINE kh32 k_words(kv a, kv b, k_range range) {
+  (void)range;
+  return __builtin_shufflevector((kh32)a, (kh32)b, K_LOW_HALVES(0), K_LOW_HALVES(1), K_LOW_HALVES(2),
+                                 K_LOW_HALVES(3));
+}
+)";
+
+// ---- packing
+
+// The channel as the solver sees it. False if its left shift takes accumulators beyond 32 bits,
+// which TFLite has no result for.
+constexpr std::string_view kPackChannel = R"(
+COLD int k_channel(const kiln_op *op, int32_t channel, int64_t low, int64_t high, kiln_channel *c) {
+  c->multiplier = op->mult[channel], c->shift = op->shift[channel], c->single_rounding = K_SINGLE;
+  c->y_zp = op->y_zp, c->act_min = op->act_min, c->act_max = op->act_max;
+  c->low = low, c->high = high;
+  const int64_t bound = high > -low ? high : -low;
+  return c->multiplier >= 0 && c->shift >= -31 && c->shift <= 30 &&
+         bound < (1ll << 31) >> (c->shift > 0 ? c->shift : 0);
+}
+)";
+
 constexpr std::string_view kPackInteger = R"(
-static int k_pack_constants(const kiln_op *op, int32_t channel, int32_t lane, int32_t bias, int64_t bound,
-                            int32_t *c) {
-  uint64_t m = 0, e = 1;
+static int k_pack_constants(const kiln_op *op, int32_t channel, int32_t lane, int32_t bias, int64_t low,
+                            int64_t high, int32_t *c) {
+  int64_t m = 0, e = 1, y_zp = 0;
   if (channel >= 0) {
-    if (op->shift[channel] > 0 || op->mult[channel] < 0) return KILN_E_CLASS;
-    m = (uint64_t)op->mult[channel];
-    e = (uint64_t)-op->shift[channel];
-    const uint64_t reach = ((uint64_t)bound * m) >> 31;
-    if (m == 0 || (e > 0 && reach + 1 < (1ull << (e - 1)))) m = 0, e = 1;
-    const int64_t zero_point = op->y_zp < 0 ? -op->y_zp : op->y_zp;
-    const uint64_t most = (m ? reach : 0) + ((uint64_t)zero_point << e) + (1ull << ((e - 1) & 63)) + 1;
-    if (bound >= 1ll << 31 || e < 1 || e > 30 || most >= 1ull << 31) return KILN_E_CLASS;
+    kiln_channel value;
+    if (!k_channel(op, channel, low, high, &value)) return KILN_E_CLASS;
     if (K_NEEDS_RELU && op->act_min < op->y_zp) return KILN_E_CLASS;
+    if (kiln_is_constant(&value)) {
+      y_zp = kiln_byte(&value, low);
+    } else {
+      m = value.multiplier, e = -value.shift, y_zp = value.y_zp;
+    }
+    const int64_t bound = high > -low ? high : -low;
+    if (e < 1 || e > 30) return KILN_E_CLASS;
+    if ((bound * m >> 31) + ((y_zp < 0 ? -y_zp : y_zp) << e) + (1ll << (e - 1)) + 1 >= 1ll << 31) return KILN_E_CLASS;
   }
-  const int64_t zero_point = channel >= 0 ? op->y_zp : 0;
-  const uint64_t rounding = (uint64_t)((1ll << (e - 1)) + zero_point * (1ll << e) - K_SIGN_CORRECTION);
-  const uint64_t constant = (K_FIRST_ROUNDING) + (rounding << 32) - (m << 32);
+  const uint64_t rounding = (uint64_t)((1ll << (e - 1)) + y_zp * (1ll << e) - K_SIGN_CORRECTION);
+  const uint64_t constant = (K_FIRST_ROUNDING) + (rounding << 32) - ((uint64_t)m << 32);
   c[lane] = (int32_t)((uint32_t)bias + 0x80000000u);
   const int32_t odd = lane & 1, pair = lane - odd;  // 64-bit element pair / 2 of the even or odd vectors
   c[(1 + odd) * LANES + pair] = (int32_t)(2 * m);
@@ -80,10 +160,27 @@ static int k_pack_constants(const kiln_op *op, int32_t channel, int32_t lane, in
   return KILN_OK;
 }
 )";
+// K_SOLVE finds the constants; those that its form has none of stay zero.
+constexpr std::string_view kPackSolved = R"(
+static int k_pack_constants(const kiln_op *op, int32_t channel, int32_t lane, int32_t bias, int64_t low,
+                            int64_t high, int32_t *c) {
+  kiln_constants k = {0, 0, 0, 0};
+  if (channel >= 0) {
+    kiln_channel value;
+    if (!k_channel(op, channel, low, high, &value)) return KILN_E_CLASS;
+    if (K_NEEDS_RELU && op->act_min < op->y_zp) return KILN_E_CLASS;
+    if (!K_SOLVE(&value, &k)) return KILN_E_CLASS;
+  }
+  c[lane] = (int32_t)((uint32_t)bias + (uint32_t)k.seed);
+  const float scales[] = {k.scale, K_TERMS > 1 ? k.scale_low : k.offset, k.offset};
+  for (int32_t i = 0; i <= K_TERMS; ++i) ((float *)c)[(1 + i) * LANES + lane] = scales[i];
+  return KILN_OK;
+}
+)";
 constexpr std::string_view kPackGeneral = R"(
-static int k_pack_constants(const kiln_op *op, int32_t channel, int32_t lane, int32_t bias, int64_t bound,
-                            int32_t *c) {
-  (void)bound;
+static int k_pack_constants(const kiln_op *op, int32_t channel, int32_t lane, int32_t bias, int64_t low,
+                            int64_t high, int32_t *c) {
+  (void)low, (void)high;
   c[lane] = bias;
   c[LANES + lane] = channel >= 0 ? op->mult[channel] : 0;
   c[2 * LANES + lane] = channel >= 0 ? op->shift[channel] : 0;
@@ -92,9 +189,9 @@ static int k_pack_constants(const kiln_op *op, int32_t channel, int32_t lane, in
 }
 )";
 constexpr std::string_view kPackFloat = R"(
-static int k_pack_constants(const kiln_op *op, int32_t channel, int32_t lane, int32_t bias, int64_t bound,
-                            int32_t *c) {
-  (void)bound;
+static int k_pack_constants(const kiln_op *op, int32_t channel, int32_t lane, int32_t bias, int64_t low,
+                            int64_t high, int32_t *c) {
+  (void)low, (void)high;
   c[lane] = bias;
   ((float *)c)[LANES + lane] = channel >= 0 ? op->scale[channel] : 0;
   c[2 * LANES + lane] = op->y_zp;
@@ -102,51 +199,105 @@ static int k_pack_constants(const kiln_op *op, int32_t channel, int32_t lane, in
 }
 )";
 
-bool IsInteger(const Workload& workload) {
-  return workload.rq == RequantizeForm::kInt7 || workload.rq == RequantizeForm::kInt9;
+bool IsInteger(RequantizeForm form) {
+  return form == RequantizeForm::kInt7 || form == RequantizeForm::kInt9;
 }
 
 // Single rounding has no kink at zero, so nothing to correct.
-bool CorrectsSign(const Workload& workload) {
-  return workload.rq == RequantizeForm::kInt9 && workload.rounding == Rounding::kDouble;
+bool CorrectsSign(RequantizeForm form, const Workload& workload) {
+  return form == RequantizeForm::kInt9 && workload.rounding == Rounding::kDouble;
+}
+
+std::string Avx512Source(RequantizeForm form) {
+  const auto signed_form = [](std::string_view inner) {
+    return std::string(kAvx512SignedBegin).append(inner).append(kAvx512SignedEnd);
+  };
+  switch (form) {
+    case RequantizeForm::kStep1:
+      return std::string(kAvx512Step1).append(kLowHalfResults);
+    case RequantizeForm::kStep2:
+      return std::string(kAvx512Step2).append(kOffsetResults);
+    case RequantizeForm::kSigned1:
+      return signed_form(kAvx512Signed1).append(kOffsetResults);
+    case RequantizeForm::kSigned2:
+      return signed_form(kAvx512Signed2).append(kOffsetResults);
+    default:
+      return std::string(kAvx512Float).append(kOffsetResults);
+  }
 }
 
 }  // namespace
 
-std::string RequantizeSource(const Workload& workload) {
-  if (workload.rq == RequantizeForm::kFloat) return std::string(kFloat);
-  if (IsInteger(workload)) {
-    std::string source(kInteger);
-    if (CorrectsSign(workload)) source += kIntegerSign;
-    return source.append(kIntegerEnd);
-  }
-  std::string source(workload.rounding == Rounding::kSingle ? kFixedPointSingle
-                                                            : kFixedPointDouble);
-  return source.append(kGeneral);
-}
-
-std::string PackConstantsSource(const Workload& workload) {
-  if (workload.rq == RequantizeForm::kFloat) return std::string(kPackFloat);
-  if (!IsInteger(workload)) return std::string(kPackGeneral);
-  const bool single = workload.rounding == Rounding::kSingle;
-  const bool int9 = CorrectsSign(workload);
-  std::string source = "#define K_SIGN_CORRECTION " + std::string(int9 ? "1" : "0");
-  source += "\n#define K_NEEDS_RELU " + std::string(!int9 && !single ? "1" : "0");
-  source += "\n#define K_FIRST_ROUNDING " + std::string(single ? "0" : "1ull << 31");
-  return source.append(kPackInteger);
-}
-
-double RequantizeInstructions(const Workload& workload) {
+RequantizeForm KernelForm(const VectorIsa& isa, const Workload& workload) {
+  if (isa.rounds_per_instruction) return workload.rq;
   switch (workload.rq) {
+    case RequantizeForm::kStep1:
+    case RequantizeForm::kStep2:
+      return RequantizeForm::kInt7;
+    case RequantizeForm::kSigned1:
+    case RequantizeForm::kSigned2:
+      return RequantizeForm::kInt9;
+    default:
+      return workload.rq;
+  }
+}
+
+std::string RequantizeSource(const VectorIsa& isa, const Workload& workload) {
+  const RequantizeForm form = KernelForm(isa, workload);
+  if (IsInteger(form)) {
+    std::string source(kInteger);
+    if (CorrectsSign(form, workload)) source += kIntegerSign;
+    return source.append(kIntegerEnd).append(kPlainResults);
+  }
+  if (form == RequantizeForm::kGen) {
+    std::string source(workload.rounding == Rounding::kSingle ? kFixedPointSingle
+                                                              : kFixedPointDouble);
+    return source.append(kGeneral).append(kPlainResults);
+  }
+  if (isa.rounds_per_instruction) return Avx512Source(form);
+  return std::string(kFloat).append(kPlainResults);
+}
+
+std::string PackConstantsSource(const VectorIsa& isa, const Workload& workload) {
+  const RequantizeForm form = KernelForm(isa, workload);
+  if (form == RequantizeForm::kFloat) return std::string(kPackFloat);
+  if (form == RequantizeForm::kGen) return std::string(kPackGeneral);
+  const bool single = workload.rounding == Rounding::kSingle;
+  std::string source = "#define KILN_SOLVER COLD UNUSED\n";
+  source += RequantizeSolverSource();
+  source += "#define K_SINGLE " + std::string(single ? "1" : "0");
+  source += "\n#define K_NEEDS_RELU " + std::string(IsForRelu(form) && !single ? "1" : "0") + "\n";
+  source += kPackChannel;
+  if (IsInteger(form)) {
+    source += "#define K_SIGN_CORRECTION " + std::string(CorrectsSign(form, workload) ? "1" : "0");
+    source += "\n#define K_FIRST_ROUNDING " + std::string(single ? "0" : "1ull << 31");
+    return source.append(kPackInteger);
+  }
+  const bool two_terms = form == RequantizeForm::kStep2 || form == RequantizeForm::kSigned2;
+  source += "#define K_SOLVE kiln_solve_" + std::string(Name(form));
+  source += "\n#define K_TERMS " + std::string(two_terms ? "2" : "1");
+  return source.append(kPackSolved);
+}
+
+double RequantizeInstructions(const VectorIsa& isa, const Workload& workload) {
+  switch (KernelForm(isa, workload)) {
+    case RequantizeForm::kStep1:
+      return 2;
+    case RequantizeForm::kStep2:
+    case RequantizeForm::kSigned1:
+      return 5;
+    case RequantizeForm::kSigned2:
+      return 6;
     case RequantizeForm::kInt7:
       return 7;
     case RequantizeForm::kInt9:
       return 9;
     case RequantizeForm::kFloat:
-      return 6;
-    default:
-      return 60;
+      return isa.rounds_per_instruction ? 5 : 6;
+    case RequantizeForm::kGen:
+      break;
   }
+  return 60;
 }
 
 }  // namespace kiln

@@ -8,25 +8,37 @@
 
 namespace kiln {
 
+// The form that kernels of this instruction set compute the workload's form with. All have the same
+// bytes; step and signed forms need a rounding mode per instruction, without it int7 and int9 take
+// their place (IsValid in ops/requantize_form.h promises that they may).
+RequantizeForm KernelForm(const VectorIsa& isa, const Workload& workload);
+
 // Constants of a vector of output channels: kConstantVectors vectors of `lanes` int32, the first of
-// them the bias that accumulators start from. What the others hold depends on the form;
-// ops/requantize_form.h defines the forms, this file writes them as C.
-//   int7, int9   bias + 2^31 | 2m of even lanes, in 64 bits | 2m of odd | C of even | C of odd | e
-//   gen          bias | multiplier | shift | zero point | - | -
-//   float        bias | scale | zero point | - | - | -
+// them the bias that accumulators start from. What the others hold depends on the kernel's form;
+// ops/requantize_form.h and ops/requantize_solver.h define the forms, this file writes them as C.
+//   step1              bias + seed | scale | offset
+//   step2, signed2     bias | scale | scale_low | offset
+//   signed1            bias | scale | offset
+//   int7, int9         bias + 2^31 | 2m of even lanes, in 64 bits | 2m of odd | C of even | C of
+//   odd
+//                      | e
+//   gen                bias | multiplier | shift | zero point
+//   float              bias | scale | zero point
 inline constexpr std::int32_t kConstantVectors = 6;
 
-// k_requantize for the workload's form, in the vocabulary of vector_isa.h.
-std::string RequantizeSource(const Workload& workload);
+// k_requantize for the workload's form, in the vocabulary of vector_isa.h, and what stores do with
+// its results: k_value(r, range), 32-bit results with the zero point, and where two vectors are
+// packed at once k_words(a, b, range), 16-bit ones in LaneOfChannel's order.
+std::string RequantizeSource(const VectorIsa& isa, const Workload& workload);
 
-// k_pack_constants(op, channel, lane, bias, bound, c): the constants of one output channel
-// into lane `lane` of c[kConstantVectors][lanes]; `bias` with zero points folded in, `bound` >=
-// |acc| for every input. KILN_E_CLASS if the form is not valid for the channel. A channel < 0 is
-// padding: results are discarded.
-std::string PackConstantsSource(const Workload& workload);
+// k_pack_constants(op, channel, lane, bias, low, high, c): the constants of one output channel into
+// lane `lane` of c[kConstantVectors][lanes]; `bias` with zero points folded in, no accumulator
+// outside of [low, high] whatever the input. KILN_E_CLASS if the form is not valid for the channel.
+// A channel < 0 is padding: results are discarded.
+std::string PackConstantsSource(const VectorIsa& isa, const Workload& workload);
 
-// How many simple instructions k_requantize takes for one vector, store included: a feature of the
-// cost model.
-double RequantizeInstructions(const Workload& workload);
+// How many simple instructions k_requantize takes for one vector, its share of the packing
+// included: a feature of the cost model.
+double RequantizeInstructions(const VectorIsa& isa, const Workload& workload);
 
 }  // namespace kiln

@@ -38,6 +38,9 @@ static __attribute__((used)) void *memset(void *to, int value, __SIZE_TYPE__ n) 
   for (__SIZE_TYPE__ i = 0; i < n; ++i) ((char *)to)[i] = (char)value;
   return to;
 }
+typedef struct {
+  int32_t lo, hi, zp;
+} k_range;
 INLINE kv k_splat(int32_t value) { return (kv){0} + value; }
 INLINE kv k_load(const void *p) { return *(const kv_memory *)p; }
 INLINE void k_spill(void *p, kv v) { *(kv_memory *)p = v; }
@@ -76,48 +79,51 @@ INLINE void k_prepare(void *restrict d, const uint8_t *restrict x, int64_t n) {
   for (int64_t i = 0; i < n; ++i) to[i] = x[i] ^ (K_FLIP ? 0x80 : 0);
 }
 INLINE void k_fill(void *d, int32_t value, int64_t n) { __builtin_memset(d, value, (__SIZE_TYPE__)n); }
+#define K_PACK_WORDS(a, b) ((kh32)__builtin_ia32_packssdw512(a, b))
+)";
 
+constexpr std::string_view kAvx512VnniStores = R"(
 #if K_UNSIGNED
-#define K_WORDS(a, b) \
-  __builtin_elementwise_max((kh32)__builtin_ia32_packssdw512((kv)(a), (kv)(b)), (kh32){0})
-INLINE kb16 k_bytes1(kv a) {
-  return (kb16)__builtin_ia32_pmovusdb512_mask(__builtin_elementwise_max(a, (kv){0}), (kb16){0}, -1);
+INLINE kb16 k_bytes1(kv a, k_range range) {
+  const kv value = __builtin_elementwise_max(k_value(a, range), (kv){0});
+  return (kb16)__builtin_ia32_pmovusdb512_mask(value, (kb16){0}, -1);
 }
-INLINE kb32 k_bytes2(kv a, kv b) {
-  return (kb32)__builtin_ia32_pmovuswb512_mask(K_WORDS(a, b), (kb32){0}, -1);
+INLINE kb32 k_bytes2(kv a, kv b, k_range range) {
+  const kh32 words = __builtin_elementwise_max((kh32)k_words(a, b, range), (kh32){0});
+  return (kb32)__builtin_ia32_pmovuswb512_mask(words, (kb32){0}, -1);
 }
-INLINE kb64 k_bytes4(kv a, kv b, kv c, kv d) {
-  return (kb64)__builtin_ia32_packuswb512(__builtin_ia32_packssdw512(a, b),
-                                          __builtin_ia32_packssdw512(c, d));
+INLINE kb64 k_bytes4(kv a, kv b, kv c, kv d, k_range range) {
+  return (kb64)__builtin_ia32_packuswb512(k_words(a, b, range), k_words(c, d, range));
 }
 #else
-INLINE kb16 k_bytes1(kv a) { return (kb16)__builtin_ia32_pmovsdb512_mask(a, (kb16){0}, -1); }
-INLINE kb32 k_bytes2(kv a, kv b) {
-  return (kb32)__builtin_ia32_pmovswb512_mask(__builtin_ia32_packssdw512(a, b), (kb32){0}, -1);
+INLINE kb16 k_bytes1(kv a, k_range range) {
+  return (kb16)__builtin_ia32_pmovsdb512_mask(k_value(a, range), (kb16){0}, -1);
 }
-INLINE kb64 k_bytes4(kv a, kv b, kv c, kv d) {
-  return (kb64)__builtin_ia32_packsswb512(__builtin_ia32_packssdw512(a, b),
-                                          __builtin_ia32_packssdw512(c, d));
+INLINE kb32 k_bytes2(kv a, kv b, k_range range) {
+  return (kb32)__builtin_ia32_pmovswb512_mask(k_words(a, b, range), (kb32){0}, -1);
+}
+INLINE kb64 k_bytes4(kv a, kv b, kv c, kv d, k_range range) {
+  return (kb64)__builtin_ia32_packsswb512(k_words(a, b, range), k_words(c, d, range));
 }
 #endif
-INLINE void k_store1(uint8_t *y, int32_t lo, int32_t hi, kv a) {
-  *(kb16_memory *)y = k_clamp16(k_bytes1(a), lo, hi);
+INLINE void k_store1(uint8_t *y, k_range range, kv a) {
+  *(kb16_memory *)y = k_clamp16(k_bytes1(a, range), range);
 }
-INLINE void k_store2(uint8_t *y, int32_t lo, int32_t hi, kv a, kv b) {
-  *(kb32_memory *)y = k_clamp32(k_bytes2(a, b), lo, hi);
+INLINE void k_store2(uint8_t *y, k_range range, kv a, kv b) {
+  *(kb32_memory *)y = k_clamp32(k_bytes2(a, b, range), range);
 }
-INLINE void k_store4(uint8_t *y, int32_t lo, int32_t hi, kv a, kv b, kv c, kv d) {
-  *(kb64_memory *)y = k_clamp64(k_bytes4(a, b, c, d), lo, hi);
+INLINE void k_store4(uint8_t *y, k_range range, kv a, kv b, kv c, kv d) {
+  *(kb64_memory *)y = k_clamp64(k_bytes4(a, b, c, d, range), range);
 }
-INLINE void k_store1_n(uint8_t *y, int32_t lo, int32_t hi, int32_t n, kv a) {
-  __builtin_ia32_storedquqi128_mask((kb16 *)y, k_clamp16(k_bytes1(a), lo, hi), (uint16_t)((1u << n) - 1));
+INLINE void k_store1_n(uint8_t *y, k_range range, int32_t n, kv a) {
+  __builtin_ia32_storedquqi128_mask((kb16 *)y, k_clamp16(k_bytes1(a, range), range), (uint16_t)((1u << n) - 1));
 }
-INLINE void k_store2_n(uint8_t *y, int32_t lo, int32_t hi, int32_t n, kv a, kv b) {
-  __builtin_ia32_storedquqi256_mask((kb32 *)y, k_clamp32(k_bytes2(a, b), lo, hi),
+INLINE void k_store2_n(uint8_t *y, k_range range, int32_t n, kv a, kv b) {
+  __builtin_ia32_storedquqi256_mask((kb32 *)y, k_clamp32(k_bytes2(a, b, range), range),
                                     (uint32_t)((1ull << n) - 1));
 }
-INLINE void k_store4_n(uint8_t *y, int32_t lo, int32_t hi, int32_t n, kv a, kv b, kv c, kv d) {
-  __builtin_ia32_storedquqi512_mask((kb64 *)y, k_clamp64(k_bytes4(a, b, c, d), lo, hi), (1ull << n) - 1);
+INLINE void k_store4_n(uint8_t *y, k_range range, int32_t n, kv a, kv b, kv c, kv d) {
+  __builtin_ia32_storedquqi512_mask((kb64 *)y, k_clamp64(k_bytes4(a, b, c, d, range), range), (1ull << n) - 1);
 }
 )";
 
@@ -129,6 +135,7 @@ typedef int16_t kh8 __attribute__((vector_size(16)));
 #define K_HIGH_HALVES(a, b) __builtin_shufflevector(a, b, 1, 9, 3, 11, 5, 13, 7, 15)
 
 #define K_UNKNOWN(v) __asm__ volatile("" : "+x"(v))
+#define K_PACK_WORDS(a, b) __builtin_ia32_packssdw256(a, b)
 
 INLINE kv k_dot(kv acc, kop a, kop w) { return acc + (kv)__builtin_ia32_pmaddwd256(a, w); }
 INLINE kop k_weights(const void *p) { return *(const kop_memory *)p; }
@@ -161,11 +168,7 @@ INLINE kop k_broadcast(const uint8_t *p) {
   return k_splat(one);
 }
 INLINE kop k_broadcast_raw(const uint8_t *p) { return k_splat(*(const K_BYTE *)p); }
-INLINE kb8 k_bytes1(kv a) {
-  const kv low = k_splat(K_UNSIGNED ? 0 : -128), high = k_splat(K_UNSIGNED ? 255 : 127);
-  return __builtin_convertvector(
-      __builtin_elementwise_min(__builtin_elementwise_max(a, low), high), kb8);
-}
+#define K_PACK_WORDS(a, b) /* vectors are stored one by one */
 )";
 
 // Preparing for dots of 16-bit operands.
@@ -185,48 +188,53 @@ constexpr std::string_view kAvx2Stores = R"(
 #else
 #define K_PACK_BYTES __builtin_ia32_packsswb256
 #endif
-INLINE kb8 k_bytes1(kv a) {
-  const kop words = __builtin_ia32_packssdw256(a, a);
+INLINE kb8 k_bytes1(kv a, k_range range) {
+  const kop words = k_words(a, a, range);
   const kv bytes = (kv)K_PACK_BYTES(words, words);
   return (kb8)__builtin_shufflevector(bytes, bytes, 0, 4);
 }
-INLINE kb16 k_bytes2(kv a, kv b) {
-  const kop words = __builtin_ia32_packssdw256(a, b);
+INLINE kb16 k_bytes2(kv a, kv b, k_range range) {
+  const kop words = k_words(a, b, range);
   const kvl bytes = (kvl)K_PACK_BYTES(words, words);
   return (kb16)__builtin_shufflevector(bytes, bytes, 0, 2);
 }
-INLINE kb32 k_bytes4(kv a, kv b, kv c, kv d) {
-  return (kb32)K_PACK_BYTES(__builtin_ia32_packssdw256(a, b), __builtin_ia32_packssdw256(c, d));
+INLINE kb32 k_bytes4(kv a, kv b, kv c, kv d, k_range range) {
+  return (kb32)K_PACK_BYTES(k_words(a, b, range), k_words(c, d, range));
 }
-INLINE void k_store1(uint8_t *y, int32_t lo, int32_t hi, kv a) {
-  *(kb8_memory *)y = k_clamp8(k_bytes1(a), lo, hi);
+INLINE void k_store1(uint8_t *y, k_range range, kv a) {
+  *(kb8_memory *)y = k_clamp8(k_bytes1(a, range), range);
 }
-INLINE void k_store2(uint8_t *y, int32_t lo, int32_t hi, kv a, kv b) {
-  *(kb16_memory *)y = k_clamp16(k_bytes2(a, b), lo, hi);
+INLINE void k_store2(uint8_t *y, k_range range, kv a, kv b) {
+  *(kb16_memory *)y = k_clamp16(k_bytes2(a, b, range), range);
 }
-INLINE void k_store4(uint8_t *y, int32_t lo, int32_t hi, kv a, kv b, kv c, kv d) {
-  *(kb32_memory *)y = k_clamp32(k_bytes4(a, b, c, d), lo, hi);
+INLINE void k_store4(uint8_t *y, k_range range, kv a, kv b, kv c, kv d) {
+  *(kb32_memory *)y = k_clamp32(k_bytes4(a, b, c, d, range), range);
 }
-INLINE void k_store1_n(uint8_t *y, int32_t lo, int32_t hi, int32_t n, kv a) {
-  const kb8 bytes = k_clamp8(k_bytes1(a), lo, hi);
+INLINE void k_store1_n(uint8_t *y, k_range range, int32_t n, kv a) {
+  const kb8 bytes = k_clamp8(k_bytes1(a, range), range);
   for (int32_t i = 0; i < n; ++i) y[i] = (uint8_t)bytes[i];
 }
-INLINE void k_store2_n(uint8_t *y, int32_t lo, int32_t hi, int32_t n, kv a, kv b) {
-  const kb16 bytes = k_clamp16(k_bytes2(a, b), lo, hi);
+INLINE void k_store2_n(uint8_t *y, k_range range, int32_t n, kv a, kv b) {
+  const kb16 bytes = k_clamp16(k_bytes2(a, b, range), range);
   for (int32_t i = 0; i < n; ++i) y[i] = (uint8_t)bytes[i];
 }
-INLINE void k_store4_n(uint8_t *y, int32_t lo, int32_t hi, int32_t n, kv a, kv b, kv c, kv d) {
-  const kb32 bytes = k_clamp32(k_bytes4(a, b, c, d), lo, hi);
+INLINE void k_store4_n(uint8_t *y, k_range range, int32_t n, kv a, kv b, kv c, kv d) {
+  const kb32 bytes = k_clamp32(k_bytes4(a, b, c, d, range), range);
   for (int32_t i = 0; i < n; ++i) y[i] = (uint8_t)bytes[i];
 }
 )";
 
 constexpr std::string_view kPortableStores = R"(
-INLINE void k_store1(uint8_t *y, int32_t lo, int32_t hi, kv a) {
-  *(kb8_memory *)y = k_clamp8(k_bytes1(a), lo, hi);
+INLINE kb8 k_bytes1(kv a, k_range range) {
+  const kv low = k_splat(K_UNSIGNED ? 0 : -128), high = k_splat(K_UNSIGNED ? 255 : 127);
+  const kv value = k_value(a, range);
+  return __builtin_convertvector(__builtin_elementwise_min(__builtin_elementwise_max(value, low), high), kb8);
 }
-INLINE void k_store1_n(uint8_t *y, int32_t lo, int32_t hi, int32_t n, kv a) {
-  const kb8 bytes = k_clamp8(k_bytes1(a), lo, hi);
+INLINE void k_store1(uint8_t *y, k_range range, kv a) {
+  *(kb8_memory *)y = k_clamp8(k_bytes1(a, range), range);
+}
+INLINE void k_store1_n(uint8_t *y, k_range range, int32_t n, kv a) {
+  const kb8 bytes = k_clamp8(k_bytes1(a, range), range);
   for (int32_t i = 0; i < n; ++i) y[i] = (uint8_t)bytes[i];
 }
 )";
@@ -239,14 +247,13 @@ std::string ClampSource(const Workload& workload) {
     const std::string type = std::string("kx") + n;
     std::string clamp = "(" + type + ")v";
     if (workload.act != Activation::kNone) {
-      clamp = "__builtin_elementwise_max(" + clamp + ", (" + type + "){0} + (K_BYTE)lo)";
+      clamp = "__builtin_elementwise_max(" + clamp + ", (" + type + "){0} + (K_BYTE)range.lo)";
     }
     if (workload.act == Activation::kLoHi) {
-      clamp = "__builtin_elementwise_min(" + clamp + ", (" + type + "){0} + (K_BYTE)hi)";
+      clamp = "__builtin_elementwise_min(" + clamp + ", (" + type + "){0} + (K_BYTE)range.hi)";
     }
     source += "INLINE kb" + std::string(n) + " k_clamp" + n + "(kb" + n +
-              " v, int32_t lo, int32_t hi) {\n  (void)lo, (void)hi;\n  return (kb" + n + ")" +
-              clamp + ";\n}\n";
+              " v, k_range range) {\n  (void)range;\n  return (kb" + n + ")" + clamp + ";\n}\n";
   }
   return source;
 }
@@ -264,14 +271,16 @@ const VectorIsa& Avx512Vnni() {
       .weight_bytes = 1,
       .max_store_group = 4,
       .flips_signed_activations = true,
+      .rounds_per_instruction = true,
       .subtracts_weight_zero_point = false,
       .source = kAvx512VnniSource,
+      .stores = kAvx512VnniStores,
   };
   return isa;
 }
 
 const VectorIsa& Avx2() {
-  static const std::string source = std::string(kAvx2Source).append(kWiden).append(kAvx2Stores);
+  static const std::string source = std::string(kAvx2Source).append(kWiden);
   static const VectorIsa isa = {
       .name = "avx2",
       .required = Bit(IsaFeature::kAvx2),
@@ -284,13 +293,13 @@ const VectorIsa& Avx2() {
       .flips_signed_activations = false,
       .subtracts_weight_zero_point = true,
       .source = source,
+      .stores = kAvx2Stores,
   };
   return isa;
 }
 
 const VectorIsa& Portable() {
-  static const std::string source =
-      std::string(kPortableSource).append(kWiden).append(kPortableStores);
+  static const std::string source = std::string(kPortableSource).append(kWiden);
   static const VectorIsa isa = {
       .name = "portable",
       .required = 0,
@@ -303,6 +312,7 @@ const VectorIsa& Portable() {
       .flips_signed_activations = false,
       .subtracts_weight_zero_point = true,
       .source = source,
+      .stores = kPortableStores,
   };
   return isa;
 }
@@ -323,8 +333,9 @@ std::string Prelude(const VectorIsa& isa, const Workload& workload) {
   text += kCommon;
   text += ClampSource(workload);
   text += isa.source;
-  text += RequantizeSource(workload);
-  text += PackConstantsSource(workload);
+  text += RequantizeSource(isa, workload);
+  text += isa.stores;
+  text += PackConstantsSource(isa, workload);
   return text;
 }
 

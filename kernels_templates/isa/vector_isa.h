@@ -19,11 +19,13 @@ namespace kiln {
 //   k_broadcast_raw(p)     the same from bytes of x as they lie in memory
 //   k_weights(p)           `weight_vector_bytes` bytes of packed weights
 //   k_prepare(d, x, n)     n bytes of x, in the prepared form, to d: a data stage
-//   k_requantize(acc, c)   accumulators (bias included) to results (zero point included), with the
-//                          constants c[kConstantVectors][lanes] that `pack` proved: requantize.h
-//   k_store1/2/4(y, lo, hi, r...)      results to bytes, saturated, clamped to [lo, hi] as the
-//                          activation class demands, in LaneOfChannel's order of channels
-//   k_store1/2/4_n(y, lo, hi, n, r...) the first n channels only
+//   k_range                what results are clamped to, lo and hi, and their zero point zp
+//   k_requantize(acc, c)   accumulators (bias included) to results, in a form that only stores know
+//                          how to read, with the constants c[kConstantVectors][lanes] that `pack`
+//                          proved: requantize.h
+//   k_store1/2/4(y, range, r...)      results to bytes, saturated, clamped as the activation class
+//                          demands, in LaneOfChannel's order of channels
+//   k_store1/2/4_n(y, range, n, r...) the first n channels only
 //   K_UNKNOWN(v)           v, but the compiler no longer knows its value
 //   K_HIDE(p)              pointer p, but the compiler no longer knows where it points
 //
@@ -40,10 +42,12 @@ struct VectorIsa {
   std::int32_t weight_bytes = 1;          // per packed weight
   std::int32_t max_store_group = 4;       // vectors that one store can pack: 1, 2 or 4
   bool flips_signed_activations = false;  // prepared s8 is x + 128
+  bool rounds_per_instruction = false;    // a rounding mode can be part of an instruction
   // Packed weights are the difference to their zero point (it fits), so legacy uint8 costs nothing.
   // Otherwise they are w - 128, and w_zp - 128 times the sum of the activations is subtracted.
   bool subtracts_weight_zero_point = false;
-  std::string_view source;  // the vocabulary in C
+  // The vocabulary in C; the stores come after the requantize form, whose results they read.
+  std::string_view source, stores;
 
   std::int32_t vector_bytes() const { return lanes * 4; }
   std::int32_t weight_vector_bytes() const { return lanes * group * weight_bytes; }

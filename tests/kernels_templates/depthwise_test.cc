@@ -48,9 +48,7 @@ Workload DrawDepthwise(Rng& rng) {
     w.per_channel = rng.Below(2) == 0;
     w.weight_zero_point = w.type == DataType::kU8 && rng.Below(3) > 0;
     w.act = static_cast<Activation>(rng.Below(3));
-    constexpr RequantizeForm kForms[] = {RequantizeForm::kInt7, RequantizeForm::kInt9,
-                                         RequantizeForm::kGen, RequantizeForm::kFloat};
-    w.rq = kForms[rng.Below(4)];
+    w.rq = static_cast<RequantizeForm>(rng.Below(8));
     w.rounding =
         w.rq == RequantizeForm::kFloat ? Rounding::kFloat : static_cast<Rounding>(rng.Below(2));
     const auto canonical = Canonical(w);
@@ -144,8 +142,6 @@ TEST_P(DepthwiseTest, RefusesWhatItDoesNotCompute) {
   const auto depthwise = NewDepthwiseTemplate(isa());
   TaskSpec spec{Parse(kShapes[0]), TestTarget(isa().required), 1};
   EXPECT_TRUE(depthwise->Supports(spec));
-  spec.workload.rq = RequantizeForm::kStep1;
-  EXPECT_FALSE(depthwise->Supports(spec));
   spec.workload =
       Parse("conv2d/i8/n1h8w8c8/o8/k3x3/s1x1/p1,1,1,1/d1x1/g1/pc/wz0/act=lo/rq=int7/double");
   EXPECT_FALSE(depthwise->Supports(spec));

@@ -79,12 +79,12 @@ TEST(BuiltinNetworksTest, HaveTheClassesOfQuantizedNetworks) {
   const StatusOr<Network> network = BuiltinNetwork("mobilenet_v2");
   ASSERT_TRUE(network.ok());
   EXPECT_EQ(Key(network->layers[1].workload),
-            "depthwise/i8/n1h112w112c32/m1/k3x3/s1x1/p1,1,1,1/d1x1/pc/wz0/act=lo/rq=int7/double");
+            "depthwise/i8/n1h112w112c32/m1/k3x3/s1x1/p1,1,1,1/d1x1/pc/wz0/act=lo/rq=step1/double");
   EXPECT_EQ(
       Key(network->layers[2].workload),
-      "conv2d/i8/n1h112w112c32/o16/k1x1/s1x1/p0,0,0,0/d1x1/g1/pc/wz0/act=none/rq=int9/double");
+      "conv2d/i8/n1h112w112c32/o16/k1x1/s1x1/p0,0,0,0/d1x1/g1/pc/wz0/act=none/rq=signed1/double");
   EXPECT_EQ(Key(network->layers.back().workload),
-            "dense/i8/n1c1280/o1000/pc/wz0/act=none/rq=int9/double");
+            "dense/i8/n1c1280/o1000/pc/wz0/act=none/rq=signed1/double");
 }
 
 TEST(BuiltinNetworksTest, UnknownNameListsTheKnownOnes) {

@@ -39,13 +39,14 @@ TEST(LayersCsvTest, ReadsALayerList) {
   ASSERT_EQ(network->layers.size(), 4U);
   EXPECT_EQ(network->layers[0].name, "stem");
   EXPECT_EQ(Key(network->layers[0].workload),
-            "conv2d/i8/n1h224w224c3/o32/k3x3/s2x2/p1,1,0,0/d1x1/g1/pc/wz0/act=lo/rq=int7/double");
+            "conv2d/i8/n1h224w224c3/o32/k3x3/s2x2/p1,1,0,0/d1x1/g1/pc/wz0/act=lo/rq=step1/double");
   EXPECT_EQ(Key(network->layers[1].workload),
-            "depthwise/i8/n1h28w28c240/m1/k5x5/s1x1/p2,2,2,2/d1x1/pc/wz0/act=lo/rq=int7/double");
-  EXPECT_EQ(Key(network->layers[2].workload),
-            "conv2d/i8/n1h14w14c64/o32/k3x3/s1x1/p1,1,1,1/d1x1/g4/pc/wz0/act=none/rq=int9/double");
+            "depthwise/i8/n1h28w28c240/m1/k5x5/s1x1/p2,2,2,2/d1x1/pc/wz0/act=lo/rq=step1/double");
+  EXPECT_EQ(
+      Key(network->layers[2].workload),
+      "conv2d/i8/n1h14w14c64/o32/k3x3/s1x1/p1,1,1,1/d1x1/g4/pc/wz0/act=none/rq=signed1/double");
   EXPECT_EQ(Key(network->layers[3].workload),
-            "dense/i8/n1c1024/o1000/pc/wz0/act=none/rq=int9/double");
+            "dense/i8/n1c1024/o1000/pc/wz0/act=none/rq=signed1/double");
 }
 
 TEST(LayersCsvTest, ReadsAWorkloadTable) {
@@ -59,9 +60,9 @@ TEST(LayersCsvTest, ReadsAWorkloadTable) {
   ASSERT_EQ(network->layers.size(), 4U);
   EXPECT_EQ(network->layers[0].workload, network->layers[1].workload);
   EXPECT_EQ(Key(network->layers[0].workload),
-            "depthwise/u8/n1h8w8c4/m2/k3x3/s2x2/p0,0,1,1/d1x1/pt/wz/act=lo/rq=int7/double");
+            "depthwise/u8/n1h8w8c4/m2/k3x3/s2x2/p0,0,1,1/d1x1/pt/wz/act=lo/rq=step1/double");
   EXPECT_EQ(Key(network->layers[2].workload),
-            "dense/u8s8/n3c64/o10/pc/wz0/act=none/rq=int9/double");
+            "dense/u8s8/n3c64/o10/pc/wz0/act=none/rq=signed1/double");
   EXPECT_EQ(network->layers[2].name, "fc_64to10");
   EXPECT_EQ(network->layers[3].name, "pw_8x8_4to8");
   EXPECT_FALSE(network->layers[3].workload.weight_zero_point);  // 128: the same as s8

@@ -17,14 +17,14 @@ namespace {
 using ::testing::IsEmpty;
 
 constexpr char kConv[] =
-    "conv2d/i8/n1h14w14c64/o64/k3x3/s1x1/p1,1,1,1/d1x1/g1/pc/wz0/act=lo/rq=int7/double";
+    "conv2d/i8/n1h14w14c64/o64/k3x3/s1x1/p1,1,1,1/d1x1/g1/pc/wz0/act=lo/rq=step1/double";
 constexpr char kPointwise[] =
-    "conv2d/i8/n1h28w28c32/o64/k1x1/s1x1/p0,0,0,0/d1x1/g1/pc/wz0/act=none/rq=int9/double";
+    "conv2d/i8/n1h28w28c32/o64/k1x1/s1x1/p0,0,0,0/d1x1/g1/pc/wz0/act=none/rq=signed1/double";
 constexpr char kDepthwise[] =
-    "depthwise/u8/n1h28w28c64/m1/k3x3/s1x1/p1,1,1,1/d1x1/pt/wz/act=lohi/rq=int7/double";
+    "depthwise/u8/n1h28w28c64/m1/k3x3/s1x1/p1,1,1,1/d1x1/pt/wz/act=lohi/rq=step1/double";
 constexpr char kDepthwiseNone[] =
-    "depthwise/i8/n1h28w28c64/m1/k3x3/s1x1/p1,1,1,1/d1x1/pc/wz0/act=none/rq=int9/double";
-constexpr char kDense[] = "dense/i8/n8c512/o100/pc/wz0/act=none/rq=int9/double";
+    "depthwise/i8/n1h28w28c64/m1/k3x3/s1x1/p1,1,1,1/d1x1/pc/wz0/act=none/rq=signed1/double";
+constexpr char kDense[] = "dense/i8/n8c512/o100/pc/wz0/act=none/rq=signed1/double";
 constexpr char kGen[] = "dense/i8/n8c512/o100/pc/wz0/act=none/rq=gen/single";
 constexpr char kFloat[] = "dense/u8s8/n8c512/o100/pc/wz0/act=lohi/rq=float/float";
 
@@ -41,9 +41,9 @@ std::uint64_t DigestOf(const char* key, DataSet set, std::uint64_t seed) {
 // These numbers change only together with kDataRecipeVersion: digests in stores and on devices of
 // another architecture rely on the same bytes.
 TEST(DataRecipeTest, BytesArePinned) {
-  ASSERT_EQ(kDataRecipeVersion, 1);
+  ASSERT_EQ(kDataRecipeVersion, 2);
   EXPECT_EQ(Hex(DigestOf(kConv, DataSet::kUniform, 1)), "58d5576d512e2f40");
-  EXPECT_EQ(Hex(DigestOf(kConv, DataSet::kEdges, 1)), "aec9e06f04a4495e");
+  EXPECT_EQ(Hex(DigestOf(kConv, DataSet::kEdges, 1)), "1ac5e9ba1b2db7c9");
   EXPECT_EQ(Hex(DigestOf(kDepthwise, DataSet::kUniform, 2)), "edc6f89b26fc3fad");
   EXPECT_EQ(Hex(DigestOf(kDepthwise, DataSet::kEdges, 2)), "22f3e716b6ca3c98");
   EXPECT_EQ(Hex(DigestOf(kGen, DataSet::kUniform, 3)), "4f9ef3a5ab63bdef");
@@ -64,12 +64,7 @@ TEST(DataRecipeTest, SeedsAndSetsDiffer) {
 void ExpectInClass(const Workload& w, const OpValues& v) {
   ASSERT_THAT(Misfit(w, v), IsEmpty()) << Key(w);
   for (std::int32_t channel = 0; channel < w.o; ++channel) {
-    ChannelRequantize requantize;
-    requantize.y_zp = v.y_zp, requantize.act_min = v.act_min;
-    requantize.rounding = w.rounding;
-    requantize.bound = AccumulatorBound(w, v, channel);
-    if (v.scale.empty()) requantize.factor = {v.multiplier[channel], v.shift[channel]};
-    ASSERT_TRUE(IsValid(w.rq, requantize)) << Key(w) << " channel " << channel;
+    ASSERT_TRUE(IsValid(w.rq, ChannelOf(w, v, channel))) << Key(w) << " channel " << channel;
   }
   const bool to_the_top = v.act_max == w.qmax();
   if (w.act == Activation::kNone) {
@@ -98,8 +93,8 @@ TEST(DataRecipeTest, ValuesAreInsideTheClassOfEveryWorkload) {
 }
 
 TEST(DataRecipeTest, ValuesOfVeryLongSumsFit32Bits) {
-  for (const char* key : {"dense/i8/n1c100000/o5/pc/wz0/act=none/rq=int9/double",
-                          "dense/u8/n1c1000000/o5/pt/wz/act=lo/rq=int7/double",
+  for (const char* key : {"dense/i8/n1c100000/o5/pc/wz0/act=none/rq=signed1/double",
+                          "dense/u8/n1c1000000/o5/pt/wz/act=lo/rq=step1/double",
                           "dense/u8/n1c1000000/o5/pc/wz0/act=lo/rq=gen/double"}) {
     for (std::uint64_t seed = 0; seed < 2; ++seed) {
       for (const DataSet set : {DataSet::kUniform, DataSet::kEdges}) {

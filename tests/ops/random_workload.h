@@ -28,9 +28,7 @@ inline std::optional<Workload> DrawWorkload(Rng& rng) {
   w.per_channel = rng.Below(2) == 0;
   w.weight_zero_point = rng.Below(4) == 0;
   w.act = static_cast<Activation>(rng.Below(3));
-  constexpr RequantizeForm kForms[] = {RequantizeForm::kInt7, RequantizeForm::kInt9,
-                                       RequantizeForm::kGen, RequantizeForm::kFloat};
-  w.rq = kForms[rng.Below(4)];
+  w.rq = static_cast<RequantizeForm>(rng.Below(8));
   w.rounding =
       w.rq == RequantizeForm::kFloat ? Rounding::kFloat : static_cast<Rounding>(rng.Below(2));
   const auto canonical = Canonical(w);

@@ -14,6 +14,8 @@ namespace {
 
 constexpr std::int32_t kLeastMultiplier = 1 << 30;
 
+AccumulatorRange Within(std::int64_t bound) { return {-bound, bound}; }
+
 std::int64_t Clamped(std::int64_t y, std::int32_t act_min) {
   return std::clamp<std::int64_t>(y, act_min, 255);
 }
@@ -36,8 +38,8 @@ TEST(RequantizeFormTest, ValidFormsEqualTfliteOnEveryRecordedRow) {
   if (rows.empty()) GTEST_SKIP() << kNoRequantizeRows;
   int admitted = 0, refused = 0;
   for (const RequantizeRow& row : rows) {
-    ChannelRequantize channel{{row.multiplier, row.shift}, row.zero_point, -128};
-    channel.bound = std::abs(std::int64_t{row.acc});
+    ChannelRequantize channel{{row.multiplier, row.shift}, row.zero_point, -128, 127};
+    channel.reach = Within(std::abs(std::int64_t{row.acc}));
     for (const std::int32_t act_min : {-128, row.zero_point}) {
       for (const RequantizeForm form : kIntegerForms) {
         channel.act_min = act_min;
@@ -65,8 +67,8 @@ TEST(RequantizeFormTest, RecordedRowsThatAFormWouldGetWrongAreRefused) {
   int wrong = 0;
   for (const RequantizeRow& row : rows) {
     if (row.shift > -1 || row.shift < -31) continue;
-    ChannelRequantize channel{{row.multiplier, row.shift}, row.zero_point, -128};
-    channel.bound = std::abs(std::int64_t{row.acc});
+    ChannelRequantize channel{{row.multiplier, row.shift}, row.zero_point, -128, 127};
+    channel.reach = Within(std::abs(std::int64_t{row.acc}));
     const std::int64_t y = EvaluateForm(RequantizeForm::kInt9, Rounding::kDouble,
                                         ConstantsOf(RequantizeForm::kInt9, channel), row.acc);
     if (std::clamp<std::int64_t>(y, -128, 127) == row.expected) continue;
@@ -79,8 +81,8 @@ TEST(RequantizeFormTest, RecordedRowsThatAFormWouldGetWrongAreRefused) {
 
 TEST(RequantizeFormTest, ASumThatLeaves32BitsIsRefused) {
   // h = 2^30 and 128 << 23 = 2^30 each fit alone.
-  ChannelRequantize channel{{kLeastMultiplier, -23}, 128, -128};
-  channel.bound = INT32_MAX;
+  ChannelRequantize channel{{kLeastMultiplier, -23}, 128, -128, 255};
+  channel.reach = Within(INT32_MAX);
   EXPECT_FALSE(IsValid(RequantizeForm::kInt9, channel));
   EXPECT_NE(ByForm(RequantizeForm::kInt9, channel, INT32_MAX), ByRule(channel, INT32_MAX));
   channel.y_zp = 127;
@@ -90,6 +92,7 @@ TEST(RequantizeFormTest, ASumThatLeaves32BitsIsRefused) {
 
 ChannelRequantize RandomChannel(Rng& rng) {
   ChannelRequantize channel;
+  channel.act_max = 255;
   channel.rounding = rng.Below(2) == 0 ? Rounding::kDouble : Rounding::kSingle;
   channel.factor.multiplier = static_cast<std::int32_t>(
       rng.Below(8) == 0 ? (rng.Below(2) == 0 ? kLeastMultiplier : INT32_MAX)
@@ -98,16 +101,16 @@ ChannelRequantize RandomChannel(Rng& rng) {
   channel.y_zp = static_cast<std::int32_t>(rng.Between(-128, 255));
   channel.act_min =
       rng.Below(2) == 0 ? static_cast<std::int32_t>(rng.Between(channel.y_zp, 255)) : -128;
-  channel.bound = rng.Between(0, (std::int64_t{1} << rng.Between(1, 31)) - 1);
+  channel.reach = Within(rng.Between(0, (std::int64_t{1} << rng.Between(1, 31)) - 1));
   return channel;
 }
 
 // The ends of the reach, around zero, around the accumulators where the result steps, and anywhere.
 std::int32_t InterestingAccumulator(const ChannelRequantize& channel, Rng& rng) {
-  std::int64_t acc = rng.Between(-channel.bound, channel.bound);
+  std::int64_t acc = rng.Between(-channel.reach.high, channel.reach.high);
   switch (rng.Below(4)) {
     case 0:
-      acc = (rng.Below(2) == 0 ? 1 : -1) * (channel.bound - rng.Between(0, 2));
+      acc = (rng.Below(2) == 0 ? 1 : -1) * (channel.reach.high - rng.Between(0, 2));
       break;
     case 1:
       acc = rng.Between(-3, 3);
@@ -122,7 +125,7 @@ std::int32_t InterestingAccumulator(const ChannelRequantize& channel, Rng& rng) 
     default:
       break;
   }
-  return static_cast<std::int32_t>(std::clamp(acc, -channel.bound, channel.bound));
+  return static_cast<std::int32_t>(std::clamp(acc, -channel.reach.high, channel.reach.high));
 }
 
 TEST(RequantizeFormTest, ValidFormsEqualTheRuleOnMillionsOfCases) {
@@ -147,8 +150,8 @@ TEST(RequantizeFormTest, ValidFormsEqualTheRuleOnMillionsOfCases) {
 TEST(RequantizeFormTest, EveryAccumulatorOfAShortReachIsRight) {
   for (const Rounding rounding : {Rounding::kDouble, Rounding::kSingle}) {
     for (std::int32_t e = 1; e <= 12; ++e) {
-      ChannelRequantize channel{{1'518'500'250, -e}, 3, -128, rounding};
-      channel.bound = 40'000;
+      ChannelRequantize channel{{1'518'500'250, -e}, 3, -128, 255, rounding};
+      channel.reach = Within(40'000);
       ASSERT_TRUE(IsValid(RequantizeForm::kInt9, channel));
       for (std::int32_t acc = -40'000; acc <= 40'000; ++acc) {
         ASSERT_EQ(ByForm(RequantizeForm::kInt9, channel, acc), ByRule(channel, acc)) << acc;
@@ -159,7 +162,7 @@ TEST(RequantizeFormTest, EveryAccumulatorOfAShortReachIsRight) {
 
 TEST(RequantizeFormTest, Int7NeedsAReluForDoubleRoundingOnly) {
   ChannelRequantize channel{{kLeastMultiplier, -1}, 0, -128};
-  channel.bound = 1000;
+  channel.reach = Within(1000);
   EXPECT_FALSE(IsValid(RequantizeForm::kInt7, channel));
   // And rightly so: -2 / 4 is away from zero by the rule.
   EXPECT_NE(ByForm(RequantizeForm::kInt7, channel, -2), ByRule(channel, -2));
@@ -170,38 +173,49 @@ TEST(RequantizeFormTest, Int7NeedsAReluForDoubleRoundingOnly) {
   EXPECT_TRUE(IsValid(RequantizeForm::kInt7, channel));
 }
 
-TEST(RequantizeFormTest, DeadChannelsAreAdmitted) {
+TEST(RequantizeFormTest, ChannelsWithOneByteAreAdmitted) {
+  constexpr RequantizeForm kAll[] = {RequantizeForm::kStep1,   RequantizeForm::kStep2,
+                                     RequantizeForm::kSigned1, RequantizeForm::kSigned2,
+                                     RequantizeForm::kInt7,    RequantizeForm::kInt9};
+  // Always zero: the shift is beyond what any form computes with.
   ChannelRequantize channel{{kLeastMultiplier, -31}, -128, -128};
-  channel.bound = 100'000;
-  EXPECT_TRUE(IsValid(RequantizeForm::kInt9, channel));
+  channel.reach = Within(100'000);
+  for (const RequantizeForm form : kAll) EXPECT_TRUE(IsValid(form, channel)) << Name(form);
   EXPECT_EQ(ByForm(RequantizeForm::kInt9, channel, -100'000), -128);
-  EXPECT_EQ(NormalizedFactor(channel), (FixedPoint{0, -1}));
   channel.factor = {0, 0};
+  for (const RequantizeForm form : kAll) EXPECT_TRUE(IsValid(form, channel)) << Name(form);
+  // Always above the clamp, with a factor of four.
+  channel = {{kLeastMultiplier, 3}, -128, -128, 100, Rounding::kDouble, {100, 5000}};
+  EXPECT_TRUE(IsValid(RequantizeForm::kStep1, channel));
   EXPECT_TRUE(IsValid(RequantizeForm::kInt9, channel));
-  // Not dead: the last accumulator reaches 1.
-  channel.factor = {INT32_MAX, -20};
-  channel.bound = (1 << 19) + 1;
-  EXPECT_EQ(NormalizedFactor(channel), channel.factor);
+  const IntegerConstants constants = ConstantsOf(RequantizeForm::kInt9, channel);
+  EXPECT_EQ(EvaluateForm(RequantizeForm::kInt9, Rounding::kDouble, constants, 777), 100);
+  // Not constant: the last accumulator reaches 1.
+  channel = {{INT32_MAX, -20}, -128, -128, 127, Rounding::kDouble, Within((1 << 19) + 1)};
   EXPECT_EQ(ByRule(channel, (1 << 19) + 1), -127);
+  EXPECT_EQ(ByForm(RequantizeForm::kInt9, channel, (1 << 19) + 1), -127);
 }
 
 TEST(RequantizeFormTest, LeftShiftsAndFullRangeAccumulatorsAreForGen) {
   ChannelRequantize channel{{kLeastMultiplier, 1}, 0, 0};
-  channel.bound = 1000;
+  channel.reach = Within(1000);
   EXPECT_EQ(CheapestForm(std::vector{channel}), RequantizeForm::kGen);
   channel.factor.shift = 0;
   EXPECT_EQ(CheapestForm(std::vector{channel}), RequantizeForm::kGen);
   channel.factor.shift = -5;
-  EXPECT_EQ(CheapestForm(std::vector{channel}), RequantizeForm::kInt7);
-  channel.bound = std::int64_t{1} << 31;
+  EXPECT_EQ(CheapestForm(std::vector{channel}), RequantizeForm::kStep1);
+  channel.reach = Within(std::int64_t{1} << 31);
   EXPECT_EQ(CheapestForm(std::vector{channel}), RequantizeForm::kGen);
 }
 
 TEST(CheapestFormTest, OneChannelDecidesForAll) {
-  std::vector<ChannelRequantize> channels(3, ChannelRequantize{{kLeastMultiplier, -5}, 0, 0});
-  EXPECT_EQ(CheapestForm(channels), RequantizeForm::kInt7);
+  std::vector<ChannelRequantize> channels(
+      3, ChannelRequantize{{1'518'500'250, -5}, 0, 0, 127, Rounding::kDouble, Within(9000)});
+  EXPECT_EQ(CheapestForm(channels), RequantizeForm::kStep1);
+  channels[0].reach = Within(1 << 23);
+  EXPECT_EQ(CheapestForm(channels), RequantizeForm::kStep2);
   channels[1].act_min = -1;
-  EXPECT_EQ(CheapestForm(channels), RequantizeForm::kInt9);
+  EXPECT_EQ(CheapestForm(channels), RequantizeForm::kSigned1);
   channels[2].factor.shift = 0;
   EXPECT_EQ(CheapestForm(channels), RequantizeForm::kGen);
 }
@@ -217,7 +231,7 @@ Workload Dense(DataType type) {
 OpValues DenseValues() {
   OpValues v;
   v.w = {10, 20, 30, 40};
-  v.multiplier = {kLeastMultiplier, kLeastMultiplier};
+  v.multiplier = {1'518'500'250, 1'111'111'111};
   v.shift = {-5, -6};
   return v;
 }
@@ -225,15 +239,15 @@ OpValues DenseValues() {
 TEST(ClassifyTest, ActivationFollowsTheRange) {
   OpValues v = DenseValues();
   EXPECT_EQ(Classify(Dense(DataType::kI8), v).act, Activation::kNone);
-  EXPECT_EQ(Classify(Dense(DataType::kI8), v).rq, RequantizeForm::kInt9);
+  EXPECT_EQ(Classify(Dense(DataType::kI8), v).rq, RequantizeForm::kSigned1);
   v.act_min = 0;
   EXPECT_EQ(Classify(Dense(DataType::kI8), v).act, Activation::kLo);
-  EXPECT_EQ(Classify(Dense(DataType::kI8), v).rq, RequantizeForm::kInt7);
+  EXPECT_EQ(Classify(Dense(DataType::kI8), v).rq, RequantizeForm::kStep1);
   v.act_max = 100;
   EXPECT_EQ(Classify(Dense(DataType::kI8), v).act, Activation::kLoHi);
-  EXPECT_EQ(Classify(Dense(DataType::kI8), v).rq, RequantizeForm::kInt7);
+  EXPECT_EQ(Classify(Dense(DataType::kI8), v).rq, RequantizeForm::kStep1);
   v.act_min = -1;
-  EXPECT_EQ(Classify(Dense(DataType::kI8), v).rq, RequantizeForm::kInt9);
+  EXPECT_EQ(Classify(Dense(DataType::kI8), v).rq, RequantizeForm::kSigned1);
 }
 
 TEST(ClassifyTest, AReluThatCutsNothingOffIsStillAReluForDoubleRounding) {
@@ -241,10 +255,10 @@ TEST(ClassifyTest, AReluThatCutsNothingOffIsStillAReluForDoubleRounding) {
   v.y_zp = -128;
   Workload w = Dense(DataType::kI8);
   EXPECT_EQ(Classify(w, v).act, Activation::kLo);
-  EXPECT_EQ(Classify(w, v).rq, RequantizeForm::kInt7);
+  EXPECT_EQ(Classify(w, v).rq, RequantizeForm::kStep1);
   w.rounding = Rounding::kSingle;
   EXPECT_EQ(Classify(w, v).act, Activation::kNone);
-  EXPECT_EQ(Classify(w, v).rq, RequantizeForm::kInt7);
+  EXPECT_EQ(Classify(w, v).rq, RequantizeForm::kStep1);
 }
 
 TEST(ClassifyTest, UnsignedWeightsHaveAZeroPointUnlessItIs128) {

@@ -36,10 +36,9 @@ StatusOr<std::unique_ptr<InProcessKernel>> InProcessKernel::Load(const Artifact&
   std::string error;
   loaded->object_ = LoadedObject::Load(*artifact.object, error);
   if (!loaded->object_) return Error(StatusCode::kInvalidArgument, error);
-  const auto failure =
-      Bind(*loaded->object_, artifact.symbol,
-           {.workload = workload, .machine = DetectIsa(), .threads = pool.threads()},
-           loaded->kernel_);
+  const auto failure = Bind(
+      *loaded->object_, artifact.symbol,
+      {.workload = workload, .machine = DetectIsa(), .threads = pool.threads()}, loaded->kernel_);
   if (failure) return Error(StatusCode::kInvalidArgument, failure->message);
   loaded->MakeBuffers();
   return loaded;

@@ -55,7 +55,13 @@ struct ServedLayer {
   std::unique_ptr<InProcessKernel> kernel;
 };
 
-StatusOr<std::vector<ServedLayer>> ReadLayers(const Options& options) {
+// What the store has for a list.
+struct ServedList {
+  std::vector<ServedLayer> layers;
+  std::optional<double> peak_gops;  // measured by `kiln tune` with so many threads
+};
+
+StatusOr<ServedList> ReadList(const Options& options) {
   TemplateRegistry registry;
   RegisterBuiltinTemplates(registry);
   ASSIGN_OR_RETURN(const Network network, ReadLayersCsv(options.layers, options.list));
@@ -66,11 +72,11 @@ StatusOr<std::vector<ServedLayer>> ReadLayers(const Options& options) {
   }
   ASSIGN_OR_RETURN(const std::unique_ptr<TuningStore> store,
                    OpenSqliteStore(path, OpenMode::kReadOnly));
-  std::vector<ServedLayer> layers;
+  ServedList list;
+  ASSIGN_OR_RETURN(list.peak_gops, store->PeakOf(target.name, options.threads));
   for (const Layer& layer : network.layers) {
-    ServedLayer served{
-        .name = layer.name,
-        .task = Task::Create(registry, {layer.workload, target, options.threads})};
+    ServedLayer served{.name = layer.name,
+                       .task = Task::Create(registry, {layer.workload, target, options.threads})};
     if (served.task.ok()) {
       const Task& task = *served.task;
       ASSIGN_OR_RETURN(const std::optional<Config> best,
@@ -78,20 +84,21 @@ StatusOr<std::vector<ServedLayer>> ReadLayers(const Options& options) {
       served.stored = best.has_value();
       served.config = best ? *best : task.kernel_template().Default(task.spec(), task.space());
     }
-    layers.push_back(std::move(served));
+    list.layers.push_back(std::move(served));
   }
-  return layers;
+  return list;
 }
 
-std::string Hello(const Options& options, const std::vector<ServedLayer>& layers) {
+std::string Hello(const Options& options, const ServedList& list) {
   std::string defaults;
   std::size_t stored = 0;
-  for (const ServedLayer& layer : layers) {
+  for (const ServedLayer& layer : list.layers) {
     stored += layer.stored;
     if (layer.task.ok() && !layer.stored) defaults += " " + layer.name;
   }
   std::string line = fmt::format("hello kiln {} threads {}: stored configs for {} of {} layers",
-                                 kVersion, options.threads, stored, layers.size());
+                                 kVersion, options.threads, stored, list.layers.size());
+  if (list.peak_gops) line += fmt::format(", peak {:.1f} GOP/s", *list.peak_gops);
   if (!defaults.empty()) line += ", the untuned default for" + defaults;
   return line;
 }
@@ -239,7 +246,7 @@ std::vector<std::int32_t> CoresFor(std::int32_t threads) {
 }
 
 Status Serve(const Options& options) {
-  ASSIGN_OR_RETURN(std::vector<ServedLayer> layers, ReadLayers(options));
+  ASSIGN_OR_RETURN(ServedList list, ReadList(options));
   const std::unique_ptr<Reactor> reactor = NewReactor();
   ASSIGN_OR_RETURN(const std::unique_ptr<Builder> builder, NewToolchain(*reactor, {.workers = 1}));
   std::string log, error;
@@ -248,8 +255,8 @@ Status Serve(const Options& options) {
       ThreadPool::Start(options.threads, CoresFor(options.threads), log, error).release();
   if (pool == nullptr) return Error(StatusCode::kUnavailable, error);
   if (!log.empty()) std::fputs(log.c_str(), stderr);
-  const std::string hello = Hello(options, layers);
-  Worker worker(std::move(layers), *builder, *pool);
+  const std::string hello = Hello(options, list);
+  Worker worker(std::move(list.layers), *builder, *pool);
   std::puts(hello.c_str());
   std::fflush(stdout);
   for (std::string line; std::getline(std::cin, line) && line != "quit";) {
@@ -262,7 +269,8 @@ Status Serve(const Options& options) {
 int Main(int argc, char** argv) {
   Options options;
   CLI::App app("Times Kiln's stored best configs for a list of layers, asked line by line.");
-  app.add_option("LAYERS", options.layers, "the list: name,h,w,ic,oc,kh,kw,stride,pad,groups,...,act")
+  app.add_option("LAYERS", options.layers,
+                 "the list: name,h,w,ic,oc,kh,kw,stride,pad,groups,...,act")
       ->required();
   app.add_option("THREADS", options.threads)->required()->check(CLI::Range(1, kMaxHostThreads));
   app.add_option("--db", options.db, "the tuning database ($KILN_DB, else in $XDG_DATA_HOME/kiln)");

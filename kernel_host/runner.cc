@@ -11,8 +11,8 @@
 #include <string>
 
 #include "base/digest.h"
+#include "kernel_host/bound_kernel.h"
 #include "kernel_host/elf_loader.h"
-#include "kernel_host/kiln_kernel.h"
 #include "kernel_host/sandbox.h"
 #include "kernel_host/thread_pool.h"
 #include "ops/isa.h"
@@ -21,7 +21,6 @@ namespace kiln {
 namespace {
 
 constexpr std::size_t kWorkspaceAlignment = 64;
-constexpr std::uint64_t kMaxBufferBytes = std::uint64_t{1} << 30;
 constexpr std::uint64_t kMaxNewMemory = 64 << 20;
 // What uninitialised memory holds: not the same in both runs, so that a result that depends on it
 // differs.
@@ -29,24 +28,11 @@ constexpr std::uint8_t PatternFor(Placement placement) {
   return placement == Placement::kLow ? 0x3C : 0xC3;
 }
 
-// A loaded kernel and what it is called with.
-struct Kernel {
-  kiln_info info{};
-  kiln_pack_fn* pack = nullptr;
-  kiln_run_fn* run = nullptr;
-
-  const void* packed = nullptr;
-  const void* x = nullptr;
-  void* y = nullptr;
-  void* shared_ws = nullptr;
-  std::array<void*, kMaxHostThreads> thread_ws{};
-};
-
 // Calls a kernel on all threads of a pool as the ABI says, and times that.
 class KernelCalls final : public TimedCalls {
  public:
   // Both outlive this object.
-  KernelCalls(const Kernel& kernel, ThreadPool& pool) : kernel_(kernel), pool_(pool) {}
+  KernelCalls(const BoundKernel& kernel, ThreadPool& pool) : kernel_(kernel), pool_(pool) {}
 
   // Before EvictCaches(): the memory to stream over. False if there is none.
   bool MapEvictionBuffer() {
@@ -70,20 +56,9 @@ class KernelCalls final : public TimedCalls {
  private:
   static void CallOnThread(void* context, int thread) {
     const auto& self = *static_cast<const KernelCalls*>(context);
-    const Kernel& kernel = self.kernel_;
-    const auto threads = static_cast<std::uint64_t>(self.pool_.threads());
-    const auto t = static_cast<std::uint64_t>(thread);
     for (std::int64_t call = 0; call < self.calls_; ++call) {
-      for (std::uint32_t phase = 0; phase < kernel.info.n_phases; ++phase) {
-        const std::uint64_t chunks = kernel.info.chunks[phase];
-        const auto begin = static_cast<std::uint32_t>(chunks * t / threads);
-        const auto end = static_cast<std::uint32_t>(chunks * (t + 1) / threads);
-        if (begin < end) {
-          kernel.run(kernel.packed, kernel.x, kernel.y, kernel.shared_ws, kernel.thread_ws[t],
-                     phase, begin, end);
-        }
-        self.pool_.Barrier();
-      }
+      CallShare(self.kernel_, self.pool_, thread);
+      self.pool_.Barrier();  // no thread begins the next call before this one has ended
     }
   }
 
@@ -94,7 +69,7 @@ class KernelCalls final : public TimedCalls {
     for (std::size_t i = 0; i < buffer.size(); i += kLine) static_cast<void>(bytes[i]);
   }
 
-  const Kernel& kernel_;
+  const BoundKernel& kernel_;
   ThreadPool& pool_;
   std::int64_t calls_ = 0;
   GuardedBuffer eviction_;
@@ -123,61 +98,13 @@ class Runner {
     std::string error;
     object_ = LoadedObject::Load(task_.request.object, error);
     if (!object_) Refuse(FailureKind::kBadObject, error.c_str());
-    const void* info = Find("_info", LoadedObject::SymbolKind::kData, sizeof kernel_.info);
-    std::memcpy(&kernel_.info, info, sizeof kernel_.info);
-    CheckInfo();
-    kernel_.pack = reinterpret_cast<kiln_pack_fn*>(
-        const_cast<void*>(Find("_pack", LoadedObject::SymbolKind::kFunction, 1)));
-    kernel_.run = reinterpret_cast<kiln_run_fn*>(
-        const_cast<void*>(Find("_run", LoadedObject::SymbolKind::kFunction, 1)));
-  }
-
-  const void* Find(const char* suffix, LoadedObject::SymbolKind kind, std::size_t size) {
-    const std::string name = task_.request.symbol + suffix;
-    const void* symbol = object_->Find(name, kind, size);
-    if (!symbol)
-      Refuse(FailureKind::kBadObject, ("has no " + name + " as the ABI wants it").c_str());
-    return symbol;
-  }
-
-  void CheckInfo() {
-    const kiln_info& info = kernel_.info;
-    const Workload& workload = task_.request.workload;
-    const auto bad = [this](const std::string& what) {
-      Refuse(FailureKind::kBadObject, what.c_str());
-    };
-    if (info.abi != KILN_ABI) {
-      bad("ABI " + std::to_string(info.abi) + ", this host runs " + std::to_string(KILN_ABI));
+    if (const auto failure = Bind(*object_, task_.request.symbol,
+                                  {.workload = task_.request.workload,
+                                   .machine = task_.machine,
+                                   .threads = task_.request.plan.threads},
+                                  kernel_)) {
+      Refuse(*failure);
     }
-    if (const IsaMask missing = info.isa & ~task_.machine) RefuseIsa(missing);
-    if (info.n_ops != 1) bad("computes " + std::to_string(info.n_ops) + " operators, not 1");
-    if (info.n_phases < 1 || info.n_phases > KILN_MAX_PHASES) {
-      bad("has " + std::to_string(info.n_phases) + " phases");
-    }
-    CheckBytes("x", info.x_bytes, workload.x_bytes());
-    CheckBytes("y", info.y_bytes, workload.y_bytes());
-    const auto threads = static_cast<std::uint64_t>(task_.request.plan.threads);
-    if (info.packed_bytes > kMaxBufferBytes || info.shared_bytes > kMaxBufferBytes ||
-        info.thread_bytes > kMaxBufferBytes / threads) {
-      bad("wants a buffer of more than 1 GiB");
-    }
-  }
-
-  void CheckBytes(const char* name, std::uint64_t bytes, std::int64_t expected) {
-    if (bytes == static_cast<std::uint64_t>(expected)) return;
-    Refuse(FailureKind::kBadObject, (std::string(name) + " has " + std::to_string(bytes) +
-                                     " bytes, the workload says " + std::to_string(expected))
-                                        .c_str());
-  }
-
-  [[noreturn]] void RefuseIsa(IsaMask missing) {
-    std::string names;
-    for (int bit = 0; bit < 64; ++bit) {
-      if (!(missing >> bit & 1)) continue;
-      const std::string name(Name(static_cast<IsaFeature>(bit)));
-      names += " " + (name.empty() ? "bit " + std::to_string(bit) : name);
-    }
-    Refuse(FailureKind::kUnsupportedIsa, ("this machine lacks" + names).c_str());
   }
 
   void MapBuffers() {
@@ -300,6 +227,9 @@ class Runner {
     if (write(task_.channel, &answer, sizeof answer) != sizeof answer) _exit(0);
   }
 
+  [[noreturn]] void Refuse(const Failure& failure) {
+    Refuse(failure.kind, failure.message.c_str());
+  }
   [[noreturn]] void Refuse(FailureKind kind, const char* message) {
     report_.failure_kind = kind;
     std::snprintf(report_.failure.data(), report_.failure.size(), "%s", message);
@@ -312,7 +242,7 @@ class Runner {
   RunnerReport& report_;
   std::string log_;
   std::optional<LoadedObject> object_;
-  Kernel kernel_;
+  BoundKernel kernel_;
   GuardedBuffer packed_, packed_view_, shared_ws_;
   std::vector<GuardedBuffer> thread_ws_;
   std::unique_ptr<ThreadPool> pool_;

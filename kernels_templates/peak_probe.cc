@@ -2,96 +2,130 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <utility>
-
-#include "kernels_templates/isa/vector_isa.h"
+#include "kernels_templates/probe_template.h"
 
 namespace kiln {
 namespace {
 
 constexpr std::int32_t kIterations = 4096;
 
-class PeakProbe final : public KernelTemplate {
+// Runs `step` on each of as many independent accumulators as its knob says.
+class InstructionProbe final : public ProbeTemplate {
  public:
-  explicit PeakProbe(const VectorIsa& isa) : isa_(isa), name_("peak." + std::string(isa.name)) {}
+  // `step` is a format of C that changes accumulator c{0} with the operand a, which the compiler
+  // does not know.
+  InstructionProbe(const VectorIsa& isa, const std::string& family, const char* step,
+                   OpCounts counts)
+      : ProbeTemplate(isa, family), step_(step), counts_(counts) {}
 
-  std::string_view name() const override { return name_; }
-  bool Supports(const TaskSpec& spec) const override {
-    return (isa_.required & ~spec.target.isa) == 0;
-  }
   StatusOr<ConfigSpace> Space(const TaskSpec&) const override {
     return ConfigSpace::Create({IntKnob("accumulators", {8, 12, 16, 20})}, {});
-  }
-  Config Default(const TaskSpec&, const ConfigSpace& space) const override { return space.At(1); }
-  void Features(const TaskSpec&, const ConfigSpace&, const Config&,
-                std::span<float> out) const override {
-    for (float& feature : out) feature = 0;  // nobody learns from a probe
   }
 
   StatusOr<LoopProgram> Lower(const TaskSpec& spec, const ConfigSpace& space,
                               const Config& config) const override {
-    const auto accumulators = static_cast<std::int32_t>(space.Value(config, "accumulators"));
-    std::string start, step, sum = "kv sum = k_splat(0);\n";
-    for (std::int32_t i = 0; i < accumulators; ++i) {
+    const std::int64_t accumulators = space.Value(config, "accumulators");
+    std::string start, steps, sum = "kv sum = k_splat(0);\n";
+    for (std::int64_t i = 0; i < accumulators; ++i) {
       start += fmt::format("kv c{0} = k_splat({0});\n", i);
-      step += fmt::format("c{0} = k_dot(c{0}, a, w);\n", i);
+      steps += fmt::format(fmt::runtime(step_), i);
       sum += fmt::format("sum += c{};\n", i);
     }
-    LoopProgram program;
-    program.isa = isa_.required;
-    program.prelude = Prelude(isa_, spec.workload);
-    program.x_bytes = spec.workload.x_bytes();
-    program.y_bytes = spec.workload.y_bytes();
-    program.packed_bytes = 64;
-    program.pack = {Text("(void)op;\n__builtin_memset(packed, 1, 64);\n")};
-    // Each thread runs one chunk; all write the same bytes.
-    std::vector<Stmt> chunk;
-    chunk.push_back(Text(start + "kop a = k_weights(packed), w = k_weights(packed);\n"));
-    chunk.push_back(Loop(fmt::format("for (int32_t i = 0; i < {}; ++i)", kIterations), kIterations,
-                         {Text("K_UNKNOWN(a);\n" + step, {.dots = double(accumulators)})}));
-    chunk.push_back(Text(sum + "if (chunk == 0) __builtin_memset(y, sum[0], " +
-                             std::to_string(program.y_bytes) + ");\n",
-                         {.stores = 1}));
-    LoopProgram::Phase phase;
-    phase.chunks = static_cast<std::uint32_t>(spec.threads);
-    phase.body.push_back(
-        Loop("for (uint32_t chunk = begin; chunk < end; ++chunk)", spec.threads, std::move(chunk)));
-    program.phases.push_back(std::move(phase));
-    return program;
-  }
-
-  double Macs(const Config& config, const ConfigSpace& space, std::int32_t threads) const {
-    return double(kIterations) * double(space.Value(config, "accumulators")) * isa_.lanes *
-           isa_.group * threads;
+    std::vector<Stmt> work;
+    work.push_back(Text(start + "kop a = k_weights(packed), w = k_weights(packed);\n(void)w;\n"));
+    work.push_back(Loop(fmt::format("for (int32_t i = 0; i < {}; ++i)", kIterations), kIterations,
+                        {Text("K_UNKNOWN(a);\n" + steps, counts_ * double(accumulators))}));
+    work.push_back(Text(sum));
+    return Program(spec, std::move(work));
   }
 
  private:
-  const VectorIsa& isa_;
-  const std::string name_;
+  const char* const step_;
+  const OpCounts counts_;
 };
 
-const VectorIsa& RichestIsa(const Target& target) {
-  for (const VectorIsa* isa : {&Avx512Vnni(), &Avx2()}) {
-    if ((isa->required & ~target.isa) == 0) return *isa;
-  }
-  return Portable();
+double Steps(const Task& task, const Config& config) {
+  return double(kIterations) * double(task.space().Value(config, "accumulators")) * task.threads();
 }
+
+// Reads the thread's own memory from end to end, again and again.
+class ReadProbe final : public ProbeTemplate {
+ public:
+  ReadProbe(const VectorIsa& isa, std::int64_t bytes_per_thread)
+      : ProbeTemplate(isa, "read"), bytes_(bytes_per_thread / Step() * Step()) {}
+
+  double BytesPerThread() const { return double(bytes_) * double(Passes()); }
+
+  StatusOr<ConfigSpace> Space(const TaskSpec&) const override {
+    return ConfigSpace::Create({IntKnob("bytes", {bytes_})}, {});
+  }
+
+  StatusOr<LoopProgram> Lower(const TaskSpec& spec, const ConfigSpace&,
+                              const Config&) const override {
+    std::string start, reads, sum = "kv sum = k_splat(0);\n";
+    for (std::int32_t i = 0; i < kReads; ++i) {
+      start += fmt::format("kv c{} = k_splat(0);\n", i);
+      reads += fmt::format("c{} += k_load(at + {});\n", i, i * isa_.vector_bytes());
+      sum += fmt::format("sum += c{};\n", i);
+    }
+    const double trips = double(bytes_) / double(Step());
+    std::vector<Stmt> pass;
+    pass.push_back(Text("const uint8_t *at = thread_ws;\nK_HIDE(at);\n"));
+    pass.push_back(
+        Loop(fmt::format("for (int64_t i = 0; i < {}; i += {}, at += {})", bytes_, Step(), Step()),
+             trips, {Text(reads, {.loads = kReads})}));
+    std::vector<Stmt> work;
+    work.push_back(Text(start));
+    work.push_back(Loop(fmt::format("for (int32_t pass = 0; pass < {}; ++pass)", Passes()),
+                        double(Passes()), std::move(pass)));
+    work.push_back(Text(sum));
+    LoopProgram program = Program(spec, std::move(work));
+    program.thread_bytes = bytes_;
+    return program;
+  }
+
+ private:
+  static constexpr std::int32_t kReads = 8;               // of a vector, per iteration
+  static constexpr std::int64_t kBytesPerCall = 1 << 20;  // at least: far more than a call costs
+  std::int64_t Step() const { return std::int64_t{kReads} * isa_.vector_bytes(); }
+  std::int64_t Passes() const { return (kBytesPerCall + bytes_ - 1) / bytes_; }
+
+  const std::int64_t bytes_;
+};
 
 }  // namespace
 
 StatusOr<Task> PeakProbeTask(const Target& target, std::int32_t threads) {
-  Workload workload;  // any of which every thread has a byte of output
-  workload.op = OpKind::kDense;
-  workload.c = 64;
-  workload.o = std::max(64, threads);
-  workload.rq = RequantizeForm::kGen;
-  return Task::Create(std::make_shared<PeakProbe>(RichestIsa(target)), {workload, target, threads});
+  return Task::Create(
+      std::make_shared<InstructionProbe>(RichestIsa(target), "peak", "c{0} = k_dot(c{0}, a, w);\n",
+                                         OpCounts{.dots = 1}),
+      ProbeSpec(target, threads));
 }
 
 double PeakProbeMacs(const Task& task, const Config& config) {
-  return static_cast<const PeakProbe&>(task.kernel_template())
-      .Macs(config, task.space(), task.threads());
+  const VectorIsa& isa = RichestIsa(task.target());
+  return Steps(task, config) * isa.lanes * isa.group;
+}
+
+StatusOr<Task> VectorProbeTask(const Target& target, std::int32_t threads) {
+  return Task::Create(
+      std::make_shared<InstructionProbe>(RichestIsa(target), "vector", "c{0} += (kv)a;\n",
+                                         OpCounts{.shuffles = 1}),
+      ProbeSpec(target, threads));
+}
+
+double VectorProbeInstructions(const Task& task, const Config& config) {
+  return Steps(task, config);
+}
+
+StatusOr<Task> ReadProbeTask(const Target& target, std::int32_t threads,
+                             std::int64_t bytes_per_thread) {
+  return Task::Create(std::make_shared<ReadProbe>(RichestIsa(target), bytes_per_thread),
+                      ProbeSpec(target, threads));
+}
+
+double ReadProbeBytes(const Task& task) {
+  return static_cast<const ReadProbe&>(task.kernel_template()).BytesPerThread() * task.threads();
 }
 
 }  // namespace kiln

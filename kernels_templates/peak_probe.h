@@ -1,19 +1,33 @@
 #pragma once
 
-#include <memory>
+#include <cstdint>
 
 #include "base/status.h"
 #include "kernels_templates/task.h"
 
 namespace kiln {
 
-// This is a kernel that does nothing but dots in registers: what it reaches is the machine's
-// measured peak, of which other kernels have a share. It is built, run and timed like any other,
-// but computes nothing: it is measured with unchecked cases. Its one knob is the number of
-// independent accumulators.
-StatusOr<Task> PeakProbeTask(const Target& target, std::int32_t threads);
+// These are kernels that only find out what a machine can do: the yardsticks of other kernels. They
+// are built, run and timed like any other, but compute nothing: they are measured with unchecked
+// cases. The best of all configs counts, as disturbances only ever slow a probe down.
 
+// Nothing but dots in registers: what it reaches is the machine's measured peak, of which other
+// kernels have a share. Its one knob is the number of independent accumulators.
+StatusOr<Task> PeakProbeTask(const Target& target, std::int32_t threads);
 // Multiply-accumulates of one run of the probe with `config`, over all threads.
 double PeakProbeMacs(const Task& task, const Config& config);
+
+// Nothing but additions of vectors in registers: how many simple vector instructions a machine
+// makes. The same knob.
+StatusOr<Task> VectorProbeTask(const Target& target, std::int32_t threads);
+// Vector instructions of one run, over all threads.
+double VectorProbeInstructions(const Task& task, const Config& config);
+
+// Nothing but reads: every thread reads that many bytes of its own (at least a few KiB; rounded
+// down to whole iterations) from end to end, again and again. One config.
+StatusOr<Task> ReadProbeTask(const Target& target, std::int32_t threads,
+                             std::int64_t bytes_per_thread);
+// Bytes that one run reads, over all threads.
+double ReadProbeBytes(const Task& task);
 
 }  // namespace kiln

@@ -83,11 +83,12 @@ StatusOr<Layer> Classified(std::string name, const Workload& shape, Activation a
   return Layer{.name = std::move(name), .workload = workload, .values = std::nullopt};
 }
 
-Status ReadLayerRow(Row& row, Network& network) {
+Status ReadLayerRow(Row& row, const LayerListOptions& options, Network& network) {
   const auto positive = [&](std::string_view column) {
     return row.Number(column, 1, kLargestNumber);
   };
   Workload shape;
+  shape.type = options.type.value_or(DataType::kI8);
   shape.h = positive("h");
   shape.w = positive("w");
   shape.c = positive("ic");
@@ -102,7 +103,8 @@ Status ReadLayerRow(Row& row, Network& network) {
       "act", {{"none", Activation::kNone}, {"lo", Activation::kLo}, {"lohi", Activation::kLoHi}});
   if (row.Empty("name")) row.Fail("name", "the layer's name");
   RETURN_IF_ERROR(row.status());
-  ASSIGN_OR_RETURN(Layer layer, Classified(std::string(row.Text("name")), shape, act));
+  ASSIGN_OR_RETURN(Layer layer,
+                   Classified(std::string(row.Text("name")), shape, options.act.value_or(act)));
   network.layers.push_back(std::move(layer));
   return {};
 }
@@ -129,7 +131,7 @@ std::string ShapeName(const Workload& w) {
   return (w.taps() == w.c ? "pw" + stride : "conv" + window) + size + channels;
 }
 
-Status ReadWorkloadRow(Row& row, Network& network) {
+Status ReadWorkloadRow(Row& row, const LayerListOptions&, Network& network) {
   const auto positive = [&](std::string_view column) {
     return row.Number(column, 1, kLargestNumber);
   };
@@ -179,7 +181,7 @@ Status ReadWorkloadRow(Row& row, Network& network) {
 
 struct Format {
   std::vector<std::string_view> columns;  // that every file of it has; the first tells the format
-  Status (*read)(Row& row, Network& network);
+  Status (*read)(Row& row, const LayerListOptions& options, Network& network);
 };
 
 const Format& LayerFormat() {
@@ -198,7 +200,7 @@ const Format& WorkloadFormat() {
   return format;
 }
 
-Status ReadTable(std::string_view text, Network& network) {
+Status ReadTable(std::string_view text, const LayerListOptions& options, Network& network) {
   std::vector<std::string_view> lines = Split(text, '\n');
   for (std::string_view& line : lines) {
     if (line.ends_with('\r')) line.remove_suffix(1);
@@ -209,7 +211,13 @@ Status ReadTable(std::string_view text, Network& network) {
                  "line 1: not a layer table; its header must begin with \"name,h,w,ic,oc,kh,kw\" "
                  "or \"op,count,n,h,w,ci,co\"");
   }
-  const Format& format = header[0] == "name" ? LayerFormat() : WorkloadFormat();
+  const bool is_list = header[0] == "name";
+  if (!is_list && (options.type || options.act)) {
+    return Error(StatusCode::kInvalidArgument,
+                 "line 1: a workload table, whose columns say type and activation themselves; only "
+                 "a list (name,h,w,...) can be given others");
+  }
+  const Format& format = is_list ? LayerFormat() : WorkloadFormat();
   std::map<std::string_view, std::size_t> columns;
   for (std::size_t i = 0; i < header.size(); ++i) {
     if (!columns.emplace(header[i], i).second) {
@@ -222,14 +230,14 @@ Status ReadTable(std::string_view text, Network& network) {
     }
   }
   for (std::size_t i = 1; i < lines.size(); ++i) {
-    if (lines[i].empty()) continue;
+    if (lines[i].empty() || lines[i].starts_with('#')) continue;
     std::vector<std::string_view> fields = Split(lines[i], ',');
     if (fields.size() != header.size()) {
       return Error(StatusCode::kInvalidArgument, "line ", i + 1, ": ", fields.size(),
                    " fields, the header has ", header.size());
     }
     Row row(columns, std::move(fields));
-    const Status status = format.read(row, network);
+    const Status status = format.read(row, options, network);
     if (!status.ok()) return Error(status.code(), "line ", i + 1, ": ", Message(status));
   }
   if (network.layers.empty()) return Error(StatusCode::kInvalidArgument, "no layers");
@@ -238,12 +246,12 @@ Status ReadTable(std::string_view text, Network& network) {
 
 }  // namespace
 
-StatusOr<Network> ReadLayersCsv(const std::string& path) {
+StatusOr<Network> ReadLayersCsv(const std::string& path, const LayerListOptions& options) {
   ASSIGN_OR_RETURN(const std::vector<std::uint8_t> bytes, ReadFile(path, kLargestFile));
   Network network;
   network.name = std::filesystem::path(path).stem().string();
   const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
-  RETURN_IF_ERROR(InFile(path, ReadTable(text, network)));
+  RETURN_IF_ERROR(InFile(path, ReadTable(text, options, network)));
   return network;
 }
 

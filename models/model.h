@@ -45,8 +45,16 @@ StatusOr<Network> ImportTflite(const std::string& path);
 StatusOr<Network> BuiltinNetwork(std::string_view name);
 std::vector<std::string> BuiltinNetworkNames();
 
+// What a layer list does not say, or is to say otherwise.
+struct LayerListOptions {
+  std::optional<DataType> type;   // of the activations, i8 unless said; weights are s8: i8 or u8s8
+  std::optional<Activation> act;  // of all layers, instead of the column
+};
+
 // A layer list: the columns of peers' layers.csv (name,h,w,ic,oc,kh,kw,stride,pad,groups,..,act) or
-// of a workload table (op,count,n,h,w,ci,co,...), told by its header. Errors name the line.
-StatusOr<Network> ReadLayersCsv(const std::string& path);
+// of a workload table (op,count,n,h,w,ci,co,...), told by its header. Rows keep their order; lines
+// that begin with # are left out. Errors name the line; options for a workload table, which says
+// everything itself, are one.
+StatusOr<Network> ReadLayersCsv(const std::string& path, const LayerListOptions& options = {});
 
 }  // namespace kiln

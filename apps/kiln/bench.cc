@@ -10,6 +10,8 @@
 #include "apps/kiln/rig.h"
 #include "apps/kiln/stored.h"
 #include "apps/kiln/table.h"
+#include "kernels_templates/achievable_bound.h"
+#include "kernels_templates/probe_template.h"
 #include "ops/target.h"
 #include "ops/workload_key.h"
 
@@ -128,7 +130,40 @@ void Measure(Rig& rig, const Options& options, std::vector<Contest>& contests) {
   }
 }
 
-void Print(const std::vector<Contest>& contests, const Options& options, double peak) {
+// How fast it could be: this layer at best, and with the instructions of its config.
+struct Bounds {
+  AchievableBound layer, schedule;
+};
+
+Bounds BoundsOf(const Contest& contest, const MachineLimits& limits) {
+  const Task& task = contest.task;
+  const VectorIsa& isa = RichestIsa(task.target());
+  Bounds bounds{.layer = LayerBound(task.workload(), isa, limits)};
+  bounds.schedule = bounds.layer;
+  const StatusOr<LoopProgram> program =
+      task.kernel_template().Lower(task.spec(), task.space(), contest.config);
+  if (program.ok()) {
+    bounds.schedule = ScheduleBound(task.workload(), program->Count(), isa, limits);
+  }
+  return bounds;
+}
+
+// What a machine can do, measured before the contest.
+struct Machine {
+  double peak_gops = 0;
+  MachineLimits limits;
+};
+
+std::string Describe(const Machine& machine) {
+  std::string text = fmt::format("measured peak {:.0f} GOP/s, {:.2f} vector instructions/ns; reads",
+                                 machine.peak_gops, machine.limits.vectors_per_ns);
+  for (const MachineLimits::Level& level : machine.limits.levels) {
+    text += fmt::format(" {} {:.0f}", level.name, level.bytes_per_ns);
+  }
+  return text + " GB/s";
+}
+
+void Print(const std::vector<Contest>& contests, const Options& options, const Machine& machine) {
   using A = Table::Align;
   const std::string rival = options.against == "default" ? "default" : "theirs";
   Table table({{"layer", A::kLeft},
@@ -137,33 +172,39 @@ void Print(const std::vector<Contest>& contests, const Options& options, double 
                {"stored us"},
                {"GOP/s"},
                {"peak"},
+               {"bound us"},
+               {"of bound"},
                {"ratio"},
                {"config", A::kLeft}});
-  double before = 0, after = 0;
+  double before = 0, after = 0, bound = 0;
   for (const Contest& contest : contests) {
     const Workload& workload = contest.task.workload();
     if (!contest.trouble.empty() || !contest.config_times || !contest.other_times) {
-      table.Add({Describe(workload), std::to_string(contest.count), "-", "-", "-", "-", "-",
-                 contest.trouble});
+      table.Add({Describe(workload), std::to_string(contest.count), "-", "-", "-", "-", "-", "-",
+                 "-", contest.trouble});
       continue;
     }
     const double ours = contest.config_times->min_ns(), theirs = contest.other_times->min_ns();
     before += theirs * contest.count;
     after += ours * contest.count;
+    const double least = BoundsOf(contest, machine.limits).layer.ns();
+    bound += least * contest.count;
     table.Add({Describe(workload), std::to_string(contest.count),
                fmt::format("{:.2f}", theirs / 1e3), fmt::format("{:.2f}", ours / 1e3),
                fmt::format("{:.1f}", Gops(workload, ours)),
-               fmt::format("{:.0f}%", 100 * Gops(workload, ours) / peak),
+               fmt::format("{:.0f}%", 100 * Gops(workload, ours) / machine.peak_gops),
+               fmt::format("{:.2f}", least / 1e3), fmt::format("{:.0f}%", 100 * least / ours),
                fmt::format("{:.2f}x", theirs / ours), contest.task.space().Id(contest.config)});
   }
   std::fputs(table.Print().c_str(), stdout);
   if (after > 0) {
-    fmt::print("sum: {} {:.3f} ms, stored {:.3f} ms: {:.2f}x  (measured peak {:.0f} GOP/s)\n",
-               rival, before / 1e6, after / 1e6, before / after, peak);
+    fmt::print("sum: {} {:.3f} ms, stored {:.3f} ms: {:.2f}x; bound {:.3f} ms: {:.0f}%\n", rival,
+               before / 1e6, after / 1e6, before / after, bound / 1e6, 100 * bound / after);
   }
+  fmt::print("{}\n", Describe(machine));
 }
 
-void PrintJson(const std::vector<Contest>& contests, double peak) {
+void PrintJson(const std::vector<Contest>& contests, const Machine& machine) {
   for (const Contest& contest : contests) {
     const Workload& workload = contest.task.workload();
     nlohmann::json line = {
@@ -178,7 +219,13 @@ void PrintJson(const std::vector<Contest>& contests, double peak) {
       line["against_ns"] = contest.other_times->min_ns();
       line["ratio"] = contest.other_times->min_ns() / ours;
       line["gops"] = Gops(workload, ours);
-      line["peak_share"] = Gops(workload, ours) / peak;
+      line["peak_share"] = Gops(workload, ours) / machine.peak_gops;
+      const Bounds bounds = BoundsOf(contest, machine.limits);
+      line["bound_ns"] = bounds.layer.ns();
+      line["bound_share"] = bounds.layer.ns() / ours;
+      line["bound_by"] = bounds.layer.limit();
+      line["schedule_bound_ns"] = bounds.schedule.ns();
+      line["schedule_bound_by"] = bounds.schedule.limit();
     }
     std::puts(line.dump().c_str());
   }
@@ -190,8 +237,10 @@ StatusOr<int> Bench(const Environment& env, const Options& options) {
   ASSIGN_OR_RETURN(const std::unique_ptr<Rig> rig,
                    Rig::Create(env, options.where.target, options.where.threads));
   ASSIGN_OR_RETURN(const Peak peak, MeasurePeak(*rig, target, options.where.threads));
+  Machine machine{.peak_gops = peak.gops};
+  ASSIGN_OR_RETURN(machine.limits, MeasureLimits(*rig, target, peak));
   Measure(*rig, options, contests);
-  options.json ? PrintJson(contests, peak.gops) : Print(contests, options, peak.gops);
+  options.json ? PrintJson(contests, machine) : Print(contests, options, machine);
   if (rig->interrupt().requested()) return kInterruptedStatus;
   for (const Contest& contest : contests) {
     if (!contest.trouble.empty()) return 1;

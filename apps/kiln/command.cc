@@ -6,6 +6,7 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <ctime>
+#include <map>
 #include <utility>
 
 #include "ops/workload_key.h"
@@ -21,6 +22,27 @@ void AddWhat(CLI::App& command, What& what) {
   group->add_option("--layers", what.layers, "a table of layers (peers' or workload columns)")
       ->type_name("FILE.csv");
   group->add_option("--workload", what.workloads, "workload keys")->type_name("KEY...");
+  AddLayerListOptions(command, what.list, "layers-");
+}
+
+void AddLayerListOptions(CLI::App& command, LayerListOptions& list, const std::string& prefix) {
+  const std::map<std::string, DataType> types{{"i8", DataType::kI8}, {"u8s8", DataType::kU8S8}};
+  command
+      .add_option_function<DataType>(
+          "--" + prefix + "type", [&list](const DataType& type) { list.type = type; },
+          "type of a layer list's activations (i8 unless said); weights are s8")
+      ->transform(CLI::CheckedTransformer(types))
+      ->type_name("i8|u8s8");
+  const std::map<std::string, std::optional<Activation>> acts{{"as-listed", std::nullopt},
+                                                              {"none", Activation::kNone},
+                                                              {"lo", Activation::kLo},
+                                                              {"lohi", Activation::kLoHi}};
+  command
+      .add_option_function<std::string>(
+          "--" + prefix + "act", [&list, acts](const std::string& act) { list.act = acts.at(act); },
+          "activation of a layer list's layers instead of its column")
+      ->check(CLI::IsMember({"as-listed", "none", "lo", "lohi"}))
+      ->type_name("as-listed|none|lo|lohi");
 }
 
 StatusOr<Network> Resolve(const What& what) {
@@ -32,9 +54,14 @@ StatusOr<Network> Resolve(const What& what) {
         "say what to work on: one of --model FILE.tflite, --network NAME, --layers FILE.csv, "
         "--workload KEY...");
   }
+  if (what.layers.empty() && (what.list.type || what.list.act)) {
+    return Error(
+        StatusCode::kInvalidArgument,
+        "--layers-type and --layers-act go with --layers: other networks say it themselves");
+  }
   if (!what.model.empty()) return ImportTflite(what.model);
   if (!what.network.empty()) return BuiltinNetwork(what.network);
-  if (!what.layers.empty()) return ReadLayersCsv(what.layers);
+  if (!what.layers.empty()) return ReadLayersCsv(what.layers, what.list);
   Network network;
   network.name = "workloads";
   for (const std::string& key : what.workloads) {

@@ -46,12 +46,15 @@ void AddTargets(CLI::App& app, Environment& env);
 // WHAT: exactly one of --model, --network, --layers, --workload.
 struct What {
   std::string model, network, layers;
+  LayerListOptions list;  // with --layers
   std::vector<std::string> workloads;
   bool any() const {
     return !model.empty() || !network.empty() || !layers.empty() || !workloads.empty();
   }
 };
 void AddWhat(CLI::App& command, What& what);
+// --<prefix>type and --<prefix>act.
+void AddLayerListOptions(CLI::App& command, LayerListOptions& list, const std::string& prefix);
 StatusOr<Network> Resolve(const What& what);
 
 // --db and --tracker.

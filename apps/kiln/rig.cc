@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "kernels_templates/peak_probe.h"
+#include "kernels_templates/probe_template.h"
 #include "rpc_client/rpc_client.h"
 
 namespace kiln {
@@ -36,6 +37,60 @@ CoreSplit SplitCores(std::int32_t threads) {
   split.compile.assign(all.begin(), all.end() - static_cast<std::ptrdiff_t>(wanted));
   if (split.compile.empty()) split.compile = all;
   return split;
+}
+
+// How much a probe does per nanosecond at best, and the trial that showed it.
+struct Rate {
+  double per_ns = 0;
+  Trial trial;
+};
+
+template <typename Amount>
+StatusOr<Rate> BestRate(Rig& rig, const Task& task, const Amount& amount) {
+  Rate best;
+  std::string why = "no config";
+  for (int round = 0; round < 2; ++round) {
+    for (std::uint64_t i = 0; i < task.space().size(); ++i) {
+      MeasurePlan plan;
+      plan.threads = task.threads();
+      const Config config = task.space().At(i);
+      ASSIGN_OR_RETURN(
+          Trial trial,
+          rig.Measure({.task = task, .config = config, .cases = {{.check = false}}, .plan = plan}));
+      if (const auto* failure = std::get_if<Failure>(&trial.outcome)) why = failure->message;
+      const std::optional<double> ns = RankTime(trial);
+      if (!ns) continue;
+      const double per_ns = amount(task, config) / *ns;
+      if (per_ns > best.per_ns) best = {per_ns, std::move(trial)};
+    }
+  }
+  if (best.per_ns > 0) return best;
+  return Error(StatusCode::kInternal, task.kernel_template().name(), " on ", task.target().name,
+               " cannot be measured: ", why);
+}
+
+// A level of memory and how much each thread reads to measure it: half of a cache, but more than
+// the one before it holds, and of the memory behind all caches several times what they hold.
+struct LevelToRead {
+  std::string_view name;
+  double capacity_bytes = 0;  // of all threads
+  std::int64_t bytes_per_thread = 0;
+};
+
+std::vector<LevelToRead> LevelsToRead(const Target& target, std::int32_t threads) {
+  constexpr std::int64_t kLeastMemory = 64 << 20, kMostMemory = 256 << 20;
+  std::vector<LevelToRead> levels;
+  levels.push_back({"L1", double(target.l1_bytes) * threads, target.l1_bytes / 2});
+  if (target.l2_bytes > 0) {
+    levels.push_back({"L2", double(target.l2_bytes) * threads, target.l2_bytes / 2});
+  }
+  if (target.l3_bytes > 0) {
+    levels.push_back({"L3", double(target.l3_bytes),
+                      std::max(target.l3_bytes / 2 / threads, 2 * target.l2_bytes)});
+  }
+  const std::int64_t memory = std::clamp(4 * target.l3_bytes, kLeastMemory, kMostMemory);
+  levels.push_back({"memory", 0, memory / threads});
+  return levels;
 }
 
 }  // namespace
@@ -89,29 +144,30 @@ StatusOr<Trial> Rig::Measure(MeasureRequest request) {
 
 StatusOr<Peak> MeasurePeak(Rig& rig, const Target& target, std::int32_t threads) {
   ASSIGN_OR_RETURN(const Task task, PeakProbeTask(target, threads));
-  Peak peak{.target = target.name, .threads = threads};
-  std::string why = "no config";
-  for (int round = 0; round < 2; ++round) {
-    for (std::uint64_t i = 0; i < task.space().size(); ++i) {
-      MeasurePlan plan;
-      plan.threads = threads;
-      const Config config = task.space().At(i);
-      ASSIGN_OR_RETURN(
-          const Trial trial,
-          rig.Measure({.task = task, .config = config, .cases = {{.check = false}}, .plan = plan}));
-      if (const auto* failure = std::get_if<Failure>(&trial.outcome)) why = failure->message;
-      const std::optional<double> ns = RankTime(trial);
-      if (!ns) continue;
-      const double gops = 2 * PeakProbeMacs(task, config) / *ns;
-      if (gops <= peak.gops) continue;
-      peak.gops = gops;
-      peak.device = trial.device;
-      peak.measured_at_ms = trial.measured_at_ms;
-    }
+  ASSIGN_OR_RETURN(const Rate rate, BestRate(rig, task, PeakProbeMacs));
+  return Peak{.target = target.name,
+              .threads = threads,
+              .gops = 2 * rate.per_ns,
+              .device = rate.trial.device,
+              .measured_at_ms = rate.trial.measured_at_ms};
+}
+
+StatusOr<MachineLimits> MeasureLimits(Rig& rig, const Target& target, const Peak& peak) {
+  const std::int32_t threads = peak.threads;
+  const VectorIsa& isa = RichestIsa(target);
+  MachineLimits limits;
+  limits.dots_per_ns = peak.gops / 2 / (isa.lanes * isa.group);
+  ASSIGN_OR_RETURN(const Task vectors, VectorProbeTask(target, threads));
+  ASSIGN_OR_RETURN(const Rate rate, BestRate(rig, vectors, VectorProbeInstructions));
+  limits.vectors_per_ns = std::max(rate.per_ns, limits.dots_per_ns);
+  for (const LevelToRead& level : LevelsToRead(target, threads)) {
+    ASSIGN_OR_RETURN(const Task read, ReadProbeTask(target, threads, level.bytes_per_thread));
+    ASSIGN_OR_RETURN(const Rate bytes, BestRate(rig, read, [](const Task& task, const Config&) {
+                       return ReadProbeBytes(task);
+                     }));
+    limits.levels.push_back({level.name, level.capacity_bytes, bytes.per_ns});
   }
-  if (peak.gops == 0)
-    return Error(StatusCode::kInternal, "the peak of ", target.name, " cannot be measured: ", why);
-  return peak;
+  return limits;
 }
 
 }  // namespace kiln

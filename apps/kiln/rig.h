@@ -8,6 +8,7 @@
 #include "apps/kiln/command.h"
 #include "apps/kiln/interrupt.h"
 #include "base/reactor.h"
+#include "kernels_templates/achievable_bound.h"
 #include "measure/measurer.h"
 #include "toolchain/toolchain.h"
 
@@ -46,5 +47,9 @@ class Rig {
 // The highest rate of multiply-accumulates that the target's devices reach with so many threads, in
 // GOP/s.
 StatusOr<Peak> MeasurePeak(Rig& rig, const Target& target, std::int32_t threads);
+
+// All that bounds kernels there: what `peak` says, how many vector instructions and how much memory
+// they reach. Some seconds.
+StatusOr<MachineLimits> MeasureLimits(Rig& rig, const Target& target, const Peak& peak);
 
 }  // namespace kiln

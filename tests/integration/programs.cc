@@ -82,13 +82,14 @@ std::vector<std::string> Scratch::Environment() const {
   return variables;
 }
 
-RunningProgram::RunningProgram(const Scratch& scratch, const std::vector<std::string>& command)
+RunningProgram::RunningProgram(const Scratch& scratch, const std::vector<std::string>& command,
+                               const std::string& input)
     : out_(memfd_create("out", MFD_CLOEXEC)), err_(memfd_create("err", MFD_CLOEXEC)) {
   const std::string path = ProgramPath(command[0]);
   const std::vector<std::string> environment = scratch.Environment();
   posix_spawn_file_actions_t actions;
   posix_spawn_file_actions_init(&actions);
-  posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+  posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, input.c_str(), O_RDONLY, 0);
   posix_spawn_file_actions_adddup2(&actions, out_, STDOUT_FILENO);
   posix_spawn_file_actions_adddup2(&actions, err_, STDERR_FILENO);
   posix_spawnattr_t attributes;
@@ -150,8 +151,8 @@ Outcome RunningProgram::Wait(std::chrono::seconds patience) {
 }
 
 Outcome RunProgram(const Scratch& scratch, const std::vector<std::string>& command,
-                   std::chrono::seconds patience) {
-  return RunningProgram(scratch, command).Wait(patience);
+                   std::chrono::seconds patience, const std::string& input) {
+  return RunningProgram(scratch, command, input).Wait(patience);
 }
 
 std::vector<Process> Descendants(pid_t pid) {

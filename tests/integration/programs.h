@@ -43,7 +43,9 @@ struct Outcome {
 // that runs beside the test, as the leader of its own process group. Killed when this goes.
 class RunningProgram {
  public:
-  RunningProgram(const Scratch& scratch, const std::vector<std::string>& command);
+  // `input`: the file that it reads as its standard input.
+  RunningProgram(const Scratch& scratch, const std::vector<std::string>& command,
+                 const std::string& input = "/dev/null");
   ~RunningProgram();
   RunningProgram(const RunningProgram&) = delete;
   RunningProgram& operator=(const RunningProgram&) = delete;
@@ -69,7 +71,8 @@ class RunningProgram {
 
 // Starts a program and waits for its end.
 Outcome RunProgram(const Scratch& scratch, const std::vector<std::string>& command,
-                   std::chrono::seconds patience = kPatience);
+                   std::chrono::seconds patience = kPatience,
+                   const std::string& input = "/dev/null");
 
 // A process below another one.
 struct Process {

@@ -136,6 +136,10 @@ TEST_F(TuneTest, BenchComparesTheBestWithTheDefault) {
   for (const auto& line : lines) {
     EXPECT_GT(line["min_ns"], 0) << line;
     EXPECT_GT(line["against_ns"], 0) << line;
+    EXPECT_GT(line["bound_ns"], 0) << line;
+    EXPECT_GE(line["schedule_bound_ns"], line["bound_ns"]) << line;
+    EXPECT_GT(line["bound_share"], 0) << line;
+    EXPECT_LE(line["bound_share"], 1.05) << "faster than the bound: " << line;
   }
 }
 

@@ -9,6 +9,7 @@ namespace kiln {
 namespace {
 
 using ::testing::AllOf;
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
 constexpr char kLayerHeader[] = "name,h,w,ic,oc,kh,kw,stride,pad,groups,mnv1,act\n";
@@ -47,6 +48,36 @@ TEST(LayersCsvTest, ReadsALayerList) {
       "conv2d/i8/n1h14w14c64/o32/k3x3/s1x1/p1,1,1,1/d1x1/g4/pc/wz0/act=none/rq=signed1/double");
   EXPECT_EQ(Key(network->layers[3].workload),
             "dense/i8/n1c1024/o1000/pc/wz0/act=none/rq=signed1/double");
+}
+
+TEST(LayersCsvTest, OptionsSayTypeAndActivationOfAList) {
+  const ScratchFolder folder;
+  const std::string list = folder.Write("list.csv", std::string(kLayerHeader) +
+                                                        "# a comment\n"
+                                                        "dw,28,28,240,240,5,5,1,2,240,0,lo\n"
+                                                        "fc,1,1,1024,1000,1,1,1,0,1,1,none\n");
+  const auto keys_with = [&](const LayerListOptions& options) {
+    std::vector<std::string> keys;
+    const StatusOr<Network> network = ReadLayersCsv(list, options);
+    EXPECT_TRUE(network.ok()) << network.status();
+    if (!network.ok()) return keys;
+    for (const Layer& layer : network->layers) keys.push_back(Key(layer.workload));
+    return keys;
+  };
+  EXPECT_THAT(
+      keys_with({.type = DataType::kU8S8}),
+      ElementsAre(
+          "depthwise/u8s8/n1h28w28c240/m1/k5x5/s1x1/p2,2,2,2/d1x1/pc/wz0/act=lo/rq=int7/double",
+          "dense/u8s8/n1c1024/o1000/pc/wz0/act=none/rq=int9/double"));
+  EXPECT_THAT(
+      keys_with({.act = Activation::kNone}),
+      ElementsAre(
+          "depthwise/i8/n1h28w28c240/m1/k5x5/s1x1/p2,2,2,2/d1x1/pc/wz0/act=none/rq=int9/double",
+          "dense/i8/n1c1024/o1000/pc/wz0/act=none/rq=int9/double"));
+
+  const std::string table = folder.Write("table.csv", kWorkloadHeader);
+  EXPECT_THAT(Message(ReadLayersCsv(table, {.act = Activation::kNone}).status()),
+              HasSubstr("say type and activation themselves"));
 }
 
 TEST(LayersCsvTest, ReadsAWorkloadTable) {

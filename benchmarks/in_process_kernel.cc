@@ -1,0 +1,81 @@
+#include "benchmarks/in_process_kernel.h"
+
+#include <cstring>
+#include <new>
+#include <string>
+
+namespace kiln {
+namespace {
+
+constexpr std::size_t kAlignment = 64;
+
+template <typename T>
+const T* DataOrNull(const std::vector<T>& values) {
+  return values.empty() ? nullptr : values.data();
+}
+
+kiln_op AsOp(const OpValues& values) {
+  return {.w = values.w.data(),
+          .bias = DataOrNull(values.bias),
+          .mult = DataOrNull(values.multiplier),
+          .shift = DataOrNull(values.shift),
+          .scale = DataOrNull(values.scale),
+          .x_zp = values.x_zp,
+          .w_zp = values.w_zp,
+          .y_zp = values.y_zp,
+          .act_min = values.act_min,
+          .act_max = values.act_max};
+}
+
+}  // namespace
+
+StatusOr<std::unique_ptr<InProcessKernel>> InProcessKernel::Load(const Artifact& artifact,
+                                                                 const Workload& workload,
+                                                                 ThreadPool& pool) {
+  std::unique_ptr<InProcessKernel> loaded(new InProcessKernel(pool));
+  std::string error;
+  loaded->object_ = LoadedObject::Load(*artifact.object, error);
+  if (!loaded->object_) return Error(StatusCode::kInvalidArgument, error);
+  const auto failure = Bind(
+      *loaded->object_, artifact.symbol,
+      {.workload = workload, .machine = DetectIsa(), .threads = pool.threads()}, loaded->kernel_);
+  if (failure) return Error(StatusCode::kInvalidArgument, failure->message);
+  loaded->MakeBuffers();
+  return loaded;
+}
+
+// Zeroed, so that every page is there before anything is timed.
+InProcessKernel::Bytes InProcessKernel::Allocate(std::uint64_t bytes) {
+  const std::uint64_t rounded = (bytes / kAlignment + 1) * kAlignment;
+  Bytes memory(static_cast<std::uint8_t*>(std::aligned_alloc(kAlignment, rounded)));
+  if (!memory) throw std::bad_alloc();
+  std::memset(memory.get(), 0, rounded);
+  return memory;
+}
+
+void InProcessKernel::MakeBuffers() {
+  const kiln_info& info = kernel_.info;
+  packed_ = Allocate(info.packed_bytes);
+  x_ = Allocate(info.x_bytes);
+  y_ = Allocate(info.y_bytes);
+  shared_ws_ = Allocate(info.shared_bytes);
+  kernel_.packed = packed_.get();
+  kernel_.x = x_.get();
+  kernel_.y = y_.get();
+  kernel_.shared_ws = shared_ws_.get();
+  for (int t = 0; t < pool_.threads(); ++t) {
+    thread_ws_.push_back(Allocate(info.thread_bytes));
+    kernel_.thread_ws[static_cast<std::size_t>(t)] = thread_ws_.back().get();
+  }
+}
+
+Status InProcessKernel::Use(const OpCase& data) {
+  const kiln_op op = AsOp(data.values);
+  if (const int status = kernel_.pack(&op, packed_.get()); status != KILN_OK) {
+    return Error(StatusCode::kFailedPrecondition, "pack refuses the values: status ", status);
+  }
+  std::memcpy(x_.get(), data.x.data(), data.x.size());
+  return absl::OkStatus();
+}
+
+}  // namespace kiln

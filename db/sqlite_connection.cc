@@ -48,8 +48,10 @@ std::string ImmutableUri(const std::string& path) {
   return uri + "?immutable=1";
 }
 
-// Whether the file, new or of some version, is one that this program may use.
+// Whether the file, new or of some version, is one that this program may use. Looks at one state of
+// it: an empty file that another program is just making a database of must not look like a mixture.
 Status CheckOwner(SQLite::Database& database, const std::string& path, OpenMode mode) {
+  const SQLite::Transaction snapshot(database);
   const int version = UserVersion(database);
   const int id = database.execAndGet("PRAGMA application_id").getInt();
   const bool empty = database.execAndGet("SELECT count(*) FROM sqlite_schema").getInt() == 0;

@@ -1,7 +1,9 @@
 #include "models/tflite_model.h"
 
 #include <algorithm>
+#include <bit>
 #include <cctype>
+#include <cstring>
 #include <limits>
 #include <utility>
 
@@ -28,10 +30,14 @@ class Copier {
  public:
   explicit Copier(std::size_t file_size) : left_(4 * file_size) {}
 
-  template <typename T, typename Stored>
-  std::vector<T> Vector(const flatbuffers::Vector<Stored>* values) {
-    if (values == nullptr || !Take(values->size() * sizeof(T))) return {};
-    return std::vector<T>(values->begin(), values->end());
+  // As bytes: the verifier does not demand that elements of eight bytes are aligned.
+  template <typename T>
+  std::vector<T> Vector(const flatbuffers::Vector<T>* values) {
+    static_assert(std::endian::native == std::endian::little, "FlatBuffers are");
+    if (values == nullptr || values->size() == 0 || !Take(values->size() * sizeof(T))) return {};
+    std::vector<T> copy(values->size());
+    std::memcpy(copy.data(), values->Data(), copy.size() * sizeof(T));
+    return copy;
   }
 
   // Names are data of a stranger: they must not steer a terminal.

@@ -23,15 +23,14 @@ class CompilingBuilder final : public Builder {
                                                        const Config& config) override {
     const StatusOr<KernelSource> source = task.Emit(config);
     if (!source.ok()) {
-      return BuildFailure{{Stage::kLower, FailureKind::kInvalidConfig, Message(source.status())},
-                          0};
+      Failure refused{Stage::kLower, FailureKind::kInvalidConfig, Message(source.status())};
+      return BuildFailure{std::move(refused), 0};
     }
     ASSIGN_OR_RETURN(auto result,
                      compiler_->Compile(JobFor(*source, task.target(), EmitKind::kObject)));
     if (auto* failure = std::get_if<CompileFailure>(&result)) {
-      return BuildFailure{
-          {Stage::kCompile, FailureKind::kCompileError, std::move(failure->message)},
-          source->code_digest};
+      Failure error{Stage::kCompile, FailureKind::kCompileError, std::move(failure->message)};
+      return BuildFailure{std::move(error), source->code_digest};
     }
     auto object =
         std::make_shared<const std::string>(std::move(std::get<CompiledCode>(result).output));

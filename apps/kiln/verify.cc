@@ -27,14 +27,36 @@ struct Options {
   bool json = false;
 };
 
+// How many configs were looked at, and how many of them are not bit-exact.
+struct Tally {
+  std::size_t configs = 0;
+  std::size_t wrong = 0;   // gave other bytes than the reference
+  std::size_t failed = 0;  // gave none: did not compile, crashed, ran out of time, ...
+
+  bool good() const { return wrong == 0 && failed == 0; }
+  Tally& operator+=(const Tally& other) {
+    configs += other.configs;
+    wrong += other.wrong;
+    failed += other.failed;
+    return *this;
+  }
+};
+
+// "2 WRONG, 1 FAILED"; not for a good one.
+std::string Complaint(const Tally& tally) {
+  std::string text;
+  if (tally.wrong > 0) text = fmt::format("{} WRONG", tally.wrong);
+  if (tally.failed > 0) text += fmt::format("{}{} FAILED", text.empty() ? "" : ", ", tally.failed);
+  return text;
+}
+
 // What came of one thing that was verified.
 struct Verdict {
   std::string name;
   Workload workload;
-  std::size_t configs = 0;
-  std::size_t wrong = 0;
+  Tally tally;
   bool has_best = false;
-  std::vector<std::string> failures;  // one line per failing config
+  std::vector<std::string> failures;  // one line per config that is wrong or failed
 };
 
 // The stored best, the default, and random ones: all different.
@@ -75,17 +97,17 @@ class Verification {
     }
     Verdict verdict{.name = name,
                     .workload = workload,
-                    .configs = configs.size(),
+                    .tally = {.configs = configs.size()},
                     .has_best = best.has_value()};
     const std::vector<StatusOr<Trial>> trials = rig_.MeasureAll(std::move(requests));
     for (std::size_t i = 0; i < trials.size(); ++i) {
       RETURN_IF_ERROR(trials[i].status());
       const auto* failure = std::get_if<Failure>(&trials[i]->outcome);
       if (failure == nullptr) continue;
-      ++verdict.wrong;
-      verdict.failures.push_back(fmt::format("{} {}: {}  [{}]", task.space().Id(configs[i]),
-                                             Name(failure->kind), failure->message,
-                                             DescribeConfig(task.space().Labels(configs[i]))));
+      ++(failure->kind == FailureKind::kWrongResult ? verdict.tally.wrong : verdict.tally.failed);
+      verdict.failures.push_back(fmt::format(
+          "{} {} ({}): {}  [{}]", task.space().Id(configs[i]), Name(failure->kind),
+          Name(failure->stage), failure->message, DescribeConfig(task.space().Labels(configs[i]))));
     }
     Report(verdict);
     return absl::OkStatus();
@@ -99,17 +121,17 @@ class Verification {
   int Finish(const std::string& what) const {
     options_.json ? SumUpJson(what) : SumUp(what);
     if (rig_.interrupt().requested()) return kInterruptedStatus;
-    return wrong_ == 0 && checked_ > 0 ? 0 : 1;
+    return tally_.good() && checked_ > 0 ? 0 : 1;
   }
   bool interrupted() const { return rig_.interrupt().requested(); }
 
  private:
   void SumUp(const std::string& what) const {
     for (const std::string& line : unreached_) fmt::print("not verified: {}\n", line);
-    fmt::print("{}: {} configs of {} {} on {}, {} thread{}: {}\n", what, configs_, checked_,
+    fmt::print("{}: {} configs of {} {} on {}, {} thread{}: {}\n", what, tally_.configs, checked_,
                options_.what.model.empty() ? "workloads" : "layers", target_.name,
                options_.where.threads, options_.where.threads == 1 ? "" : "s",
-               wrong_ == 0 ? "all bit-exact" : fmt::format("{} WRONG", wrong_));
+               tally_.good() ? "all bit-exact" : Complaint(tally_));
     if (checked_with_best_ < checked_) {
       fmt::print("{} of them have no stored best config: `kiln tune` finds one\n",
                  checked_ - checked_with_best_);
@@ -122,28 +144,33 @@ class Verification {
                                  {"threads", options_.where.threads},
                                  {"workloads", checked_},
                                  {"with_best", checked_with_best_},
-                                 {"configs", configs_},
-                                 {"wrong", wrong_},
+                                 {"configs", tally_.configs},
+                                 {"wrong", tally_.wrong},
+                                 {"failed", tally_.failed},
                                  {"not_verified", unreached_}};
     std::puts(line.dump().c_str());
   }
 
   void Report(const Verdict& verdict) {
+    const Tally& tally = verdict.tally;
     ++checked_;
-    configs_ += verdict.configs;
-    wrong_ += verdict.wrong;
+    tally_ += tally;
     checked_with_best_ += verdict.has_best;
     if (options_.json) {
       const nlohmann::json line = {
-          {"name", verdict.name},       {"workload", Key(verdict.workload)},
-          {"configs", verdict.configs}, {"best", verdict.has_best},
-          {"wrong", verdict.wrong},     {"failures", verdict.failures}};
+          {"name", verdict.name},        {"workload", Key(verdict.workload)},
+          {"configs", tally.configs},    {"best", verdict.has_best},
+          {"wrong", tally.wrong},        {"failed", tally.failed},
+          {"failures", verdict.failures}};
       std::puts(line.dump().c_str());
     } else {
-      fmt::print("{}  {:<24} {:>4} configs{}  {}\n", verdict.wrong == 0 ? "ok   " : "WRONG",
-                 Describe(verdict.workload), verdict.configs,
-                 verdict.has_best ? " and the best" : "", verdict.name);
-      for (const std::string& failure : verdict.failures) fmt::print("       {}\n", failure);
+      fmt::print("{:<6}  {:<24} {:>4} configs{}  {}\n",
+                 tally.good()       ? "ok"
+                 : tally.wrong == 0 ? "FAILED"
+                                    : "WRONG",
+                 Describe(verdict.workload), tally.configs, verdict.has_best ? " and the best" : "",
+                 verdict.name);
+      for (const std::string& failure : verdict.failures) fmt::print("        {}\n", failure);
     }
     std::fflush(stdout);
   }
@@ -153,7 +180,8 @@ class Verification {
   const Target target_;
   Rig& rig_;
   const TuningStore* store_;
-  std::size_t configs_ = 0, wrong_ = 0, checked_ = 0, checked_with_best_ = 0;
+  Tally tally_;
+  std::size_t checked_ = 0, checked_with_best_ = 0;
   std::vector<std::string> unreached_;
 };
 
@@ -224,6 +252,9 @@ void AddVerify(CLI::App& app, Environment& env) {
   AddDatabase(*command, env);
   AddTracker(*command, env);
   command->footer(
+      "A config is WRONG if it gives other bytes than the reference, FAILED if it gives none: it "
+      "does not compile,\n"
+      "crashes, takes too long. Either makes the exit status 1.\n"
       "With --model the kernels get the file's real weights; without --golden, random inputs. "
       "Every kernel runs\n"
       "between guard pages, on inputs at both ends of its buffers.\n"

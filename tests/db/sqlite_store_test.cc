@@ -3,9 +3,11 @@
 #include <SQLiteCpp/SQLiteCpp.h>
 #include <sys/stat.h>
 
+#include <barrier>
 #include <fstream>
 #include <set>
 #include <sstream>
+#include <thread>
 
 #include "db/schema.h"
 #include "db/tuning_store.h"
@@ -285,18 +287,37 @@ TEST_F(SqliteStoreTest, ARowThatNoKilnWroteIsReported) {
   }
 }
 
+// Whoever comes while another one creates the tables sees all of them or none.
+TEST_F(SqliteStoreTest, ManyCreateADatabaseAtOnce) {
+  constexpr int kOpeners = 4;
+  for (int round = 0; round < 25; ++round) {
+    const std::string path = dir_.File(std::to_string(round) + ".db");
+    std::barrier start(kOpeners);
+    std::vector<Status> opened(kOpeners);
+    {
+      std::vector<std::jthread> threads;
+      for (Status& status : opened) {
+        threads.emplace_back([&] {
+          start.arrive_and_wait();
+          status = OpenError(path);
+        });
+      }
+    }
+    EXPECT_THAT(opened, testing::Each(absl::OkStatus())) << "round " << round;
+  }
+}
+
 TEST_F(SqliteStoreTest, TwoProcessesAndTwoThreadsShareADatabase) {
   Child first({KILN_STORE_WRITER, path_, "x", "0", "120"});
   Child second({KILN_STORE_WRITER, path_, "y", "60", "120"});
-  auto reader_sees = [&] {
-    auto reader = OpenSqliteStore(path_, OpenMode::kReadOnly);
-    return reader.ok() ? (*reader)->Records({})->size() : 0;
-  };
   std::size_t seen = 0;
   while (!first.ReadLine().empty()) {
-    const std::size_t now = reader_sees();
-    EXPECT_GE(now, seen);
-    seen = now;
+    const auto reader = Open(path_, OpenMode::kReadOnly);
+    ASSERT_TRUE(reader);
+    const auto records = reader->Records({});
+    ASSERT_TRUE(records.ok()) << records.status();
+    EXPECT_GE(records->size(), seen);
+    seen = records->size();
   }
   while (!second.ReadLine().empty()) continue;
   EXPECT_EQ(first.Wait(), 0);

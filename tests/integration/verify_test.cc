@@ -14,6 +14,7 @@
 namespace kiln {
 namespace {
 
+using testing::AllOf;
 using testing::HasSubstr;
 
 constexpr std::chrono::seconds kLong{300};
@@ -54,6 +55,7 @@ TEST_P(OddWorkloadsTest, AreBitExact) {
     if (!line.contains("workload")) continue;
     ++verified;
     EXPECT_EQ(line["wrong"], 0) << line;
+    EXPECT_EQ(line["failed"], 0) << line;
     EXPECT_GE(line["configs"], 1) << line;
   }
   EXPECT_EQ(verified, workloads.size());
@@ -86,6 +88,32 @@ TEST_F(VerifyTest, ThreadsDoNotChangeTheBytes) {
           "depthwise/i8/n1h9w7c5/m1/k3x3/s1x1/p1,1,1,1/d1x1/pc/wz0/act=lo/rq=int7/double",
           "dense/i8/n2c33/o17/pc/wz0/act=lo/rq=int7/double"});
   EXPECT_THAT(outcome.out, HasSubstr("2 threads: all bit-exact"));
+}
+
+// The template of fated_kiln.cc has a config for each of these fates.
+TEST_F(VerifyTest, WrongAndFailedConfigsAreToldApart) {
+  const std::string workload = "dense/i8/n2c33/o17/pc/wz0/act=lo/rq=int7/double";
+  const Outcome json = RunProgram(
+      scratch_, {"fated_kiln", "verify", "--json", "--samples", "10", "--workload", workload});
+  EXPECT_EQ(json.status, 1) << json.err;
+  const auto lines = JsonLines(json.out);
+  ASSERT_THAT(lines, testing::SizeIs(2));
+  for (const auto& line : lines) {
+    EXPECT_EQ(line["configs"], 5) << line;
+    EXPECT_EQ(line["wrong"], 1) << line;
+    EXPECT_EQ(line["failed"], 3) << line;
+  }
+  EXPECT_THAT(lines[0]["failures"].get<std::vector<std::string>>(),
+              testing::UnorderedElementsAre(
+                  AllOf(HasSubstr("WRONG_RESULT (verify)"), HasSubstr("fate=wrong")),
+                  AllOf(HasSubstr("RUNTIME_ERROR (run)"), HasSubstr("fate=crashes")),
+                  AllOf(HasSubstr("COMPILE_ERROR (compile)"), HasSubstr("fate=not_compiled")),
+                  AllOf(HasSubstr("INVALID_CONFIG (lower)"), HasSubstr("fate=not_lowered"))));
+
+  const Outcome table =
+      RunProgram(scratch_, {"fated_kiln", "verify", "--samples", "10", "--workload", workload});
+  EXPECT_EQ(table.status, 1);
+  EXPECT_THAT(table.out, AllOf(testing::StartsWith("WRONG  "), HasSubstr(": 1 WRONG, 3 FAILED\n")));
 }
 
 TEST_F(VerifyTest, RecordedModelsAreBitExact) {

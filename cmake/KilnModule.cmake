@@ -14,6 +14,13 @@ if(KILN_SANITIZE)
   add_compile_options(-fsanitize=${KILN_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
   add_link_options(-fsanitize=${KILN_SANITIZE})
 endif()
+if(KILN_SANITIZE STREQUAL thread)
+  # The sanitizer does not know fences; Asio's come on top of its locks.
+  add_compile_definitions(BOOST_ASIO_DISABLE_FENCED_BLOCK)
+  add_library(kiln_tsan_absl_mutex OBJECT "${PROJECT_SOURCE_DIR}/tests/tsan_absl_mutex.cc")
+  target_compile_features(kiln_tsan_absl_mutex PRIVATE cxx_std_20)
+  target_sources(kiln_warnings INTERFACE $<TARGET_OBJECTS:kiln_tsan_absl_mutex>)
+endif()
 
 function(kiln_module)
   cmake_parse_arguments(PARSE_ARGV 0 arg "" "PART" "HEADERS;SOURCES;DEPS;LINK;PUBLIC_LINK")

@@ -24,8 +24,8 @@ Function* Library(const char* symbol) {
   return reinterpret_cast<Function*>(function);
 }
 
-// Whether this thread is in one of the library's functions: they call each other by these names, and
-// the sanitizer has been told already.
+// Whether this thread is in one of the library's functions: they call each other by these names,
+// and the sanitizer has been told already.
 thread_local bool inside = false;
 
 template <typename Call>
@@ -107,14 +107,14 @@ void Mutex::ReaderUnlock() {
 }
 
 void Mutex::LockWhen(const Condition& condition) {
-  static const auto library = Library<void(Mutex*, const Condition&)>(
-      "_ZN4absl7debian35Mutex8LockWhenERKNS0_9ConditionE");
+  static const auto library =
+      Library<void(Mutex*, const Condition&)>("_ZN4absl7debian35Mutex8LockWhenERKNS0_9ConditionE");
   Locking(this, kWrite, [&] { library(this, condition); });
 }
 
 void Mutex::Await(const Condition& condition) {
-  static const auto library = Library<void(Mutex*, const Condition&)>(
-      "_ZN4absl7debian35Mutex5AwaitERKNS0_9ConditionE");
+  static const auto library =
+      Library<void(Mutex*, const Condition&)>("_ZN4absl7debian35Mutex5AwaitERKNS0_9ConditionE");
   Waiting(this, [&] { library(this, condition); });
 }
 

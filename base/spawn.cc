@@ -1,7 +1,8 @@
 // vfork and exec: the child borrows our memory until it has become the other program, so that
 // starting it costs the same from a parent of 10 MB and of 10 GB, and is safe beside other threads
 // as long as it makes system calls only. posix_spawn would do the same but cannot set
-// PR_SET_PDEATHSIG.
+// PR_SET_PDEATHSIG. A pipe that exec closes brings what went wrong, and the wait for it is one for
+// the exec, so that nothing depends on vfork not being fork (as it is under the thread sanitizer).
 #include "base/spawn.h"
 
 #include <fcntl.h>
@@ -70,7 +71,7 @@ struct ExecPlan {
   const char* program;
   char* const* argv;
   pid_t parent;
-  int null, output, socket;
+  int null, output, socket, report;
 };
 
 // The child's part, in our memory: system calls only. Returns errno when it could not exec.
@@ -93,20 +94,27 @@ int BecomeHelper(const ExecPlan& plan) {
   return errno;
 }
 
-// Returns the child's pid; `error` is the errno of what went wrong before or in exec.
-pid_t ForkAndExec(const ExecPlan& plan, int& error) {
-  volatile int child_error = 0;
+// Returns the child's pid, or -1 with errno.
+pid_t ForkAndExec(const ExecPlan& plan) {
   sigset_t all, before;
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, &before);  // no handler of ours runs in the child
   const pid_t pid = vfork();
   if (pid == 0) {
-    child_error = BecomeHelper(plan);
+    const int error = BecomeHelper(plan);
+    if (write(plan.report, &error, sizeof error) < 0) _exit(126);
     _exit(127);
   }
-  error = pid < 0 ? errno : child_error;
   pthread_sigmask(SIG_SETMASK, &before, nullptr);
   return pid;
+}
+
+// Waits for the child's exec; returns the errno of what went wrong before or in it.
+int ErrorFrom(int report) {
+  int error = 0;
+  while (read(report, &error, sizeof error) < 0 && errno == EINTR) {
+  }
+  return error;
 }
 
 // Moves a descriptor above those that the child assigns (0 to 3).
@@ -119,10 +127,13 @@ OwnedFd AboveHelperSocket(OwnedFd fd) {
 StatusOr<Child> Spawn(const std::string& program, const std::vector<std::string>& arguments) {
   ASSIGN_OR_RETURN(Pair socket, SocketPair());
   ASSIGN_OR_RETURN(Pair output, Pipe());
+  ASSIGN_OR_RETURN(Pair report, Pipe());
   const OwnedFd null = AboveHelperSocket(OwnedFd(open("/dev/null", O_RDONLY | O_CLOEXEC)));
   const OwnedFd child_socket = AboveHelperSocket(std::move(socket.theirs));
   const OwnedFd child_output = AboveHelperSocket(std::move(output.theirs));
-  if (null.get() < 0 || child_socket.get() < 0 || child_output.get() < 0) {
+  OwnedFd child_report = AboveHelperSocket(std::move(report.theirs));
+  if (null.get() < 0 || child_socket.get() < 0 || child_output.get() < 0 ||
+      child_report.get() < 0) {
     return Error(StatusCode::kUnavailable, "no descriptors for ", program, ": ",
                  std::strerror(errno));
   }
@@ -130,10 +141,12 @@ StatusOr<Child> Spawn(const std::string& program, const std::vector<std::string>
   for (const std::string& argument : arguments) argv.push_back(const_cast<char*>(argument.c_str()));
   argv.push_back(nullptr);
 
-  const ExecPlan plan{program.c_str(), argv.data(),        getpid(),
-                      null.get(),      child_output.get(), child_socket.get()};
-  int error = 0;
-  const pid_t pid = ForkAndExec(plan, error);
+  const ExecPlan plan{program.c_str(),    argv.data(),        getpid(),          null.get(),
+                      child_output.get(), child_socket.get(), child_report.get()};
+  const pid_t pid = ForkAndExec(plan);
+  int error = pid < 0 ? errno : 0;
+  child_report = OwnedFd();  // else the pipe would not end with the child's
+  if (pid > 0) error = ErrorFrom(report.ours.get());
   OwnedFd pidfd(pid > 0 && error == 0 ? pidfd_open(pid, 0) : -1);
   if (pid > 0 && error == 0 && pidfd.get() < 0) {
     error = errno;

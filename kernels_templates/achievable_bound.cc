@@ -85,7 +85,7 @@ std::string_view AchievableBound::limit() const {
 AchievableBound LayerBound(const Workload& workload, const VectorIsa& isa,
                            const MachineLimits& limits) {
   const Needs needs = NeedsOf(workload, isa);
-  const double vectors = needs.dots + needs.results * RequantizeInstructions(workload);
+  const double vectors = needs.dots + needs.results * RequantizeInstructions(isa, workload);
   return {Over(needs.dots, limits.dots_per_ns), Over(vectors, limits.vectors_per_ns),
           MemoryNs(needs.bytes, limits)};
 }
@@ -95,7 +95,7 @@ AchievableBound ScheduleBound(const Workload& workload, const OpCounts& counts,
                               const VectorIsa& isa, const MachineLimits& limits) {
   const AchievableBound layer = LayerBound(workload, isa, limits);
   const double vectors =
-      counts.dots + counts.shuffles + counts.requantizes * RequantizeInstructions(workload);
+      counts.dots + counts.shuffles + counts.requantizes * RequantizeInstructions(isa, workload);
   const double nearest = limits.levels.empty() ? 0 : limits.levels[0].bytes_per_ns;
   const double loaded = (counts.loads + counts.copies) * isa.vector_bytes();
   return {std::max(layer.dots_ns, Over(counts.dots, limits.dots_per_ns)),

@@ -36,7 +36,7 @@ CoreSplit SplitCores(std::int32_t threads) {
   split.measure.assign(all.end() - static_cast<std::ptrdiff_t>(wanted), all.end());
   split.compile.assign(all.begin(), all.end() - static_cast<std::ptrdiff_t>(wanted));
   // Compile workers then run on the measured cores too, at the lowest priority. Having builds and
-  // runs take turns instead cost 4 to 11 % of the trials per second and made samples no steadier.
+  // runs take turns instead cost 1 to 12 % of the trials per second and made samples no steadier.
   if (split.compile.empty()) split.compile = all;
   return split;
 }

@@ -44,6 +44,50 @@ std::int32_t StoresPerPixel(const GemmSchedule& s, std::int32_t vectors) {
 
 }  // namespace
 
+std::int32_t TapAxis::Begin(std::int32_t output) const {
+  const std::int32_t before = pad - output * stride;
+  return before > 0 ? CeilDiv(before, dilation) : 0;
+}
+
+std::int32_t TapAxis::End(std::int32_t output) const {
+  const std::int32_t last = in - 1 + pad - output * stride;
+  return last < 0 ? Begin(output) : std::max(Begin(output), std::min(kernel, last / dilation + 1));
+}
+
+TapClasses::TapClasses(const TapAxis& of_axis) : axis(of_axis) {
+  for (std::int32_t i = 0; i < axis.out; ++i) {
+    taps += axis.End(i) - axis.Begin(i);
+    if (Of(i) >= 0) continue;
+    if (count == kMost) {
+      count = kMost + 1;
+      return;
+    }
+    begin[static_cast<std::size_t>(count)] = axis.Begin(i);
+    end[static_cast<std::size_t>(count++)] = axis.End(i);
+  }
+}
+
+std::int32_t TapClasses::UsedTaps() const {
+  std::int32_t used = 0;
+  for (std::int32_t tap = 0; tap < axis.kernel; ++tap) {
+    bool any = false;
+    for (std::int32_t i = 0; i < std::min(count, kMost); ++i) {
+      const auto at = static_cast<std::size_t>(i);
+      any = any || (tap >= begin[at] && tap < end[at]);
+    }
+    used += any;
+  }
+  return used;
+}
+
+std::int32_t TapClasses::Of(std::int32_t output) const {
+  for (std::int32_t i = 0; i < std::min(count, kMost); ++i) {
+    const auto at = static_cast<std::size_t>(i);
+    if (begin[at] == axis.Begin(output) && end[at] == axis.End(output)) return i;
+  }
+  return -1;
+}
+
 GemmSchedule::GemmSchedule(const Workload& workload, const VectorIsa& vector_isa,
                            const GemmKnobs& knobs)
     : w(workload), isa(vector_isa), k(knobs) {
@@ -56,8 +100,18 @@ GemmSchedule::GemmSchedule(const Workload& workload, const VectorIsa& vector_isa
   group_in = w.c / w.groups;
   group_out = w.o / w.groups;
 
-  segment_values = SegmentValues(w);
+  k.tile_h = std::min(k.tile_h, out_h);
+  k.tile_w = std::min(k.tile_w, out_w);
+  skips_rows = k.border == BorderForm::kSkipped;
+  skips_columns = skips_rows && k.tile_w == out_w && (w.pad_left > 0 || w.pad_right > 0);
+  segment_values = skips_columns ? group_in : SegmentValues(w);
   segments_w = segment_values == w.kw * group_in ? 1 : w.kw;
+  if (skips_rows) {
+    row_classes = TapClasses({w.h, out_h, w.kh, w.stride_h, w.dilation_h, w.pad_top});
+    column_classes = skips_columns
+                         ? TapClasses({w.w, out_w, w.kw, w.stride_w, w.dilation_w, w.pad_left})
+                         : TapClasses({segments_w, 1, segments_w, 1, 1, 0});  // one, with all
+  }
   steps = CeilDiv(segment_values, isa.group);
 
   const std::int32_t value_bytes = k.stage == DataStage::kRaw ? 1 : isa.activation_bytes;
@@ -67,8 +121,6 @@ GemmSchedule::GemmSchedule(const Workload& workload, const VectorIsa& vector_isa
   tap_h = w.dilation_h;
   tap_w = w.dilation_w;
 
-  k.tile_h = std::min(k.tile_h, out_h);
-  k.tile_w = std::min(k.tile_w, out_w);
   tiles_h = CeilDiv(out_h, k.tile_h);
   tiles_w = CeilDiv(out_w, k.tile_w);
   block_tiles = k.block == 0 ? tiles_w : std::min(k.block, tiles_w);
@@ -105,7 +157,7 @@ GemmSchedule::GemmSchedule(const Workload& workload, const VectorIsa& vector_isa
 }
 
 std::int64_t GemmSchedule::PanelBytes(std::int32_t vectors) const {
-  return std::int64_t{vectors} * (kConstantVectors * isa.vector_bytes() +
+  return std::int64_t{vectors} * ((kConstantVectors + biases()) * isa.vector_bytes() +
                                   std::int64_t{all_steps()} * isa.weight_vector_bytes());
 }
 
@@ -115,13 +167,19 @@ OpCounts GemmSchedule::Count() const {
   const double widens =
       k.stage == DataStage::kRaw && (isa.activation_bytes > 1 || ActivationOffset(isa, w) != 0);
   OpCounts sum;
+  // Kernel rows of a tile on average, and steps of one of them; pixels of a step.
+  const double rows = skips_rows ? double(row_classes.taps) / out_h : w.kh;
+  const double row_steps = double(segments_w) * steps;
+  const double used_segments = skips_columns ? column_classes.UsedTaps() : segments_w;
+  const double step_pixels = skips_columns ? double(column_classes.taps) / w.kw : pixels;
   const auto add_panels = [&](double panels_of_kind, std::int32_t vectors) {
     const double calls = tile_calls * panels_of_kind;
     OpCounts one;
-    one.dots = all_steps() * pixels * vectors;
-    one.loads = double(all_steps()) * vectors + kConstantVectors * vectors;
-    one.broadcasts = all_steps() * pixels;
-    one.shuffles = widens * all_steps() * pixels;
+    one.dots = rows * row_steps * step_pixels * vectors;
+    one.loads = rows * used_segments * steps * vectors + kConstantVectors * vectors;
+    if (skips_rows) one.loads += (column_classes.count - 1) * vectors;
+    one.broadcasts = rows * row_steps * step_pixels;
+    one.shuffles = widens * rows * row_steps * step_pixels;
     one.requantizes = pixels * vectors;
     one.stores = pixels * StoresPerPixel(*this, vectors);
     one.calls = 1;
@@ -175,9 +233,25 @@ ScheduleSummary GemmSchedule::Summary() const {
   return s;
 }
 
-bool StageIsLegal(const Workload& w, const VectorIsa& isa, DataStage stage, GemmOrder order) {
+bool SkippingIsLegal(const Workload& w, const VectorIsa& isa, const GemmKnobs& knobs) {
+  if (!HasPadding(w) || NeedsSums(w, isa)) return false;
+  const GemmSchedule s(w, isa, knobs);
+  if (s.k.tile_h != 1) return false;
+  const bool pads_columns = w.pad_left > 0 || w.pad_right > 0;
+  if (!s.skips_columns && w.pad_top == 0 && w.pad_bottom == 0) return false;
+  if (s.row_classes.count > TapClasses::kMost || s.column_classes.count > TapClasses::kMost) {
+    return false;
+  }
+  if (knobs.stage != DataStage::kRaw) return true;
+  // Read in place: no tap may lie outside of x, nor a step read beyond it.
+  return (s.skips_columns || !pads_columns) && s.segment_values % isa.group == 0;
+}
+
+bool StageIsLegal(const Workload& w, const VectorIsa& isa, DataStage stage, GemmOrder order,
+                  BorderForm border) {
   switch (stage) {
     case DataStage::kRaw:  // nothing may be read beyond x, and no tap may lie outside of it
+      if (border == BorderForm::kSkipped) break;  // SkippingIsLegal() knows
       if (HasPadding(w) || SegmentValues(w) % isa.group != 0) return false;
       break;
     case DataStage::kRoot:  // a flat image has one row: a block is the better grain

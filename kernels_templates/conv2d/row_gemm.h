@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
 
 #include "kernels_templates/features.h"
@@ -18,6 +19,9 @@
 //   neighbour block   `block` tiles side by side: the grain of work of a chunk stage   where
 //   activations are prepared (padded, widened): not at all, per block, or once for the image
 //
+// Taps in the padding can be skipped instead of summed (BorderForm): a bias is folded per class of
+// row and column, as an output's zero points are those of the taps it has.
+//
 // Background: Goto and van de Geijn, "Anatomy of High-Performance Matrix Multiplication", TOMS
 // 2008; the schedule space follows docs/kernels.md.
 
@@ -27,6 +31,9 @@ enum class GemmOrder : std::uint8_t { kBlockPanelTile, kBlockTilePanel, kPanelBl
 enum class DataStage : std::uint8_t { kRaw, kBlock, kRoot };
 enum class RequantizeAt : std::uint8_t { kTile, kRow };
 enum class StoreForm : std::uint8_t { kPacked, kNatural };
+// kSummed: padding is data like any other. kSkipped: kernel rows outside of the image are left out,
+// and where one tile is a whole row of outputs, so are taps left and right of it.
+enum class BorderForm : std::uint8_t { kSummed, kSkipped };
 
 struct GemmKnobs {
   std::int32_t tile_h = 1, tile_w = 4, tile_c = 2;
@@ -36,6 +43,30 @@ struct GemmKnobs {
   DataStage stage = DataStage::kBlock;
   RequantizeAt requantize = RequantizeAt::kTile;
   StoreForm store = StoreForm::kPacked;
+  BorderForm border = BorderForm::kSummed;
+};
+
+// How outputs along one axis of the image see their kernel's taps.
+struct TapAxis {
+  std::int32_t in = 1, out = 1, kernel = 1, stride = 1, dilation = 1, pad = 0;
+
+  // The taps [Begin, End) of an output that lie inside of the image.
+  std::int32_t Begin(std::int32_t output) const;
+  std::int32_t End(std::int32_t output) const;
+};
+
+// The outputs of an axis by their taps inside of the image: those with the same are a class.
+struct TapClasses {
+  static constexpr std::int32_t kMost = 16;
+  TapAxis axis;
+  std::int32_t count = 0;  // kMost + 1: there are more than can be told apart
+  std::array<std::int32_t, kMost> begin{}, end{};  // of a class's taps
+  std::int32_t taps = 0;                           // inside, over all outputs
+
+  TapClasses() = default;
+  explicit TapClasses(const TapAxis& axis);
+  std::int32_t Of(std::int32_t output) const;  // -1: of none
+  std::int32_t UsedTaps() const;               // that are inside for some output
 };
 
 // All the numbers of one schedule. Lowering prints them; features and constraints read them.
@@ -70,6 +101,11 @@ struct GemmSchedule {
   std::int32_t full_panels = 1, tail_channels = 0, tail_vectors = 0;
   std::int32_t panels() const { return full_panels + (tail_channels > 0); }
   std::int64_t panel_bytes = 0, tail_bytes = 0, group_bytes = 0;
+  // BorderForm::kSkipped; otherwise every output is of one class, with all taps.
+  bool skips_rows = false, skips_columns = false;
+  TapClasses row_classes, column_classes;
+  // Bias vectors of a panel's vector, one per pair of classes. They come after the constants.
+  std::int32_t biases() const { return skips_rows ? row_classes.count * column_classes.count : 0; }
   // Legacy uint8: sums of the activations of each pixel, times the weight zero point.
   bool sums = false;
   // Buffers, exact.
@@ -83,7 +119,10 @@ struct GemmSchedule {
 };
 
 // Whether the schedule is legal at all: what the constraints of a space are made of.
-bool StageIsLegal(const Workload& workload, const VectorIsa& isa, DataStage stage, GemmOrder order);
+bool StageIsLegal(const Workload& workload, const VectorIsa& isa, DataStage stage, GemmOrder order,
+                  BorderForm border);
+// Whether taps of the border can be skipped with these tiles and that stage, and are any.
+bool SkippingIsLegal(const Workload& workload, const VectorIsa& isa, const GemmKnobs& knobs);
 
 LoopProgram LowerRowGemm(const GemmSchedule& schedule);
 

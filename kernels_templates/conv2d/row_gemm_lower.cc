@@ -1,4 +1,5 @@
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <string>
@@ -67,6 +68,7 @@ std::string Defines(const GemmSchedule& s) {
   define("WEIGHT_VECTOR", s.isa.weight_vector_bytes());
   define("CONSTANTS", kConstantVectors);
   define("HEADER", 64);
+  define("PREPARED_OFFSET", ActivationOffset(s.isa, s.w));
   text +=
       "#define MIN(a, b) ((a) < (b) ? (a) : (b))\n"
       "#define MAX(a, b) ((a) > (b) ? (a) : (b))\n"
@@ -74,6 +76,26 @@ std::string Defines(const GemmSchedule& s) {
       "#define TILE_COLUMN(t) MIN((t) * TILE_W, OUT_W - TILE_W)\n"
       "enum { PAD_VALUE, Y_ZERO_POINT, ACT_MIN, ACT_MAX, SUM_FACTOR };  /* header of packed */\n";
   return text;
+}
+
+// For skipped borders: the class of every output row, and the taps that classes have.
+std::string ClassTables(const GemmSchedule& s) {
+  std::string rows;
+  for (std::int32_t oh = 0; oh < s.out_h; ++oh) {
+    rows += fmt::format("{}{}", oh > 0 ? ", " : "", s.row_classes.Of(oh));
+  }
+  const auto table = [](const char* name, const std::array<std::int32_t, TapClasses::kMost>& of,
+                        std::int32_t count) {
+    return fmt::format("static const int32_t {}[] = {{{}}};\n", name,
+                       fmt::join(of.begin(), of.begin() + count, ", "));
+  };
+  return fmt::format("enum {{ ROW_CLASSES = {}, COLUMN_CLASSES = {} }};\n", s.row_classes.count,
+                     s.column_classes.count) +
+         fmt::format("static const uint8_t kRowClass[] = {{{}}};\n", rows) +
+         table("kRowBegin", s.row_classes.begin, s.row_classes.count) +
+         table("kRowEnd", s.row_classes.end, s.row_classes.count) +
+         table("kColumnBegin", s.column_classes.begin, s.column_classes.count) +
+         table("kColumnEnd", s.column_classes.end, s.column_classes.count);
 }
 
 // The widths of the stores that write so many vectors of a pixel, in order.
@@ -126,8 +148,13 @@ Stmt DeclareRange() {
   return Text("const k_range range = {header[ACT_MIN], header[ACT_MAX], header[Y_ZERO_POINT]};\n");
 }
 
+// The columns of a tile that a step is for.
+struct Columns {
+  std::int32_t begin = 0, end = 0;
+};
+
 // One step over `group` values: weights once, a broadcast per pixel.
-Stmt Step(const GemmSchedule& s, const Panel& panel, std::int32_t unrolled) {
+Stmt Step(const GemmSchedule& s, const Panel& panel, Columns columns, std::int32_t unrolled) {
   const std::int32_t value_bytes = s.k.stage == DataStage::kRaw ? 1 : s.isa.activation_bytes;
   const char* broadcast = s.k.stage == DataStage::kRaw ? "k_broadcast_raw" : "k_broadcast";
   const bool prepares = s.k.stage == DataStage::kRaw &&
@@ -142,7 +169,7 @@ Stmt Step(const GemmSchedule& s, const Panel& panel, std::int32_t unrolled) {
     counts.loads += 1;
   }
   for (std::int32_t i = 0; i < s.k.tile_h; ++i) {
-    for (std::int32_t j = 0; j < s.k.tile_w; ++j) {
+    for (std::int32_t j = columns.begin; j < columns.end; ++j) {
       const std::int64_t at = i * s.step_h * s.row_pitch + j * s.step_w * s.pixel_pitch +
                               std::int64_t{unrolled} * s.isa.group * value_bytes;
       text += fmt::format("{{ const kop v = {}(a + {});", broadcast, at);
@@ -159,35 +186,91 @@ Stmt Step(const GemmSchedule& s, const Panel& panel, std::int32_t unrolled) {
   return Text(text, counts);
 }
 
-Stmts Steps(const GemmSchedule& s, const Panel& panel, std::int32_t count) {
+Stmts Steps(const GemmSchedule& s, const Panel& panel, Columns columns, std::int32_t count) {
   Stmts steps;
-  for (std::int32_t u = 0; u < count; ++u) steps.push_back(Block({Step(s, panel, u)}));
+  for (std::int32_t u = 0; u < count; ++u) steps.push_back(Block({Step(s, panel, columns, u)}));
   steps.push_back(Text(fmt::format("a += {} * GROUP * VALUE;\nw += {} * WEIGHT_VECTOR;\n", count,
                                    count * panel.vectors)));
   return steps;
 }
 
-Stmt Segments(const GemmSchedule& s, const Panel& panel) {
+// All steps of a segment, and `a` back at its begin.
+Stmts Segment(const GemmSchedule& s, const Panel& panel, Columns columns) {
   const std::int32_t unroll = std::min(s.k.unroll_k, s.steps);
   Stmts segment;
   segment.push_back(Loop(fmt::format("for (int32_t k = 0; k < STEPS / {}; ++k)", unroll),
-                         s.steps / unroll, Steps(s, panel, unroll)));
-  if (s.steps % unroll > 0) segment.push_back(Block(Steps(s, panel, s.steps % unroll)));
+                         s.steps / unroll, Steps(s, panel, columns, unroll)));
+  if (s.steps % unroll > 0) {
+    segment.push_back(Block(Steps(s, panel, columns, s.steps % unroll)));
+  }
+  segment.push_back(Text("a -= STEPS * GROUP * VALUE;\n"));
+  return segment;
+}
+
+// The output columns for which kernel column `kw` lies inside of the image.
+Columns ColumnsOfTap(const GemmSchedule& s, std::int32_t kw) {
+  const TapAxis& axis = s.column_classes.axis;
+  Columns columns{s.k.tile_w, 0};
+  for (std::int32_t j = 0; j < s.k.tile_w; ++j) {
+    if (kw < axis.Begin(j) || kw >= axis.End(j)) continue;
+    columns = {std::min(columns.begin, j), j + 1};
+  }
+  return columns;
+}
+
+Stmt Segments(const GemmSchedule& s, const Panel& panel) {
+  const Columns all{0, s.k.tile_w};
   Stmts row;
-  if (s.segments_w == 1) {
-    row = std::move(segment);
+  if (s.skips_columns) {
+    for (std::int32_t kw = 0; kw < s.w.kw; ++kw) {
+      const Columns columns = ColumnsOfTap(s, kw);
+      if (columns.begin < columns.end) {
+        row.push_back(Block(Segment(s, panel, columns)));
+      } else {
+        row.push_back(Text(fmt::format("w += STEPS * {} * WEIGHT_VECTOR;\n", panel.vectors)));
+      }
+      row.push_back(Text("a += TAP_W * PIXEL_PITCH;\n"));
+    }
+    row.push_back(Text("a += TAP_H * ROW_PITCH - KW * TAP_W * PIXEL_PITCH;\n"));
+  } else if (s.segments_w == 1) {
+    row = Segment(s, panel, all);
+    row.push_back(Text("a += TAP_H * ROW_PITCH;\n"));
   } else {
-    segment.push_back(Text("a += TAP_W * PIXEL_PITCH - STEPS * GROUP * VALUE;\n"));
+    Stmts segment = Segment(s, panel, all);
+    segment.push_back(Text("a += TAP_W * PIXEL_PITCH;\n"));
     row.push_back(
         Loop("for (int32_t kw = 0; kw < SEGMENTS; ++kw)", s.segments_w, std::move(segment)));
+    row.push_back(Text("a += TAP_H * ROW_PITCH - SEGMENTS * TAP_W * PIXEL_PITCH;\n"));
   }
-  row.push_back(Text(s.segments_w == 1
-                         ? "a += TAP_H * ROW_PITCH - STEPS * GROUP * VALUE;\n"
-                         : "a += TAP_H * ROW_PITCH - SEGMENTS * TAP_W * PIXEL_PITCH;\n"));
-  return Loop("for (int32_t kh = 0; kh < KH; ++kh)", s.w.kh, std::move(row));
+  if (!s.skips_rows) return Loop("for (int32_t kh = 0; kh < KH; ++kh)", s.w.kh, std::move(row));
+  return Loop("for (int32_t kh = kRowBegin[row_class]; kh < kRowEnd[row_class]; ++kh)",
+              double(s.row_classes.taps) / s.out_h, std::move(row));
+}
+
+// Accumulators begin with the bias of their classes, weights and activations with the first kernel
+// row inside of the image.
+Stmt StartSkipping(const GemmSchedule& s, const Panel& panel) {
+  std::string text = fmt::format(
+      "const int32_t *constants = (const int32_t *)panel;\n"
+      "const int32_t *bias = constants + ({0} * CONSTANTS + row_class * COLUMN_CLASSES * {0}) * "
+      "LANES;\n",
+      panel.vectors);
+  for (std::int32_t j = 0; j < s.k.tile_w; ++j) {
+    for (std::int32_t v = 0; v < panel.vectors; ++v) {
+      text += fmt::format("kv {} = k_load(bias + {} * LANES);\n", Accumulator(j, v),
+                          (s.skips_columns ? s.column_classes.Of(j) : 0) * panel.vectors + v);
+    }
+  }
+  text += fmt::format(
+      "const uint8_t *w = panel + {0} * (CONSTANTS + {1}) * LANES * 4 +\n"
+      "                   kRowBegin[row_class] * SEGMENTS * STEPS * {0} * WEIGHT_VECTOR;\n"
+      "a += kRowBegin[row_class] * TAP_H * ROW_PITCH;\n",
+      panel.vectors, s.biases());
+  return Text(text, {.loads = double(s.column_classes.count) * panel.vectors, .calls = 1});
 }
 
 Stmt StartAccumulators(const GemmSchedule& s, const Panel& panel) {
+  if (s.skips_rows) return StartSkipping(s, panel);
   std::string text = "const int32_t *constants = (const int32_t *)panel;\n";
   OpCounts counts;
   for (std::int32_t v = 0; v < panel.vectors; ++v) {
@@ -214,8 +297,8 @@ Function MicroKernel(const GemmSchedule& s, const Panel& panel, double calls) {
   f.signature = fmt::format(
       "NOINLINE void tile{}(const uint8_t *a, const uint8_t *restrict panel, const int32_t "
       "*restrict sums,\n"
-      "                   const int32_t *restrict header, {} *restrict y)",
-      panel.suffix, to_row ? "int32_t" : "uint8_t");
+      "                   const int32_t *restrict header, {} *restrict y{})",
+      panel.suffix, to_row ? "int32_t" : "uint8_t", s.skips_rows ? ", int32_t row_class" : "");
   f.body.push_back(Text("(void)sums, (void)header;\n"));
   f.body.push_back(StartAccumulators(s, panel));
   f.body.push_back(Segments(s, panel));
@@ -384,8 +467,8 @@ std::string PanelCall(const GemmSchedule& s, const std::string& name,
 std::string BlockSource(const GemmSchedule& s) {
   switch (s.k.stage) {
     case DataStage::kRaw:
-      return "const uint8_t *a = x + (((int64_t)image * IN_H + oh * STRIDE_H) * IN_W + column * "
-             "STRIDE_W) * C;\n";
+      return "const uint8_t *a = x + (((int64_t)image * IN_H + oh * STRIDE_H - PAD_TOP) * IN_W + "
+             "column * STRIDE_W - PAD_LEFT) * C;\n";
     case DataStage::kRoot:
       return "const uint8_t *a = (const uint8_t *)shared_ws +\n"
              "                   ((int64_t)image * STAGED_ROWS + oh * STEP_H) * ROW_PITCH +\n"
@@ -430,7 +513,7 @@ Stmt TileCall(const GemmSchedule& s) {
       PanelCall(
           s, "tile",
           "a + (int64_t)at * STEP_W * PIXEL_PITCH + g * CG * VALUE, panel, sums + at, header, " +
-              y));
+              y + (s.skips_rows ? ", kRowClass[oh]" : "")));
 }
 
 Stmt TileLoop(const GemmSchedule& s, Stmts body) {
@@ -533,7 +616,29 @@ std::string ChannelTable(const GemmSchedule& s, const Panel& panel) {
   return fmt::format("static const uint8_t kSlot{}[] = {{{}\n}};\n", panel.suffix, table);
 }
 
+// Packing for skipped borders: outputs have the zero point's share of the taps that they have.
+constexpr std::string_view kCountTap =
+    "        by_tap[t / SEGMENTS][t % SEGMENTS] += (uint32_t)stored;\n";
+constexpr std::string_view kClassBiases =
+    R"(  const int32_t *constants = (const int32_t *)panel + vector * CONSTANTS * LANES;
+  int32_t *biases = (int32_t *)panel + (vectors * CONSTANTS + vector) * LANES;
+  for (int32_t r = 0; r < ROW_CLASSES; ++r) {
+    for (int32_t k = 0; k < COLUMN_CLASSES; ++k) {
+      uint32_t outside = 0;
+      for (int32_t kh = 0; kh < KH; ++kh) {
+        for (int32_t kw = 0; kw < SEGMENTS; ++kw) {
+          const int inside = kh >= kRowBegin[r] && kh < kRowEnd[r] && kw >= kColumnBegin[k] && kw < kColumnEnd[k];
+          outside += inside ? 0 : by_tap[kh][kw];
+        }
+      }
+      biases[(r * COLUMN_CLASSES + k) * vectors * LANES + lane] =
+          (int32_t)((uint32_t)constants[lane] + outside * (uint32_t)(op->x_zp + PREPARED_OFFSET));
+    }
+  }
+)";
+
 Function PackPanel(const GemmSchedule& s, const Panel& panel) {
+  const bool skips = s.skips_rows;
   const char* weight_type = s.isa.weight_bytes == 1 ? "int8_t" : "int16_t";
   const bool unsigned_weights = s.w.type == DataType::kU8;
   Function f;
@@ -544,13 +649,14 @@ Function PackPanel(const GemmSchedule& s, const Panel& panel) {
                   panel.suffix);
   f.body.push_back(Text(fmt::format(
       "const int32_t vectors = {0}, channels = {1};\n"
-      "{2} *w = ({2} *)(panel + vectors * CONSTANTS * LANES * 4);\n"
+      "{2} *w = ({2} *)(panel + vectors * (CONSTANTS + {10}) * LANES * 4);\n"
       "__builtin_memset(panel, 0, {3});\n"
       "for (int32_t i = 0; i < vectors * LANES; ++i) {{\n"
       "  const int32_t channel = i < channels ? first + i : -1;\n"
       "  const int32_t vector = kSlot{4}[i] / LANES, lane = kSlot{4}[i] % LANES;\n"
       "  uint32_t bias = 0;\n"
       "  int64_t low = 0, high = 0;\n"
+      "{13}"
       "  if (channel >= 0) {{\n"
       "    const {5} *from = (const {5} *)op->w + (int64_t)channel * KH * KW * CG;\n"
       "    low = high = op->bias ? op->bias[channel] : 0;\n"
@@ -562,26 +668,30 @@ Function PackPanel(const GemmSchedule& s, const Panel& panel) {
       "        low += MIN(a, b);\n"
       "        high += MAX(a, b);\n"
       "        total += stored;\n"
+      "{11}"
       "        w[((((int64_t)t * STEPS + k / GROUP) * vectors + vector) * LANES + lane) * GROUP + "
       "k % GROUP] =\n"
       "            ({2})stored;\n"
       "      }}\n"
       "    }}\n"
       "    bias = (uint32_t)(op->bias ? op->bias[channel] : 0) -\n"
-      "           (uint32_t)(op->x_zp + {9}) * (uint32_t)total{10};\n"
+      "           (uint32_t)(op->x_zp + PREPARED_OFFSET) * (uint32_t)total{9};\n"
       "  }}\n"
       "  const int error = k_pack_constants(op, channel, lane, (int32_t)bias, low, high,\n"
       "                                     (int32_t *)panel + vector * CONSTANTS * LANES);\n"
       "  if (error != KILN_OK) return error;\n"
+      "{12}"
       "}}\n"
       "return KILN_OK;\n",
       panel.vectors, panel.channels, weight_type, s.PanelBytes(panel.vectors), panel.suffix,
       unsigned_weights ? "uint8_t" : "int8_t",
       s.isa.subtracts_weight_zero_point ? "op->w_zp" : (unsigned_weights ? "128" : "0"), s.w.qmin(),
-      s.w.qmax(), ActivationOffset(s.isa, s.w),
+      s.w.qmax(),
       s.sums ? " +\n           (uint32_t)(KH * KW * CG) * (uint32_t)op->x_zp * (uint32_t)(op->w_zp "
                "- 128)"
-             : "")));
+             : "",
+      s.biases(), skips ? kCountTap : "", skips ? kClassBiases : "",
+      skips ? "  uint32_t by_tap[KH][SEGMENTS] = {{0}};\n" : "")));
   return f;
 }
 
@@ -621,6 +731,7 @@ LoopProgram LowerRowGemm(const GemmSchedule& s) {
   LoopProgram program;
   program.isa = s.isa.required;
   program.prelude = Defines(s) + Prelude(s.isa, s.w);
+  if (s.skips_rows) program.prelude += ClassTables(s);
   if (s.k.requantize == RequantizeAt::kRow) {
     program.prelude += fmt::format("#define VECTORS(p) ((p) < FULL_PANELS ? {} : {})\n", s.k.tile_c,
                                    s.tail_vectors);

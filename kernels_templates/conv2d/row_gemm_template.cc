@@ -17,7 +17,9 @@ enum KnobIndex {
   kOrder,
   kStage,
   kRequantizeAt,
-  kStore
+  kStore,
+  kBorder,
+  kKnobs
 };
 
 const std::vector<std::string> kOrderLabels = {"block.panel.tile", "block.tile.panel",
@@ -25,6 +27,7 @@ const std::vector<std::string> kOrderLabels = {"block.panel.tile", "block.tile.p
 const std::vector<std::string> kStageLabels = {"raw", "block", "root"};
 const std::vector<std::string> kRequantizeLabels = {"tile", "row"};
 const std::vector<std::string> kStoreLabels = {"packed", "natural"};
+const std::vector<std::string> kBorderLabels = {"summed", "skipped"};
 
 GemmKnobs FromValues(std::span<const std::int64_t> v) {
   GemmKnobs knobs;
@@ -37,11 +40,12 @@ GemmKnobs FromValues(std::span<const std::int64_t> v) {
   knobs.stage = static_cast<DataStage>(v[kStage]);
   knobs.requantize = static_cast<RequantizeAt>(v[kRequantizeAt]);
   knobs.store = static_cast<StoreForm>(v[kStore]);
+  knobs.border = static_cast<BorderForm>(v[kBorder]);
   return knobs;
 }
 
 GemmKnobs ReadKnobs(const ConfigSpace& space, const Config& config) {
-  std::int64_t values[kStore + 1];
+  std::int64_t values[kKnobs];
   const std::span<const Knob> knobs = space.knobs();
   for (std::size_t i = 0; i < std::size(values); ++i)
     values[i] = knobs[i].values[config.choice[i]].value;
@@ -61,7 +65,7 @@ std::vector<std::int64_t> UpTo(std::vector<std::int64_t> values, std::int64_t li
 bool FitsRegisters(const VectorIsa& isa, std::int64_t pixels, std::int64_t vectors) {
   const std::int64_t accumulators = pixels * vectors;
   if (isa.registers >= 32) {
-    return accumulators <= (vectors == 1 ? 22 : 24);
+    return accumulators <= (vectors == 1 ? 22 : vectors == 2 ? 28 : 24);
   }
   const std::int64_t weights = pixels == 1 ? 1 : vectors;
   return accumulators + weights + (isa.registers >= 16 ? 2 : 1) <= isa.registers;
@@ -111,7 +115,8 @@ class RowGemmTemplate final : public KernelTemplate {
             ChoiceKnob("order", kOrderLabels),
             ChoiceKnob("data_stage", kStageLabels),
             ChoiceKnob("requantize_at", kRequantizeLabels),
-            ChoiceKnob("store", kStoreLabels)};
+            ChoiceKnob("store", kStoreLabels),
+            ChoiceKnob("border", kBorderLabels)};
   }
 
   // Each rule reads as few knobs as it can, so that enumeration prunes early.
@@ -141,10 +146,20 @@ class RowGemmTemplate final : public KernelTemplate {
                        return panels > 1 && tiles > 1;
                      }});
     rules.push_back({"the stage cannot serve this operator in this order",
-                     {"order", "data_stage"},
+                     {"order", "data_stage", "border"},
                      [w, &isa](Values v) {
                        return StageIsLegal(w, isa, static_cast<DataStage>(v[1]),
-                                           static_cast<GemmOrder>(v[0]));
+                                           static_cast<GemmOrder>(v[0]),
+                                           static_cast<BorderForm>(v[2]));
+                     }});
+    rules.push_back({"there are no taps to skip, or not with such tiles",
+                     {"tile_h", "tile_w", "data_stage", "border"},
+                     [w, &isa](Values v) {
+                       const GemmKnobs knobs{.tile_h = static_cast<std::int32_t>(v[0]),
+                                             .tile_w = static_cast<std::int32_t>(v[1]),
+                                             .stage = static_cast<DataStage>(v[2]),
+                                             .border = static_cast<BorderForm>(v[3])};
+                       return knobs.border == BorderForm::kSummed || SkippingIsLegal(w, isa, knobs);
                      }});
     rules.push_back({"a row of accumulators needs the tiles of a panel one after the other",
                      {"order", "requantize_at"},
@@ -160,7 +175,7 @@ class RowGemmTemplate final : public KernelTemplate {
     const std::int64_t cap = spec.target.workspace_cap, threads = spec.threads;
     rules.push_back({"the workspaces exceed the target's cap",
                      {"tile_h", "tile_w", "tile_c", "unroll_k", "block", "order", "data_stage",
-                      "requantize_at", "store"},
+                      "requantize_at", "store", "border"},
                      [w, &isa, cap, threads](Values v) {
                        const GemmSchedule s(w, isa, FromValues(v));
                        return s.shared_bytes + threads * s.thread_bytes <= cap;
@@ -177,7 +192,8 @@ class RowGemmTemplate final : public KernelTemplate {
                                    static_cast<std::int64_t>(wish.order),
                                    static_cast<std::int64_t>(wish.stage),
                                    static_cast<std::int64_t>(wish.requantize),
-                                   static_cast<std::int64_t>(wish.store)};
+                                   static_cast<std::int64_t>(wish.store),
+                                   static_cast<std::int64_t>(wish.border)};
     Config config;
     for (std::size_t i = 0; i < std::size(values); ++i) {
       const auto& choices = space.knobs()[i].values;

@@ -77,8 +77,8 @@ TEST_F(PeerWorkerTest, SaysWhichLayersHaveTheDefaultOnly) {
   EXPECT_THAT(lines[0], AllOf(HasSubstr("stored configs for 0 of 2 layers"),
                               HasSubstr("untuned default for conv dw")));
   EXPECT_EQ(lines[1], "ok maxdiff 0 differing 0 of 2592");
-  EXPECT_THAT(lines[2], AllOf(StartsWith("ok default "), HasSubstr("/u8s8/"),
-                              HasSubstr("act=none")));
+  EXPECT_THAT(lines[2],
+              AllOf(StartsWith("ok default "), HasSubstr("/u8s8/"), HasSubstr("act=none")));
 }
 
 TEST_F(PeerWorkerTest, AnswersMistakesAndGoesOn) {
@@ -102,8 +102,8 @@ TEST_F(PeerWorkerTest, WithoutADatabaseItSaysSo) {
 class ComparePeersTest : public PeerWorkerTest {
  protected:
   Outcome Compare(const std::string& peers) const {
-    return RunProgram(scratch_, {KILN_SOURCE_DIR "/scripts/compare_peers", layers_, "--peers", peers,
-                                 "--db", db_, "--threads", "1", "--rounds", "2", "--ms", "1",
+    return RunProgram(scratch_, {KILN_SOURCE_DIR "/scripts/compare_peers", layers_, "--peers",
+                                 peers, "--db", db_, "--threads", "1", "--rounds", "2", "--ms", "1",
                                  "--build", BuildDirectory(), "--out", scratch_.Path("out.csv")});
   }
 

@@ -76,8 +76,8 @@ TEST_P(RowGemmTest, EveryKnobAloneChangesTheCode) {
   for (const char* shape : kShapes) {
     changed.merge(ExpectKnobsChangeCode(MakeTask(Parse(shape), isa()), 10));
   }
-  std::vector<std::string> knobs = {"tile_h", "tile_w", "tile_c",     "unroll_k",
-                                    "block",  "order",  "data_stage", "requantize_at"};
+  std::vector<std::string> knobs = {"tile_h", "tile_w",     "tile_c",        "unroll_k", "block",
+                                    "order",  "data_stage", "requantize_at", "border"};
   if (isa().max_store_group > 1) knobs.push_back("store");  // else there is one form
   EXPECT_THAT(changed, testing::IsSupersetOf(knobs));
 }

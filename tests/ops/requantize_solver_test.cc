@@ -48,9 +48,9 @@ std::int64_t ByRule(const kiln_channel& channel, std::int64_t acc) {
 // A channel of the class that the form is for.
 kiln_channel RandomChannel(const Form& form, Rng& rng, std::int64_t longest_reach) {
   kiln_channel channel = {};
-  channel.multiplier = static_cast<std::int32_t>(
-      rng.Below(8) == 0 ? (rng.Below(2) == 0 ? 1 << 30 : INT32_MAX)
-                        : rng.Between(1 << 30, INT32_MAX));
+  channel.multiplier =
+      static_cast<std::int32_t>(rng.Below(8) == 0 ? (rng.Below(2) == 0 ? 1 << 30 : INT32_MAX)
+                                                  : rng.Between(1 << 30, INT32_MAX));
   channel.shift = -static_cast<std::int32_t>(rng.Between(1, 14));
   channel.single_rounding = !form.follows_kink && rng.Below(3) == 0;
   const bool is_unsigned = rng.Below(2) == 0;
@@ -119,7 +119,8 @@ TEST(RequantizeSolverTest, ChannelsLikeThoseOfRealNetworksAreSolved) {
     while (tried < 600) {
       kiln_channel channel = RandomChannel(form, rng, 1);
       if (channel.shift < -8 || channel.single_rounding) continue;
-      // Exact powers of two have ties on one side of zero only, which a mirrored form cannot follow.
+      // Exact powers of two have ties on one side of zero only, which a mirrored form cannot
+      // follow.
       if (form.follows_kink && channel.multiplier == 1 << 30) continue;
       channel.low = -(std::int64_t{700} << -channel.shift), channel.high = -channel.low;
       kiln_constants constants;
@@ -143,8 +144,8 @@ TEST(RequantizeSolverTest, TheScalarEvaluationIsThatOfTheInstructions) {
         const std::int64_t acc = rng.Between(channel.low, channel.high);
         std::int64_t y = 0;
         const auto f = static_cast<float>(acc);
-        const float offset = std::signbit(f) && form.follows_kink ? -constants.offset
-                                                                  : constants.offset;
+        const float offset =
+            std::signbit(f) && form.follows_kink ? -constants.offset : constants.offset;
         const double inner = std::fma(f, constants.scale_low, offset);
         if (form.solve == kiln_solve_step1) {
           const auto bits =

@@ -47,8 +47,8 @@ Needs NeedsOf(const Workload& w, const VectorIsa& isa) {
   const Axis columns = AxisOf(w.w, w.out_w(), w.kw, w.stride_w, w.dilation_w, w.pad_left);
   const bool depthwise = w.op == OpKind::kDepthwise;
   const double channels = depthwise ? w.o : double(w.o) / w.groups;
-  const double per_pixel = depthwise ? channels / isa.lanes
-                                     : w.groups * std::ceil(channels / isa.lanes);
+  const double per_pixel =
+      depthwise ? channels / isa.lanes : w.groups * std::ceil(channels / isa.lanes);
   Needs needs;
   for (const auto& [kh, row_count] : rows.outputs_with) {
     for (const auto& [kw, column_count] : columns.outputs_with) {
@@ -60,7 +60,8 @@ Needs NeedsOf(const Workload& w, const VectorIsa& isa) {
   }
   needs.dots = std::ceil(needs.dots);
   needs.results = std::ceil(needs.results);
-  needs.bytes = w.n * rows.inputs * columns.inputs * w.c + double(w.w_bytes()) + double(w.y_bytes());
+  needs.bytes =
+      w.n * rows.inputs * columns.inputs * w.c + double(w.w_bytes()) + double(w.y_bytes());
   return needs;
 }
 

@@ -28,9 +28,9 @@ LoopProgram ProbeTemplate::Program(const TaskSpec& spec, std::vector<Stmt> work)
   program.y_bytes = spec.workload.y_bytes();
   program.packed_bytes = 64;
   program.pack = {Text("(void)op;\n__builtin_memset(packed, 1, 64);\n")};
-  work.push_back(Text("if (chunk == 0) __builtin_memset(y, sum[0], " +
-                          std::to_string(program.y_bytes) + ");\n",
-                      {.stores = 1}));
+  work.push_back(Text(
+      "if (chunk == 0) __builtin_memset(y, sum[0], " + std::to_string(program.y_bytes) + ");\n",
+      {.stores = 1}));
   LoopProgram::Phase phase;
   phase.chunks = static_cast<std::uint32_t>(spec.threads);
   phase.body.push_back(

@@ -39,18 +39,18 @@ TEST(AchievableBoundTest, ReductionAndChannelsAreRoundedUp) {
 }
 
 TEST(AchievableBoundTest, GroupsHaveVectorsOfTheirOwnButDepthwiseSharesThem) {
-  const Workload grouped = Parse(
-      "conv2d/i8/n1h8w8c16/o8/k1x1/s1x1/p0,0,0,0/d1x1/g2/pc/wz0/act=lo/rq=int7/double");
+  const Workload grouped =
+      Parse("conv2d/i8/n1h8w8c16/o8/k1x1/s1x1/p0,0,0,0/d1x1/g2/pc/wz0/act=lo/rq=int7/double");
   EXPECT_DOUBLE_EQ(Bound(grouped).dots_ns, 64 * 2 * 2);
-  const Workload depthwise = Parse(
-      "depthwise/i8/n1h8w8c8/m1/k1x4/s1x4/p0,0,0,0/d1x1/pc/wz0/act=lo/rq=int7/double");
+  const Workload depthwise =
+      Parse("depthwise/i8/n1h8w8c8/m1/k1x4/s1x4/p0,0,0,0/d1x1/pc/wz0/act=lo/rq=int7/double");
   EXPECT_DOUBLE_EQ(Bound(depthwise).dots_ns, 16 * 8 / 16);
 }
 
 TEST(AchievableBoundTest, TapsInThePaddingAreNotNeeded) {
   // 4 corners have 4 taps, 4 edges 6, the centre 9.
-  const Workload padded = Parse(
-      "conv2d/i8/n1h3w3c4/o16/k3x3/s1x1/p1,1,1,1/d1x1/g1/pc/wz0/act=lo/rq=int7/double");
+  const Workload padded =
+      Parse("conv2d/i8/n1h3w3c4/o16/k3x3/s1x1/p1,1,1,1/d1x1/g1/pc/wz0/act=lo/rq=int7/double");
   EXPECT_DOUBLE_EQ(Bound(padded).dots_ns, 4 * 4 + 4 * 6 + 9);
 }
 
@@ -79,8 +79,8 @@ TEST(AchievableBoundTest, WhatALevelDoesNotHoldComesFromTheNext) {
 TEST(AchievableBoundTest, PixelsThatNoTapReadsAreNotLoaded) {
   MachineLimits slow = Limits();
   slow.levels = {{"memory", 0, 1}};
-  const Workload strided = Parse(
-      "conv2d/i8/n1h8w8c16/o16/k1x1/s2x2/p0,0,0,0/d1x1/g1/pc/wz0/act=lo/rq=int7/double");
+  const Workload strided =
+      Parse("conv2d/i8/n1h8w8c16/o16/k1x1/s2x2/p0,0,0,0/d1x1/g1/pc/wz0/act=lo/rq=int7/double");
   EXPECT_DOUBLE_EQ(Bound(strided, slow).memory_ns, 4 * 4 * 16 + 16 * 16 + 4 * 4 * 16);
 }
 

@@ -78,4 +78,9 @@ Status InProcessKernel::Use(const OpCase& data) {
   return absl::OkStatus();
 }
 
+void InProcessKernel::CallOnThread(void* context, int thread) {
+  const auto& self = *static_cast<const InProcessKernel*>(context);
+  CallShare(self.kernel_, self.pool_, thread);
+}
+
 }  // namespace kiln

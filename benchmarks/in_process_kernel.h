@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <vector>
 
 #include "base/status.h"
 #include "kernel_host/bound_kernel.h"
@@ -42,10 +43,7 @@ class InProcessKernel {
   explicit InProcessKernel(ThreadPool& pool) : pool_(pool) {}
   static Bytes Allocate(std::uint64_t bytes);
   void MakeBuffers();
-  static void CallOnThread(void* context, int thread) {
-    const auto& self = *static_cast<const InProcessKernel*>(context);
-    CallShare(self.kernel_, self.pool_, thread);
-  }
+  static void CallOnThread(void* context, int thread);
 
   ThreadPool& pool_;
   std::optional<LoadedObject> object_;

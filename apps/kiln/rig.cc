@@ -71,8 +71,9 @@ StatusOr<Rate> BestRate(Rig& rig, const Task& task, const Amount& amount) {
                " cannot be measured: ", why);
 }
 
-// A level of memory and how much each thread reads to measure it: half of a cache, but more than
-// the one before it holds, and of the memory behind all caches several times what they hold.
+// A level of memory and how much each thread reads to measure it: half of an own cache; of a shared
+// one, which other programs use too, little more than passes the own ones; of the memory behind all
+// caches several times what they hold.
 struct LevelToRead {
   std::string_view name;
   double capacity_bytes = 0;  // of all threads
@@ -80,7 +81,7 @@ struct LevelToRead {
 };
 
 std::vector<LevelToRead> LevelsToRead(const Target& target, std::int32_t threads) {
-  constexpr std::int64_t kLeastMemory = 64 << 20, kMostMemory = 256 << 20;
+  constexpr std::int64_t kLeastShared = 1 << 20, kLeastMemory = 64 << 20, kMostMemory = 256 << 20;
   std::vector<LevelToRead> levels;
   levels.push_back({"L1", double(target.l1_bytes) * threads, target.l1_bytes / 2});
   if (target.l2_bytes > 0) {
@@ -88,7 +89,8 @@ std::vector<LevelToRead> LevelsToRead(const Target& target, std::int32_t threads
   }
   if (target.l3_bytes > 0) {
     levels.push_back({"L3", double(target.l3_bytes),
-                      std::max(target.l3_bytes / 2 / threads, 2 * target.l2_bytes)});
+                      std::clamp(target.l3_bytes / 2 / threads, 2 * target.l2_bytes,
+                                 std::max(4 * target.l2_bytes, kLeastShared))});
   }
   const std::int64_t memory = std::clamp(4 * target.l3_bytes, kLeastMemory, kMostMemory);
   levels.push_back({"memory", 0, memory / threads});

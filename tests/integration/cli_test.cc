@@ -76,6 +76,21 @@ TEST_F(CliTest, WhatToWorkOnIsSaidExactlyOnce) {
   EXPECT_THAT(ErrorOf(2, {"best", "--all", "--network", "mobilenet_v1"}), HasSubstr("one of"));
 }
 
+TEST_F(CliTest, LayerListsCanBeGivenATypeAndAnActivation) {
+  const std::string list = scratch_.Write(
+      "list.csv", "name,h,w,ic,oc,kh,kw,stride,pad,groups,act\ndw,14,14,24,24,3,3,1,1,24,lo\n");
+  EXPECT_THAT(ExpectKiln(0, {"workloads", "--layers", list}).out,
+              HasSubstr("depthwise/i8/n1h14w14c24/m1/k3x3/s1x1/p1,1,1,1/d1x1/pc/wz0/act=lo/"));
+  EXPECT_THAT(ExpectKiln(0, {"workloads", "--layers", list, "--layers-type", "u8s8", "--layers-act",
+                             "none"})
+                  .out,
+              HasSubstr("depthwise/u8s8/n1h14w14c24/m1/k3x3/s1x1/p1,1,1,1/d1x1/pc/wz0/act=none/"));
+  EXPECT_THAT(ErrorOf(2, {"workloads", "--network", "mobilenet_v1", "--layers-act", "none"}),
+              HasSubstr("go with --layers"));
+  EXPECT_THAT(ErrorOf(2, {"workloads", "--layers", list, "--layers-type", "u8"}),
+              HasSubstr("--layers-type"));
+}
+
 TEST_F(CliTest, BadKeyIsPointedAt) {
   EXPECT_THAT(ErrorOf(2, {"space", "--workload", "conv2d/i8/n1h9w9cX8/o16"}),
               HasSubstr("character 18: expected a number"));

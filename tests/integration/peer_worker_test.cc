@@ -33,8 +33,9 @@ class PeerWorkerTest : public KilnTest {
   }
 
   // What it answers to the commands, the hello line first.
-  std::vector<std::string> Ask(const std::string& commands, std::vector<std::string> more = {}) {
-    std::vector<std::string> command{kWorker, layers_, "1", "--db", db_};
+  std::vector<std::string> Ask(const std::string& commands, std::vector<std::string> more = {},
+                               int threads = 1) {
+    std::vector<std::string> command{kWorker, layers_, std::to_string(threads), "--db", db_};
     command.insert(command.end(), more.begin(), more.end());
     const Outcome outcome =
         RunProgram(scratch_, command, kPatience, scratch_.Write("commands", commands));
@@ -79,6 +80,15 @@ TEST_F(PeerWorkerTest, SaysWhichLayersHaveTheDefaultOnly) {
   EXPECT_EQ(lines[1], "ok maxdiff 0 differing 0 of 2592");
   EXPECT_THAT(lines[2],
               AllOf(StartsWith("ok default "), HasSubstr("/u8s8/"), HasSubstr("act=none")));
+}
+
+TEST_F(PeerWorkerTest, ThreadsGiveTheSameBytes) {
+  const auto lines = Ask("check 0\ncheck 1\nrun 1 2\nquit\n", {}, 3);
+  ASSERT_EQ(lines.size(), 4u);
+  EXPECT_THAT(lines[0], HasSubstr("threads 3: stored configs for 0 of 2 layers"));
+  EXPECT_THAT(lines[1], StartsWith("ok maxdiff 0 "));
+  EXPECT_THAT(lines[2], StartsWith("ok maxdiff 0 "));
+  EXPECT_THAT(lines[3], StartsWith("ok "));
 }
 
 TEST_F(PeerWorkerTest, AnswersMistakesAndGoesOn) {

@@ -56,7 +56,7 @@ TEST(AchievableBoundTest, TapsInThePaddingAreNotNeeded) {
 
 TEST(AchievableBoundTest, SmallReductionsAreBoundByRequantizing) {
   const AchievableBound bound = Bound(Pointwise(4, 16));
-  const double instructions = RequantizeInstructions(Pointwise(4, 16));
+  const double instructions = RequantizeInstructions(Avx512Vnni(), Pointwise(4, 16));
   EXPECT_DOUBLE_EQ(bound.dots_ns, 64);
   EXPECT_DOUBLE_EQ(bound.vectors_ns, 64 * (1 + instructions) / 2);
   EXPECT_EQ(bound.limit(), "vectors");

@@ -67,13 +67,13 @@ TEST(LayersCsvTest, OptionsSayTypeAndActivationOfAList) {
   EXPECT_THAT(
       keys_with({.type = DataType::kU8S8}),
       ElementsAre(
-          "depthwise/u8s8/n1h28w28c240/m1/k5x5/s1x1/p2,2,2,2/d1x1/pc/wz0/act=lo/rq=int7/double",
-          "dense/u8s8/n1c1024/o1000/pc/wz0/act=none/rq=int9/double"));
+          "depthwise/u8s8/n1h28w28c240/m1/k5x5/s1x1/p2,2,2,2/d1x1/pc/wz0/act=lo/rq=step1/double",
+          "dense/u8s8/n1c1024/o1000/pc/wz0/act=none/rq=signed1/double"));
   EXPECT_THAT(
       keys_with({.act = Activation::kNone}),
       ElementsAre(
-          "depthwise/i8/n1h28w28c240/m1/k5x5/s1x1/p2,2,2,2/d1x1/pc/wz0/act=none/rq=int9/double",
-          "dense/i8/n1c1024/o1000/pc/wz0/act=none/rq=int9/double"));
+          "depthwise/i8/n1h28w28c240/m1/k5x5/s1x1/p2,2,2,2/d1x1/pc/wz0/act=none/rq=signed1/double",
+          "dense/i8/n1c1024/o1000/pc/wz0/act=none/rq=signed1/double"));
 
   const std::string table = folder.Write("table.csv", kWorkloadHeader);
   EXPECT_THAT(Message(ReadLayersCsv(table, {.act = Activation::kNone}).status()),

@@ -41,6 +41,10 @@ Stmt CallFinish(const DepthwiseSchedule& schedule, const TileRuns& runs,
 // depthwise_stages.cc: what happens around the tiles.
 std::vector<Function> StageFunctions(const DepthwiseSchedule& schedule, const TileRuns& runs);
 std::vector<LoopProgram::Phase> Phases(const DepthwiseSchedule& schedule);
+// C that declares what the loop over chunks needs, and that sets up chunk `chunk` in it: `image`,
+// `top` and the pointers `row` of the window's rows.
+std::string WindowRows(const DepthwiseSchedule& schedule);
+std::string ChunkRows(const DepthwiseSchedule& schedule);
 
 // depthwise_pack.cc
 Function PackFunction(const DepthwiseSchedule& schedule);

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "kernels_templates/depthwise/depthwise_lower.h"
+#include "kernels_templates/depthwise/depthwise_slide.h"
 
 namespace kiln {
 namespace {
@@ -15,7 +16,10 @@ std::string SetTaps(const DepthwiseSchedule& s) {
     text += "    {";
     for (std::int32_t slot = 0; slot < s.il.group; ++slot) {
       std::int32_t tap = set * s.il.group + slot;
-      if (s.k.group == TapGroup::kVertical) {
+      if (s.k.group == TapGroup::kMixed && set >= s.patterns * s.w.kw) {
+        const std::int32_t kx = HorizontalTap(s.w, set - s.patterns * s.w.kw, slot);
+        tap = kx < 0 ? -1 : (s.w.kh - 1) * s.w.kw + kx;
+      } else if (s.k.group != TapGroup::kLinear) {
         const std::int32_t ky =
             s.pattern[static_cast<std::size_t>(set / s.w.kw)][static_cast<std::size_t>(slot)];
         tap = ky < 0 ? -1 : ky * s.w.kw + set % s.w.kw;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "kernels_templates/depthwise/depthwise_slide.h"
 #include "kernels_templates/isa/requantize.h"
 
 namespace kiln {
@@ -36,6 +37,7 @@ DepthwiseSchedule::DepthwiseSchedule(const Workload& workload, const VectorIsa& 
   PlaceColumns();
   NumberPatterns();
   CountLiveOutputs();
+  if (slides()) register_sets = RegisterSets(*this);
   SizeBuffers();
 }
 
@@ -48,7 +50,7 @@ void DepthwiseSchedule::PlaceRows() {
   }
   std::sort(row.begin(), row.begin() + rows);
   rows = static_cast<std::int32_t>(std::unique(row.begin(), row.begin() + rows) - row.begin());
-  groups = CeilDiv(rows, il.group);
+  groups = k.group == TapGroup::kMixed ? rows / il.group : CeilDiv(rows, il.group);
 }
 
 void DepthwiseSchedule::PlaceColumns() {
@@ -90,18 +92,24 @@ void DepthwiseSchedule::NumberPatterns() {
     }
   }
   sets = patterns * w.kw;
+  if (k.group == TapGroup::kMixed) sets += HorizontalSets(w);
+  if (slides()) tile_dots = sets;
 }
 
 void DepthwiseSchedule::CountLiveOutputs() {
   live_outputs = outputs;
+  const std::int32_t reach = (w.kw - 1) * w.dilation_w, step = k.pixels * w.stride_w;
+  if (slides()) {
+    live_outputs = std::min(tiles_w, std::max(1, CeilDiv(reach, step)));
+    return;
+  }
   if (k.conv == ConvStage::kTile) return;
   if (k.group == TapGroup::kLinear) {
     live_outputs = 1;
     return;
   }
   // Output column tw is in use from its first column to its last.
-  const std::int32_t extent = (w.kw - 1) * w.dilation_w, step = k.pixels * w.stride_w;
-  live_outputs = k.tile_h * std::min(k.tile_w, extent / step + 1);
+  live_outputs = k.tile_h * std::min(k.tile_w, reach / step + 1);
 }
 
 void DepthwiseSchedule::SizeBuffers() {
@@ -111,8 +119,10 @@ void DepthwiseSchedule::SizeBuffers() {
   if (k.pad == PadStage::kInline && pads_rows())
     pad_row_bytes = RoundUp64(std::int64_t{w.w} * channels);
   packed_bytes = 64 + pad_row_bytes + blocks * block_bytes;
+  // A walk reads whole blocks of pixels, up to the one after the last column.
+  const std::int32_t past = slides() && k.pixels > 1 ? 2 * k.pixels : 0;
   row_bytes = RoundUp64(std::max(std::int64_t{padded_w} * channels,
-                                 std::int64_t{padded_w - k.pixels} * channels + block));
+                                 std::int64_t{padded_w - k.pixels + past} * channels + block));
   if (k.pad == PadStage::kRoot) shared_bytes = row_bytes * padded_h * w.n;
   if (k.pad == PadStage::kRow) ring_bytes = row_bytes * window;
   const std::int64_t together = k.order == ChannelOrder::kInner ? blocks : 1;
@@ -120,6 +130,8 @@ void DepthwiseSchedule::SizeBuffers() {
     taps_bytes = RoundUp64(together * taps_columns() * groups * il.taps_bytes());
   if (k.conv == ConvStage::kRow)
     sums_bytes = RoundUp64(together * tiles_w * outputs * il.taps_bytes());
+  if (k.loop == RowLoop::kHalves)
+    sums_bytes = RoundUp64(std::int64_t{tiles_w} * il.taps_bytes() / 2);
   thread_bytes = ring_bytes + taps_bytes + sums_bytes;
 }
 
@@ -188,6 +200,10 @@ OpCounts DepthwiseSchedule::Count() const {
     stage.shuffles = inside * operand_shuffles;
     stage.copies = taps_columns() * groups * vectors;
     sum += stage * (row_tiles * blocks);
+  }
+  if (slides()) {
+    sum += SlideWalk(*this).Count();
+    return sum;
   }
 
   OpCounts tile;

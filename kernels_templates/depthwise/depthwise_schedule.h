@@ -33,12 +33,20 @@
 namespace kiln {
 
 enum class PadStage : std::uint8_t { kInline, kRow, kRoot };  // row: a ring of padded rows
-enum class VecStage : std::uint8_t { kInline, kRow };
+// shift: neighbouring blocks of pixels are interleaved, the columns between them shifted out of
+// two.
+enum class VecStage : std::uint8_t { kInline, kRow, kShift };
 enum class ConvStage : std::uint8_t { kTile, kOutput, kRow };
-enum class TapGroup : std::uint8_t { kVertical, kLinear };
+// mixed: groups of rows as for vertical, but the row that is left over is taken along the columns.
+enum class TapGroup : std::uint8_t { kVertical, kLinear, kMixed };
 enum class ChannelOrder : std::uint8_t { kInner, kOuter };
+// slide: all vectors of a block in one walk; halves: two walks with half of the vectors each.
+enum class RowLoop : std::uint8_t { kTile, kSlide, kHalves };
+enum class WeightStage : std::uint8_t { kMemory, kRegisters };  // where dots take weights from
 
 struct DepthwiseKnobs {
+  RowLoop loop = RowLoop::kTile;
+  WeightStage weights = WeightStage::kMemory;
   std::int32_t tile_h = 1, tile_w = 4, pixels = 1;
   PadStage pad = PadStage::kRow;
   VecStage vec = VecStage::kInline;
@@ -94,7 +102,8 @@ struct DepthwiseSchedule {
   std::array<std::array<std::int8_t, kMaxTileH>, kMaxRows> pattern_of{};  // [group][output row]
   std::int32_t sets = 0;                                                  // of weights, per block
   std::int32_t tile_dots = 0;                                             // sets read by one tile
-  std::int32_t live_outputs = 1;  // accumulators that are in use at a time, in blocks
+  std::int32_t live_outputs = 1;   // accumulators that are in use at a time, in blocks
+  std::int32_t register_sets = 0;  // sliding: sets that stay in registers
   // Buffers, exact; parts in this order.
   std::int64_t constant_bytes = 0, block_bytes = 0, pad_row_bytes = 0, packed_bytes = 0,
                shared_bytes = 0;
@@ -107,11 +116,14 @@ struct DepthwiseSchedule {
   }
   // The kernel column with which output column `tw` (in blocks) reads the tile's column `i`, or -1.
   std::int32_t TapColumn(std::int32_t i, std::int32_t tw) const;
+  bool slides() const { return k.loop != RowLoop::kTile; }
   std::int32_t TileStart(std::int32_t tile) const;  // first output column of a column of tiles
   bool pads_columns() const;                        // some tile reads left or right of the image
   bool pads_rows() const;
   // Tiles look at x themselves, so those at its edges have code of their own.
-  bool tiles_read_x() const { return k.pad == PadStage::kInline && k.vec == VecStage::kInline; }
+  bool tiles_read_x() const {
+    return !slides() && k.pad == PadStage::kInline && k.vec == VecStage::kInline;
+  }
   // The run that tile `first` begins. tiles_read_x() makes more than one.
   TileRun RunFrom(std::int32_t first) const;
   std::int32_t taps_columns() const { return padded_w - k.pixels + 1; }  // of the vec stage's rows

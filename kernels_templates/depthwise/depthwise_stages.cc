@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "kernels_templates/depthwise/depthwise_lower.h"
+#include "kernels_templates/depthwise/depthwise_slide.h"
 
 namespace kiln {
 namespace {
@@ -163,14 +164,6 @@ double RingFills(const DepthwiseSchedule& s) {
   return fills * s.w.n;
 }
 
-std::string WindowRows(const DepthwiseSchedule& s) {
-  std::string text = "static const int16_t window_row[ROWS] = {";
-  for (std::int32_t r = 0; r < s.rows; ++r) {
-    text += fmt::format("{}{}", r > 0 ? ", " : "", s.row[static_cast<std::size_t>(r)]);
-  }
-  return text + "};\n";
-}
-
 constexpr std::string_view kInlineRows = R"(
 for (int32_t r = 0; r < ROWS; ++r) {
   const int32_t h = first + window_row[r] - PAD_TOP;
@@ -209,11 +202,32 @@ std::string RowPointers(const DepthwiseSchedule& s) {
 
 }  // namespace
 
+std::string WindowRows(const DepthwiseSchedule& s) {
+  std::string text = "static const int16_t window_row[ROWS] = {";
+  for (std::int32_t r = 0; r < s.rows; ++r) {
+    text += fmt::format("{}{}", r > 0 ? ", " : "", s.row[static_cast<std::size_t>(r)]);
+  }
+  text += "};\n";
+  if (s.k.pad == PadStage::kRow) text += "int32_t ring_image = -1, filled = 0;\n";
+  return text;
+}
+
+std::string ChunkRows(const DepthwiseSchedule& s) {
+  return "const int32_t image = (int32_t)(chunk / TILES_H), tile = (int32_t)(chunk % TILES_H);\n"
+         "const int32_t top = MIN(tile * TILE_H, OUT_H - TILE_H), first = top * STRIDE_H;\n"
+         "const uint8_t *row[ROWS];\n" +
+         RowPointers(s);
+}
+
 std::vector<Function> StageFunctions(const DepthwiseSchedule& s, const TileRuns& runs) {
   std::vector<Function> functions;
   if (s.k.pad == PadStage::kRow) functions.push_back(PadRow(s, RingFills(s)));
   if (s.k.pad == PadStage::kRoot) functions.push_back(PadRow(s, double(s.w.n) * s.padded_h));
   if (s.k.vec == VecStage::kRow) functions.push_back(InterleaveRows(s));
+  if (s.slides()) {
+    for (Function& f : SlideFunctions(s)) functions.push_back(std::move(f));
+    return functions;
+  }
   for (Function& f : TileFunctions(s, runs)) functions.push_back(std::move(f));
   functions.push_back(RowOfTiles(s, runs));
   return functions;
@@ -230,16 +244,16 @@ std::vector<LoopProgram::Phase> Phases(const DepthwiseSchedule& s) {
                      "(int32_t)(i % PADDED_H),\n"
                      "        (uint8_t *)shared_ws + (int64_t)i * ROW_BYTES);\n")})}});
   }
-  const bool ring = s.k.pad == PadStage::kRow;
-  Stmts body{Text(WindowRows(s) + (ring ? "int32_t ring_image = -1, filled = 0;\n" : ""))};
-  body.push_back(Loop(
-      "for (uint32_t chunk = begin; chunk < end; ++chunk)", s.chunks,
-      {Text("const int32_t image = (int32_t)(chunk / TILES_H), tile = (int32_t)(chunk % TILES_H);\n"
-            "const int32_t top = MIN(tile * TILE_H, OUT_H - TILE_H), first = top * STRIDE_H;\n"
-            "const uint8_t *row[ROWS];\n" +
-            RowPointers(s) +
-            "row_of_tiles(packed, row, y + ((int64_t)image * OUT_H + top) * OUT_W * C, "
-            "thread_ws);\n")}));
+  if (s.slides()) {
+    phases.push_back({static_cast<std::uint32_t>(s.chunks), SlidePhase(s)});
+    return phases;
+  }
+  Stmts body{Text(WindowRows(s))};
+  body.push_back(
+      Loop("for (uint32_t chunk = begin; chunk < end; ++chunk)", s.chunks,
+           {Text(ChunkRows(s) +
+                 "row_of_tiles(packed, row, y + ((int64_t)image * OUT_H + top) * OUT_W * C, "
+                 "thread_ws);\n")}));
   phases.push_back({static_cast<std::uint32_t>(s.chunks), std::move(body)});
   return phases;
 }

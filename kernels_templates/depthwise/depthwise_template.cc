@@ -8,19 +8,35 @@
 
 #include "kernels_templates/depthwise/depthwise_lower.h"
 #include "kernels_templates/depthwise/depthwise_schedule.h"
+#include "kernels_templates/depthwise/depthwise_slide.h"
+#include "kernels_templates/isa/requantize.h"
 
 namespace kiln {
 namespace {
 
 // Knobs in this order in every space; configs are read by position.
-enum KnobIndex { kTileH, kTileW, kPixels, kPad, kVec, kConv, kMethod, kGroup, kOrder, kKnobs };
-const std::vector<std::string> kNames = {"tile_h",          "tile_w",          "pixels",
-                                         "data_pad_inline", "data_vec_inline", "conv_inline",
-                                         "method",          "group",           "order"};
+enum KnobIndex {
+  kLoop,
+  kTileH,
+  kTileW,
+  kPixels,
+  kPad,
+  kVec,
+  kConv,
+  kMethod,
+  kGroup,
+  kOrder,
+  kWeights,
+  kKnobs
+};
+const std::vector<std::string> kNames = {
+    "loop",        "tile_h", "tile_w", "pixels", "data_pad_inline", "data_vec_inline",
+    "conv_inline", "method", "group",  "order",  "weights"};
 using Values = std::span<const std::int64_t>;
 
 DepthwiseKnobs FromValues(Values v) {
   DepthwiseKnobs knobs;
+  knobs.loop = static_cast<RowLoop>(v[kLoop]);
   knobs.tile_h = static_cast<std::int32_t>(v[kTileH]);
   knobs.tile_w = static_cast<std::int32_t>(v[kTileW]);
   knobs.pixels = static_cast<std::int32_t>(v[kPixels]);
@@ -30,6 +46,7 @@ DepthwiseKnobs FromValues(Values v) {
   knobs.method = static_cast<DepthwiseMethod>(v[kMethod]);
   knobs.group = static_cast<TapGroup>(v[kGroup]);
   knobs.order = static_cast<ChannelOrder>(v[kOrder]);
+  knobs.weights = static_cast<WeightStage>(v[kWeights]);
   return knobs;
 }
 
@@ -62,6 +79,7 @@ std::vector<std::int64_t> PixelValues(const Workload& w, const VectorIsa& isa) {
 // outputs are finished between the dots of others. Limits found by compiling with clang 19:
 // docs/kernels.md.
 bool FitsRegisters(const DepthwiseSchedule& s) {
+  if (s.slides()) return SlideFitsRegisters(s);
   const bool finishes_between = s.k.conv != ConvStage::kTile;
   const std::int32_t others = s.isa.registers >= 32   ? (finishes_between ? 15 : 10)
                               : s.isa.registers >= 16 ? 7
@@ -82,10 +100,76 @@ std::int64_t Runs(const DepthwiseSchedule& s) {
   return runs;
 }
 
+bool CodeIsShort(const DepthwiseSchedule& s) {
+  if (s.slides()) return WrittenDots(s) <= kMaxDotsOfRuns;
+  if (s.outputs > 1 && DotInstructions(s) > kMaxDots) return false;
+  return !s.tiles_read_x() || DotInstructions(s) * Runs(s) <= kMaxDotsOfRuns;
+}
+
 bool ReadsOnlyTheImage(const DepthwiseSchedule& s) {
   if (s.k.pad != PadStage::kInline) return true;
   const bool fills_block = s.channels >= s.il.channels() || s.stored == s.il.channels();
-  return s.w.multiplier == 1 && fills_block && (s.k.pixels == 1 || !s.pads_columns());
+  if (s.w.multiplier != 1 || !fills_block) return false;
+  if (s.k.pixels == 1) return true;
+  if (s.k.vec == VecStage::kShift) return s.w.w % s.k.pixels == 0;
+  return !s.pads_columns() && (!s.slides() || s.w.out_w() % s.k.pixels == 0);
+}
+
+// A walk needs four taps per dot, and results that take a few instructions: a call would move all
+// that it keeps in registers to memory.
+bool CanSlide(const Workload& w, const VectorIsa& isa) {
+  return isa.group == 4 && RequantizeInstructions(w) < 10;
+}
+bool CanShift(const Workload& w, const VectorIsa& isa) {
+  return CanSlide(w, isa) && (w.o == 16 || w.o == 32) && w.stride_w == 1 && w.kh <= 4;
+}
+bool CanMix(const Workload& w, const VectorIsa& isa) {
+  return CanSlide(w, isa) && w.kh % 4 == 1 && w.kw >= 2 && w.kw <= 8 && w.dilation_w == 1 &&
+         w.stride_w <= 2;
+}
+bool Slides(std::int64_t loop) { return static_cast<RowLoop>(loop) != RowLoop::kTile; }
+
+// Rules that leave one value to the knobs that mean nothing for a sliding row, and for tiles.
+void AddSlideRules(std::vector<Constraint>& rules) {
+  rules.push_back({"a sliding row has no tile",
+                   {kNames[kLoop], kNames[kTileH], kNames[kTileW]},
+                   [](Values v) { return !Slides(v[0]) || v[1] * v[2] == 1; }});
+  rules.push_back({"a sliding row interleaves as it goes; only there columns are shifted",
+                   {kNames[kLoop], kNames[kVec]},
+                   [](Values v) {
+                     return static_cast<VecStage>(v[1]) !=
+                            (Slides(v[0]) ? VecStage::kRow : VecStage::kShift);
+                   }});
+  rules.push_back(
+      {"a sliding row finishes each output", {kNames[kLoop], kNames[kConv]}, [](Values v) {
+         return !Slides(v[0]) || static_cast<ConvStage>(v[1]) == ConvStage::kOutput;
+       }});
+  rules.push_back(
+      {"a sliding row has dots of four taps", {kNames[kLoop], kNames[kMethod]}, [](Values v) {
+         return !Slides(v[0]) || static_cast<DepthwiseMethod>(v[1]) == DepthwiseMethod::kDot;
+       }});
+  rules.push_back(
+      {"a sliding row has vertical taps, or mixed ones of one pixel; a tile never mixed",
+       {kNames[kLoop], kNames[kPixels], kNames[kGroup]},
+       [](Values v) {
+         const auto group = static_cast<TapGroup>(v[2]);
+         if (!Slides(v[0])) return group != TapGroup::kMixed;
+         return group == TapGroup::kVertical || (group == TapGroup::kMixed && v[1] == 1);
+       }});
+  rules.push_back(
+      {"only blocks of several pixels are shifted", {kNames[kPixels], kNames[kVec]}, [](Values v) {
+         return static_cast<VecStage>(v[1]) != VecStage::kShift || v[0] > 1;
+       }});
+  rules.push_back({"the ring of rows serves all blocks of a row",
+                   {kNames[kLoop], kNames[kPad], kNames[kOrder]},
+                   [](Values v) {
+                     return !Slides(v[0]) || static_cast<PadStage>(v[1]) != PadStage::kRow ||
+                            static_cast<ChannelOrder>(v[2]) == ChannelOrder::kInner;
+                   }});
+  rules.push_back(
+      {"tiles take weights from memory", {kNames[kLoop], kNames[kWeights]}, [](Values v) {
+         return Slides(v[0]) || static_cast<WeightStage>(v[1]) == WeightStage::kMemory;
+       }});
 }
 
 class DepthwiseTemplate final : public KernelTemplate {
@@ -110,7 +194,8 @@ class DepthwiseTemplate final : public KernelTemplate {
     return LowerDepthwise(DepthwiseSchedule(spec.workload, isa_, ReadKnobs(space, config)));
   }
 
-  Config Default(const TaskSpec&, const ConfigSpace& space) const override {
+  Config Default(const TaskSpec& spec, const ConfigSpace& space) const override {
+    if (const auto config = FindSlide(spec.workload, space)) return *config;
     // The widest tile that is legal, padded rows in a ring, everything else at the tile.
     for (const bool flat : {true, false}) {
       for (const std::int64_t tile_w : {4, 3, 2, 1}) {
@@ -130,15 +215,25 @@ class DepthwiseTemplate final : public KernelTemplate {
     Knob method{kNames[kMethod], {}};
     if (FindInterleave(isa_, w, DepthwiseMethod::kDot)) method.values.push_back({"dot", 0});
     method.values.push_back({"widen", 1});
-    return {IntKnob(kNames[kTileH], UpTo({1, 2, 3, 4}, w.out_h())),
+    const bool slides = CanSlide(w, isa_);
+    Knob loop = ChoiceKnob(kNames[kLoop], {"tile", "slide", "halves"});
+    Knob vec = ChoiceKnob(kNames[kVec], {"inline", "row", "shift"});
+    Knob group = ChoiceKnob(kNames[kGroup], {"vertical", "linear", "mixed"});
+    Knob weights = ChoiceKnob(kNames[kWeights], {"memory", "registers"});
+    if (!slides) loop.values.resize(1), weights.values.resize(1);
+    if (!CanShift(w, isa_)) vec.values.pop_back();
+    if (!CanMix(w, isa_)) group.values.pop_back();
+    return {loop,
+            IntKnob(kNames[kTileH], UpTo({1, 2, 3, 4}, w.out_h())),
             IntKnob(kNames[kTileW], UpTo({1, 2, 3, 4, 5, 6, 7, 8, 14}, w.out_w())),
             IntKnob(kNames[kPixels], PixelValues(w, isa_)),
             ChoiceKnob(kNames[kPad], {"inline", "row", "root"}),
-            ChoiceKnob(kNames[kVec], {"inline", "row"}),
+            vec,
             ChoiceKnob(kNames[kConv], {"tile", "output", "row"}),
             method,
-            ChoiceKnob(kNames[kGroup], {"vertical", "linear"}),
-            ChoiceKnob(kNames[kOrder], {"inner", "outer"})};
+            group,
+            ChoiceKnob(kNames[kOrder], {"inner", "outer"}),
+            weights};
   }
 
   // A rule over whole schedules reads all knobs and is checked last; the cheap ones before prune.
@@ -150,10 +245,12 @@ class DepthwiseTemplate final : public KernelTemplate {
                      {kNames[kTileW], kNames[kPixels]},
                      [w](Values v) { return v[0] * v[1] <= w.out_w(); }});
     rules.push_back({"one output is the whole tile",
-                     {kNames[kTileH], kNames[kTileW], kNames[kConv]},
+                     {kNames[kLoop], kNames[kTileH], kNames[kTileW], kNames[kConv]},
                      [](Values v) {
-                       return static_cast<ConvStage>(v[2]) != ConvStage::kOutput || v[0] * v[1] > 1;
+                       return static_cast<ConvStage>(v[3]) != ConvStage::kOutput || Slides(v[0]) ||
+                              v[1] * v[2] > 1;
                      }});
+    AddSlideRules(rules);
     rules.push_back({"a block has room for fewer pixels",
                      {kNames[kPixels], kNames[kMethod]},
                      [w, &isa](Values v) {
@@ -163,15 +260,15 @@ class DepthwiseTemplate final : public KernelTemplate {
     rules.push_back({"the taps of one kernel column, or of dots of one tap, are vertical",
                      {kNames[kMethod], kNames[kGroup]},
                      [w, &isa](Values v) {
-                       if (static_cast<TapGroup>(v[1]) == TapGroup::kVertical) return true;
+                       if (static_cast<TapGroup>(v[1]) != TapGroup::kLinear) return true;
                        return w.kw > 1 &&
                               FindInterleave(isa, w, static_cast<DepthwiseMethod>(v[0]))->group > 1;
                      }});
     rules.push_back({"rows of operands hold the taps of one column",
                      {kNames[kVec], kNames[kGroup]},
                      [](Values v) {
-                       return static_cast<VecStage>(v[0]) == VecStage::kInline ||
-                              static_cast<TapGroup>(v[1]) == TapGroup::kVertical;
+                       return static_cast<VecStage>(v[0]) != VecStage::kRow ||
+                              static_cast<TapGroup>(v[1]) != TapGroup::kLinear;
                      }});
     const std::int64_t most_chunks = std::int64_t{w.n} * w.out_h(), threads = spec.threads;
     rules.push_back({"some threads would have no row of tiles",
@@ -186,19 +283,53 @@ class DepthwiseTemplate final : public KernelTemplate {
                        }});
     };
     whole("the accumulators do not fit the registers", FitsRegisters);
-    whole("the code of a tile is too long", [](const DepthwiseSchedule& s) {
-      if (s.outputs > 1 && DotInstructions(s) > kMaxDots) return false;
-      return !s.tiles_read_x() || DotInstructions(s) * Runs(s) <= kMaxDotsOfRuns;
-    });
+    whole("the code of a tile or row is too long", CodeIsShort);
     whole("it would read outside of the image: a stage must copy it", ReadsOnlyTheImage);
     whole("with one tile of one block there is no order", [](const DepthwiseSchedule& s) {
-      return s.k.order == ChannelOrder::kInner || s.blocks > 1 || s.tiles_w > 1;
+      const bool has_others = s.k.loop != RowLoop::kHalves && s.tiles_w > 1;
+      return s.k.order == ChannelOrder::kInner || s.blocks > 1 || has_others;
     });
     const std::int64_t cap = spec.target.workspace_cap;
     whole("the workspaces exceed the target's cap", [cap, threads](const DepthwiseSchedule& s) {
       return s.shared_bytes + threads * s.thread_bytes <= cap;
     });
     return rules;
+  }
+
+  // A walk with most of its weights in registers, with the fewest dots and copies.
+  std::optional<Config> FindSlide(const Workload& w, const ConfigSpace& space) const {
+    if (space.knobs()[kLoop].values.size() == 1) return std::nullopt;
+    for (const RowLoop loop : {RowLoop::kSlide, RowLoop::kHalves}) {
+      for (const TapGroup group : {TapGroup::kMixed, TapGroup::kVertical}) {
+        for (const VecStage vec : {VecStage::kShift, VecStage::kInline}) {
+          for (const PadStage pad : {PadStage::kInline, PadStage::kRow}) {
+            const Config config = Slide(space, loop, group, vec, pad);
+            if (!space.Contains(config)) continue;
+            const DepthwiseSchedule s(w, isa_, ReadKnobs(space, config));
+            if (2 * s.register_sets >= s.sets) return config;
+          }
+        }
+      }
+    }
+    return std::nullopt;
+  }
+
+  // With the most pixels per block; values that a space leaves out are those at a knob's end.
+  static Config Slide(const ConfigSpace& space, RowLoop loop, TapGroup group, VecStage vec,
+                      PadStage pad) {
+    Config config;
+    config.choice.resize(kKnobs);
+    const auto choose = [&](KnobIndex knob, auto value) {
+      config.choice[knob] = static_cast<std::uint16_t>(value);
+    };
+    choose(kLoop, loop);
+    choose(kPixels, space.knobs()[kPixels].values.size() - 1);
+    choose(kPad, pad);
+    choose(kVec, vec);
+    choose(kConv, ConvStage::kOutput);
+    choose(kGroup, group);
+    choose(kWeights, WeightStage::kRegisters);
+    return config;
   }
 
   static std::optional<Config> Find(const ConfigSpace& space, std::int64_t tile_w, bool flat) {

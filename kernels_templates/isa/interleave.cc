@@ -10,17 +10,25 @@ namespace {
 // vpdpbusd on bytes: two rounds of unpacking, bytes then words.
 constexpr std::string_view kBytesBy4 = R"(
 typedef kb64 krow;
-typedef kh32 krow_words;
+typedef kh32 krow_pair;
 typedef kv ktaps;
 INLINE krow k_row(const uint8_t *p) { return *(const kb64_memory *)p; }
 INLINE krow k_row_splat(int32_t v) { return (krow){0} + (int8_t)v; }
+INLINE void k_pair(krow_pair *p, krow a, krow b) {
+  p[0] = (krow_pair)K_LOW_BYTES(a, b);
+  p[1] = (krow_pair)K_HIGH_BYTES(a, b);
+}
+INLINE void k_interleave_pairs(ktaps *t, const krow_pair *ab, const krow_pair *cd) {
+  t[0] = (ktaps)K_LOW_WORDS(ab[0], cd[0]);
+  t[1] = (ktaps)K_HIGH_WORDS(ab[0], cd[0]);
+  t[2] = (ktaps)K_LOW_WORDS(ab[1], cd[1]);
+  t[3] = (ktaps)K_HIGH_WORDS(ab[1], cd[1]);
+}
 INLINE void k_interleave(ktaps *t, krow a, krow b, krow c, krow d) {
-  const krow_words ab_low = (krow_words)K_LOW_BYTES(a, b), ab_high = (krow_words)K_HIGH_BYTES(a, b);
-  const krow_words cd_low = (krow_words)K_LOW_BYTES(c, d), cd_high = (krow_words)K_HIGH_BYTES(c, d);
-  t[0] = (ktaps)K_LOW_WORDS(ab_low, cd_low);
-  t[1] = (ktaps)K_HIGH_WORDS(ab_low, cd_low);
-  t[2] = (ktaps)K_LOW_WORDS(ab_high, cd_high);
-  t[3] = (ktaps)K_HIGH_WORDS(ab_high, cd_high);
+  krow_pair ab[2], cd[2];
+  k_pair(ab, a, b);
+  k_pair(cd, c, d);
+  k_interleave_pairs(t, ab, cd);
 }
 INLINE kv k_taps_dot(kv acc, ktaps t, const uint8_t *w) { return k_dot(acc, t, k_weights(w)); }
 typedef int8_t k_weight;

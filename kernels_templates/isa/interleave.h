@@ -21,7 +21,8 @@
 //   ktaps                     operand of a dot, one vector; K_VECTORS (= group) of them hold a
 //   block k_interleave(t, r...)     `group` rows to K_VECTORS operands k_start(acc, c) accumulators
 //   of a block from its constants k_dots(acc, t, w)         acc += dot of the operands with
-//   K_WEIGHT_SET bytes of weights k_finish(acc, c, y, lo, hi), k_finish_n(.., n)    requantize,
+//   K_WEIGHT_SET bytes of weights k_pair(p, a, b), k_interleave_pairs(t, p, q)   (groups of 4) the
+//   two steps of k_interleave k_finish(acc, c, y, lo, hi), k_finish_n(.., n)    requantize,
 //   clamp, store BLOCK (the first n) results k_copy(d, x, n, flip)     n bytes of x in the form
 //   that k_row reads k_put_taps, k_get_taps, k_put_sums, k_get_sums    operands and accumulators to
 //   and from a buffer k_put_weight(set, vector, lane, i, w)    pack: tap i of a channel, w - w_zp,

@@ -67,31 +67,99 @@ TEST_P(DepthwiseTest, RandomConfigsOfRandomWorkloadsAreBitExact) {
   });
 }
 
+bool Slides(const Task& task, const Config& config) {
+  return task.space().Label(config, "loop") != "tile";
+}
+
+// Few of a space's configs slide, so they are drawn on their own.
+std::vector<Config> SlidingConfigs(const Task& task) {
+  std::vector<Config> configs;
+  for (std::uint64_t i = 0; i < task.space().size(); ++i) {
+    if (const Config config = task.space().At(i); Slides(task, config)) configs.push_back(config);
+  }
+  return configs;
+}
+
+// A depthwise convolution that can slide: mostly without dilation, as that takes accumulators, and
+// with channel counts of all kinds of blocks.
+Workload DrawSliding(Rng& rng) {
+  constexpr std::int32_t kChannels[] = {8, 16, 16, 24, 32, 32, 40, 48, 64, 72, 100, 128, 136};
+  constexpr std::int32_t kKernels[] = {3, 3, 5, 5, 1, 2, 4, 6, 7};
+  for (;;) {
+    Workload w = DrawDepthwise(rng);
+    w.c = kChannels[rng.Below(std::size(kChannels))];
+    w.o = w.c * w.multiplier;
+    w.kh = kKernels[rng.Below(std::size(kKernels))];
+    w.kw = rng.Below(3) > 0 ? w.kh : kKernels[rng.Below(std::size(kKernels))];
+    if (rng.Below(4) > 0) w.dilation_w = 1;
+    if (rng.Below(2) > 0) w.stride_w = 1;
+    if (rng.Below(2) > 0) w.w *= 2;
+    if (w.rq == RequantizeForm::kGen) continue;
+    const auto canonical = Canonical(w);
+    if (canonical.ok() && canonical->op == OpKind::kDepthwise) return *canonical;
+  }
+}
+
+// A drawn task, and one of its configs that slide.
+std::pair<Task, Config> DrawSlidingConfig(Rng& rng, const VectorIsa& isa) {
+  for (;;) {
+    Task task = MakeTask(DrawSliding(rng), isa, static_cast<std::int32_t>(rng.Between(1, 3)));
+    const std::vector<Config> configs = SlidingConfigs(task);
+    if (configs.empty()) continue;
+    return {std::move(task), configs[rng.Below(configs.size())]};
+  }
+}
+
+TEST_P(DepthwiseTest, RandomSlidingRowsAreBitExact) {
+  SKIP_WITHOUT_MACHINE();
+  if (isa().group < 4) GTEST_SKIP() << "rows slide with dots of four taps only";
+  Rng rng(77);
+  std::vector<NamedWorkload> trials;
+  std::vector<KernelSource> sources;
+  while (trials.size() < 96) {
+    const auto [task, config] = DrawSlidingConfig(rng, isa());
+    trials.push_back({Describe(task, config), task.workload()});
+    sources.push_back(*task.Emit(config));
+  }
+  ExpectExact(trials, sources, isa());
+}
+
 // Shapes that between them have every knob.
 const char* const kShapes[] = {
     "depthwise/i8/n1h14w14c128/m1/k3x3/s1x1/p1,1,1,1/d1x1/pc/wz0/act=lo/rq=int7/double",
     "depthwise/i8/n1h12w20c4/m1/k3x3/s1x1/p1,1,1,1/d1x1/pc/wz0/act=lo/rq=int7/double",
     "depthwise/u8/n1h13w13c96/m1/k5x5/s2x2/p2,2,2,2/d1x1/pt/wz/act=lohi/rq=gen/double",
     "depthwise/u8s8/n2h9w9c24/m2/k3x2/s1x1/p0,0,0,0/d2x1/pc/wz0/act=none/rq=int9/double",
+    "depthwise/i8/n1h9w16c32/m1/k3x3/s1x1/p1,1,1,1/d1x1/pc/wz0/act=lo/rq=int7/double",
+    "depthwise/i8/n1h13w14c96/m1/k5x5/s1x1/p2,2,2,2/d1x1/pc/wz0/act=lo/rq=int7/double",
 };
 
 TEST_P(DepthwiseTest, EveryKnobAloneChangesTheCode) {
   std::set<std::string> changed;
   for (const char* shape : kShapes) {
-    changed.merge(ExpectKnobsChangeCode(MakeTask(Parse(shape), isa()), 12));
+    const Task task = MakeTask(Parse(shape), isa());
+    changed.merge(ExpectKnobsChangeCode(task, 12));
+    for (const Config& config : SlidingConfigs(task)) {
+      changed.merge(ExpectNeighboursOfOtherCode(task, config));
+    }
   }
   std::vector<std::string> knobs = {"tile_h",          "tile_w",      "pixels", "data_pad_inline",
                                     "data_vec_inline", "conv_inline", "order"};
   if (isa().group > 1) knobs.insert(knobs.end(), {"method", "group"});  // else there is one value
+  if (isa().group == 4) knobs.insert(knobs.end(), {"loop", "weights"});
   EXPECT_THAT(changed, testing::IsSupersetOf(knobs));
 }
 
 TEST_P(DepthwiseTest, ConfigsOfATaskHaveDifferentCode) {
-  for (const char* shape : {kShapes[0], kShapes[1]}) {
+  for (const char* shape : {kShapes[0], kShapes[1], kShapes[4], kShapes[5]}) {
     const Task task = MakeTask(Parse(shape), isa());
     Rng rng(3);
     std::set<Config> configs;
     std::set<std::uint64_t> digests;
+    for (const Config& config : SlidingConfigs(task)) {
+      configs.insert(config);
+      digests.insert(task.Emit(config)->code_digest);
+    }
     for (int i = 0; i < 200; ++i) {
       const Config config = task.space().Sample(rng);
       configs.insert(config);
@@ -112,6 +180,18 @@ TEST_P(DepthwiseTest, SummariesAreWhatTheProgramShows) {
       const ScheduleSummary summary = SummarizeDepthwise(task.spec(), isa(), task.space(), config);
       ExpectSummaryShows(summary, *program, Describe(task, config));
     }
+  }
+}
+
+TEST_P(DepthwiseTest, SummariesOfSlidingRowsAreWhatTheProgramShows) {
+  if (isa().group < 4) GTEST_SKIP() << "rows slide with dots of four taps only";
+  Rng rng(15);
+  for (int i = 0; i < 150; ++i) {
+    const auto [task, config] = DrawSlidingConfig(rng, isa());
+    const auto program = task.kernel_template().Lower(task.spec(), task.space(), config);
+    ASSERT_TRUE(program.ok());
+    const ScheduleSummary summary = SummarizeDepthwise(task.spec(), isa(), task.space(), config);
+    ExpectSummaryShows(summary, *program, Describe(task, config));
   }
 }
 

@@ -82,25 +82,30 @@ void ExpectRandomConfigsExact(const VectorIsa& isa, Rng rng, std::size_t count, 
   ExpectExact(trials, sources, isa);
 }
 
-// What a summary says in closed form is what the lowered program shows.
-// Changing one knob alone changes the code: of `samples` configs with all their neighbours. Returns
-// the names of the knobs that were changed.
+// Changing one knob alone changes the code: of `config` and all its neighbours. Returns the names
+// of the knobs that were changed.
+inline std::set<std::string> ExpectNeighboursOfOtherCode(const Task& task, const Config& config) {
+  std::set<std::string> changed;
+  const auto source = task.Emit(config);
+  EXPECT_TRUE(source.ok());
+  for (const Config& neighbour : task.space().Neighbours(config)) {
+    const auto other = task.Emit(neighbour);
+    EXPECT_TRUE(other.ok());
+    EXPECT_NE(source->code_digest, other->code_digest)
+        << Describe(task, config) << " and " << Describe(task, neighbour);
+    for (std::size_t k = 0; k < config.choice.size(); ++k) {
+      if (config.choice[k] != neighbour.choice[k]) changed.insert(task.space().knobs()[k].name);
+    }
+  }
+  return changed;
+}
+
+// The same for `samples` random configs.
 inline std::set<std::string> ExpectKnobsChangeCode(const Task& task, int samples) {
   std::set<std::string> changed;
   Rng rng(7);
   for (int i = 0; i < samples; ++i) {
-    const Config config = task.space().Sample(rng);
-    const auto source = task.Emit(config);
-    EXPECT_TRUE(source.ok());
-    for (const Config& neighbour : task.space().Neighbours(config)) {
-      const auto other = task.Emit(neighbour);
-      EXPECT_TRUE(other.ok());
-      EXPECT_NE(source->code_digest, other->code_digest)
-          << Describe(task, config) << " and " << Describe(task, neighbour);
-      for (std::size_t k = 0; k < config.choice.size(); ++k) {
-        if (config.choice[k] != neighbour.choice[k]) changed.insert(task.space().knobs()[k].name);
-      }
-    }
+    changed.merge(ExpectNeighboursOfOtherCode(task, task.space().Sample(rng)));
   }
   return changed;
 }

@@ -1,0 +1,406 @@
+#include <fmt/format.h>
+
+#include <string>
+#include <vector>
+
+#include "kernels_templates/depthwise/depthwise_lower.h"
+#include "kernels_templates/depthwise/depthwise_slide.h"
+
+// The C of a walk. `acc1` are accumulators of an output, `t` the operand of a column, `w3_0` a
+// vector of weights that stays in a register, `row2` a row of the window, `at` the offset in it of
+// the padded row's first column (moving on with the loop), `c` the block's constants.
+
+namespace kiln {
+namespace {
+
+using Stmts = std::vector<Stmt>;
+
+bool Halves(const DepthwiseSchedule& s) { return s.k.loop == RowLoop::kHalves; }
+bool Mixed(const DepthwiseSchedule& s) { return s.k.group == TapGroup::kMixed; }
+bool Raw(const DepthwiseSchedule& s) { return s.k.pad == PadStage::kInline; }
+// One function walks all rows of a block, and keeps its weights.
+bool RowsInside(const DepthwiseSchedule& s) {
+  return s.k.order == ChannelOrder::kOuter && !Halves(s);
+}
+
+// Writes the columns of one walk; its state is what they have done so far.
+class WalkEmitter {
+ public:
+  WalkEmitter(const SlideWalk& walk, std::int32_t half)
+      : walk_(walk), s_(walk.s), half_(half), first_(half * walk.vectors) {
+    next_block_ = -s_.w.pad_left - s_.k.pixels;
+  }
+
+  // The weights that stay in registers, to be declared before the walk.
+  Stmt Weights() const {
+    std::string text;
+    const std::int32_t vectors = walk_.vectors * s_.il.planes;
+    for (std::int32_t set = 0; set < s_.register_sets; ++set) {
+      for (std::int32_t plane = 0; plane < s_.il.planes; ++plane) {
+        for (std::int32_t v = first_; v < first_ + walk_.vectors; ++v) {
+          text += fmt::format("kop {0} = k_weights(w + {1}); K_UNKNOWN({0});\n",
+                              Weight(set, plane, v), WeightAt(set, plane, v));
+        }
+      }
+    }
+    return Text(text, {.loads = double(s_.register_sets) * vectors, .calls = 1});
+  }
+
+  Stmts Emit() {
+    Declare();
+    for (std::int32_t column = 0; column < walk_.columns; ++column) {
+      if (column == walk_.loop_begin && walk_.loop_trips > 0) {
+        WriteLoop();
+        column += walk_.period * walk_.loop_trips - 1;
+      } else {
+        Column(column);
+      }
+    }
+    return std::move(body_);
+  }
+
+ private:
+  void Declare() {
+    std::string text = "kv acc0[K_VECTORS]";
+    for (std::int32_t i = 1; i < s_.live_outputs; ++i) text += fmt::format(", acc{}[K_VECTORS]", i);
+    text += ";\n";
+    if (s_.k.vec == VecStage::kShift) {
+      text += "ktaps block0[K_VECTORS], block1[K_VECTORS];\n(void)block0, (void)block1;\n";
+    }
+    if (Mixed(s_)) {
+      text +=
+          "krow last_row;\nkrow_pair pair0[2], pair1[2];\n"
+          "(void)last_row, (void)pair0, (void)pair1;\n";
+    }
+    body_.push_back(Text(text));
+  }
+
+  void WriteLoop() {
+    Stmts outside = std::move(body_);
+    body_.clear();
+    for (std::int32_t i = 0; i < walk_.period; ++i) Column(walk_.loop_begin + i);
+    const std::int32_t stores = walk_.period / walk_.step;
+    std::string next =
+        fmt::format("at += {} * C;\ny += {} * C;\n", walk_.period, stores * s_.k.pixels);
+    if (Halves(s_)) next += fmt::format("sums += {};\n", stores * SumsBytes());
+    body_.push_back(Text(next));
+    const std::int32_t trips = walk_.loop_trips;
+    outside.push_back(
+        Loop(fmt::format("for (int32_t i = 0; i < {}; ++i)", trips), trips, std::move(body_)));
+    body_ = std::move(outside);
+    moved_ = walk_.period * trips;
+    next_block_ += walk_.period * (trips - 1);
+  }
+
+  // Names and places.
+  static std::string Weight(std::int32_t set, std::int32_t plane, std::int32_t v) {
+    return fmt::format("w{}_{}", set, plane * 4 + v);
+  }
+  std::int32_t WeightAt(std::int32_t set, std::int32_t plane, std::int32_t v) const {
+    const Interleave& il = s_.il;
+    return set * il.weight_set_bytes() +
+           (plane * il.group + v) * il.lanes * il.group * il.weight_bytes;
+  }
+  std::int32_t SumsBytes() const { return walk_.vectors * s_.il.lanes * 4; }
+  std::string Accumulators(std::int32_t output) const {
+    return fmt::format("acc{}", output % s_.live_outputs);
+  }
+  std::string Sums(std::int32_t output, std::int32_t v) const {
+    return fmt::format("sums + {}",
+                       (output - moved_ / walk_.step) * SumsBytes() + v * s_.il.lanes * 4);
+  }
+
+  // A row of the window at a column, or padding.
+  std::string Row(std::int32_t row, std::int32_t column) const {
+    if (!walk_.InImage(column)) return "pad_row";
+    const std::string at = fmt::format("row{} + (at + {} * C)", row, column - moved_);
+    return Raw(s_) ? "k_row_raw(" + at + ", flip)" : "k_row(" + at + ")";
+  }
+  OpCounts RowCounts(std::int32_t column, double rows) const {
+    if (!walk_.InImage(column)) return {};
+    return {.loads = rows,
+            .shuffles = rows * (Raw(s_) ? s_.il.row_shuffles : s_.il.stored_row_shuffles)};
+  }
+  double Share() const { return 1.0 / walk_.halves; }
+
+  // The operand of the groups of rows, interleaved into `to` (with the group's number, if there
+  // are several).
+  void InterleaveColumn(std::int32_t column, const std::string& to, std::string& text,
+                        OpCounts& counts) const {
+    for (std::int32_t g = 0; g < s_.groups; ++g) {
+      std::string names;
+      double rows = 0;
+      for (std::int32_t slot = 0; slot < s_.il.group; ++slot) {
+        const std::int32_t row = s_.RowOf(g, slot);
+        if (row >= 0) {
+          text += fmt::format("const krow {}_r{} = {};\n", to, row, Row(row, column));
+          ++rows;
+        }
+        names += fmt::format(", {}_r{}", to, row >= 0 ? row : s_.rows - 1);
+      }
+      text += fmt::format("k_interleave({}{}{});\n", to, GroupName(g), names);
+      counts += RowCounts(column, rows);
+      if (walk_.InImage(column)) counts.shuffles += s_.il.interleave_shuffles * Share();
+    }
+  }
+  std::string GroupName(std::int32_t group) const {
+    return s_.k.vec == VecStage::kShift ? "" : fmt::format("{}", group);
+  }
+
+  // Vec stage shift: blocks of pixels are interleaved when a column needs them first.
+  void ShiftedOperand(std::int32_t column, std::string& text, OpCounts& counts) {
+    const std::int32_t past = walk_.PixelsPastBlock(column), pixels = s_.k.pixels;
+    const std::int32_t block = column - past;
+    for (std::int32_t b = block; b <= block + (past > 0 ? pixels : 0); b += pixels) {
+      if (b < next_block_) continue;
+      next_block_ = b + pixels;
+      std::string inner;
+      InterleaveColumn(b, BlockName(b), inner, counts);
+      text += "{\n" + inner + "}\n";
+    }
+    if (past == 0) {
+      text += fmt::format("const ktaps *const t0 = {};\n", BlockName(block));
+      return;
+    }
+    text += "ktaps t0[K_VECTORS];\n";
+    for (std::int32_t v = 0; v < s_.il.group; ++v) {
+      text += fmt::format("t0[{0}] = __builtin_shufflevector({1}[{0}], {2}[{0}]", v,
+                          BlockName(block), BlockName(block + pixels));
+      for (std::int32_t lane = 0; lane < s_.il.lanes; ++lane)
+        text += fmt::format(", {}", past * s_.il.lanes / pixels + lane);
+      text += ");\n";
+    }
+    counts.shuffles += walk_.vectors;
+  }
+  std::string BlockName(std::int32_t column) const {
+    const std::int32_t index = (column + s_.w.pad_left + 2 * s_.k.pixels) / s_.k.pixels;
+    return index % 2 == 0 ? "block0" : "block1";
+  }
+
+  // Mixed: the last row's run of four columns that ends here. Pairs of columns are carried.
+  void Run(std::int32_t column, std::string& text, OpCounts& counts) const {
+    text += fmt::format("const krow new_row = {};\n", Row(s_.rows - 1, column));
+    counts += RowCounts(column, 1);
+    if (walk_.EndsPair(column)) {
+      const bool first = column < walk_.step, second = column < 2 * walk_.step;
+      text += fmt::format("krow_pair pair[2];\nk_pair(pair, {}, new_row);\n",
+                          column == 0 ? "new_row" : "last_row");
+      counts.shuffles += s_.il.interleave_shuffles / 4 * Share();
+      const bool every = s_.w.stride_w == 1;
+      if (walk_.UsesRun(column)) {
+        text += fmt::format("ktaps run[K_VECTORS];\nk_interleave_pairs(run, {}, pair);\n",
+                            first || (every && second) ? "pair"
+                            : every                    ? "pair0"
+                                                       : "pair1");
+        counts.shuffles += s_.il.interleave_shuffles / 2 * Share();
+      }
+      if (every && !first) text += "pair0[0] = pair1[0], pair0[1] = pair1[1];\n";
+      text += "pair1[0] = pair[0], pair1[1] = pair[1];\n";
+    }
+    text += "last_row = new_row;\n";
+  }
+
+  void Column(std::int32_t column) {
+    if (!walk_.HasTaps(column)) return;
+    std::string text = "K_HIDE(w);\n";
+    OpCounts counts;
+    const std::int32_t past = s_.k.vec == VecStage::kShift ? walk_.PixelsPastBlock(column) : 0;
+    if (!walk_.InImage(column - past) ||
+        (past > 0 && !walk_.InImage(column - past + s_.k.pixels))) {
+      text +=
+          "K_HIDE(header);\nconst krow pad_row = k_row_splat(header[PAD_VALUE]);\n(void)pad_row;\n";
+    }
+    if (s_.k.vec == VecStage::kShift) {
+      ShiftedOperand(column, text, counts);
+    } else {
+      for (std::int32_t g = 0; g < s_.groups; ++g)
+        text += fmt::format("ktaps t{}[K_VECTORS];\n", g);
+      InterleaveColumn(column, "t", text, counts);
+      if (Mixed(s_)) Run(column, text, counts);
+    }
+    Stmts block{Text(text, counts)};
+    for (const bool starts : {false, true}) {
+      for (std::int32_t o = walk_.FirstOutput(column); o <= walk_.LastOutput(column); ++o) {
+        if ((column == o * walk_.step) == starts) Output(column, o, block);
+      }
+    }
+    body_.push_back(Block(std::move(block)));
+  }
+
+  // What a column adds to an output; with its last column the output is finished.
+  void Output(std::int32_t column, std::int32_t output, Stmts& block) const {
+    std::string text;
+    OpCounts counts;
+    if (column == output * walk_.step) Start(output, text, counts);
+    const std::int32_t kx = walk_.TapOf(column, output);
+    if (kx >= 0) {
+      const std::int32_t patterns = s_.patterns;
+      for (std::int32_t g = 0; g < s_.groups; ++g) {
+        const std::int32_t pattern = s_.pattern_of[static_cast<std::size_t>(g)][0];
+        Dots(output, fmt::format("t{}", g), pattern * s_.w.kw + kx, text, counts);
+      }
+      const std::int32_t run_set = Mixed(s_) ? walk_.RunSetOf(column, output) : -1;
+      if (run_set >= 0) Dots(output, "run", patterns * s_.w.kw + run_set, text, counts);
+    }
+    block.push_back(Text(text, counts));
+    if (column == output * walk_.step + walk_.reach) Finish(output, block);
+  }
+
+  void Start(std::int32_t output, std::string& text, OpCounts& counts) const {
+    text += "K_HIDE(c);\n";
+    for (std::int32_t v = first_; v < first_ + walk_.vectors; ++v) {
+      text += fmt::format("{0}[{1}] = k_load(c + {1} * K_CONSTANTS * LANES);\n",
+                          Accumulators(output), v);
+    }
+    counts.loads += walk_.vectors;
+  }
+
+  void Dots(std::int32_t output, const std::string& operand, std::int32_t set, std::string& text,
+            OpCounts& counts) const {
+    const bool in_register = set < s_.register_sets;
+    for (std::int32_t plane = 0; plane < s_.il.planes; ++plane) {
+      for (std::int32_t v = first_; v < first_ + walk_.vectors; ++v) {
+        text += in_register
+                    ? fmt::format("{0}[{1}] = k_dot({0}[{1}], {2}[{1}], {3});\n",
+                                  Accumulators(output), v, operand, Weight(set, plane, v))
+                    : fmt::format("{0}[{1}] = k_taps_dot({0}[{1}], {2}[{1}], w + {3});\n",
+                                  Accumulators(output), v, operand, WeightAt(set, plane, v));
+      }
+    }
+    const double dots = double(walk_.vectors) * s_.il.planes;
+    counts.dots += dots;
+    if (!in_register) counts.loads += dots;
+  }
+
+  void Finish(std::int32_t output, Stmts& block) const {
+    const std::string acc = Accumulators(output);
+    std::string text = "K_HIDE(c);\n";
+    OpCounts counts{.requantizes = double(walk_.vectors)};
+    for (std::int32_t v = first_; v < first_ + walk_.vectors; ++v)
+      text += fmt::format("k_requantize_vector({}, c, {});\n", acc, v);
+    if (Halves(s_)) {
+      for (std::int32_t v = 0; v < walk_.vectors; ++v) {
+        text += half_ == 0 ? fmt::format("k_spill({}, {}[{}]);\n", Sums(output, v), acc, v)
+                           : fmt::format("{}[{}] = k_load({});\n", acc, v, Sums(output, v));
+      }
+      (half_ == 0 ? counts.stores : counts.loads) += walk_.vectors;
+    }
+    if (!Halves(s_) || half_ == 1) {
+      const std::int32_t bytes = walk_.StoredBytes(output);
+      const bool part = bytes < s_.il.channels();
+      text += fmt::format("k_store_block{}(y + {} * C, lo, hi, {}{});\n", part ? "_n" : "",
+                          output * s_.k.pixels - moved_ / walk_.step * s_.k.pixels,
+                          part ? fmt::format("{}, ", bytes) : "", acc);
+      counts.stores += 1;
+    }
+    block.push_back(Text(text, counts));
+  }
+
+  const SlideWalk& walk_;
+  const DepthwiseSchedule& s_;
+  const std::int32_t half_, first_;
+  std::int32_t moved_ = 0;       // columns that the loop has moved `at` on
+  std::int32_t next_block_ = 0;  // vec stage shift: blocks of pixels before it are interleaved
+  Stmts body_;
+};
+
+// What a walk sets up: pointers of the window's rows and splats.
+std::string Locals(const DepthwiseSchedule& s) {
+  std::string text;
+  for (std::int32_t r = 0; r < s.rows; ++r)
+    text += fmt::format("const uint8_t *const row{0} = row[{0}];\n", r);
+  return text;
+}
+std::string BlockLocals(const DepthwiseSchedule& s) {
+  std::string text =
+      "const int32_t lo = header[ACT_MIN], hi = header[ACT_MAX];\n(void)lo, (void)hi;\n"
+      "const int32_t *c = (const int32_t *)block;\n"
+      "const uint8_t *w = block + CONSTANT_BYTES;\n";
+  if (Raw(s)) text += "const krow flip = k_row_splat(header[FLIP]);\n(void)flip;\n";
+  return text;
+}
+
+// One walk: a row of a block.
+Function WalkFunction(const DepthwiseSchedule& s, const SlideWalk& walk, std::int32_t half) {
+  WalkEmitter emitter(walk, half);
+  Function f;
+  f.calls = double(s.chunks) * s.blocks;
+  f.signature = fmt::format(
+      "NOINLINE void slide_{}(const int32_t *header, const uint8_t *block, "
+      "const uint8_t *const *row, int64_t at, uint8_t *y{})",
+      half, Halves(s) ? ", uint8_t *sums" : "");
+  f.body = {Text(BlockLocals(s) + (Halves(s) && half == 0 ? "(void)y, (void)header;\n" : "")),
+            emitter.Weights(), Text(Locals(s))};
+  for (Stmt& stmt : emitter.Emit()) f.body.push_back(std::move(stmt));
+  return f;
+}
+
+std::string At(const DepthwiseSchedule& s) {
+  return Raw(s) ? "(int64_t)FIRST_CHANNEL(b) - PAD_LEFT * C" : "FIRST_CHANNEL(b)";
+}
+constexpr std::string_view kRowOfY =
+    "y + ((int64_t)image * OUT_H + top) * OUT_W * C + FIRST_CHANNEL(b)";
+
+// All rows of block `b`.
+Function RowsFunction(const DepthwiseSchedule& s, const SlideWalk& walk) {
+  WalkEmitter emitter(walk, 0);
+  Function f;
+  f.calls = s.blocks;
+  f.signature =
+      "NOINLINE void slide_rows(const uint8_t *packed, const uint8_t *x, uint8_t *y_, "
+      "const uint8_t *shared_ws, int32_t b, uint32_t begin, uint32_t end)";
+  f.body = {Text("const int32_t *header = (const int32_t *)packed;\n"
+                 "const uint8_t *block = packed + FIRST_BLOCK + b * BLOCK_BYTES;\n"
+                 "(void)x, (void)shared_ws;\n" +
+                 BlockLocals(s) + WindowRows(s)),
+            emitter.Weights()};
+  Stmts row{Text(ChunkRows(s) + Locals(s) +
+                 fmt::format("int64_t at = {};\nuint8_t *y = y_{};\n", At(s), kRowOfY.substr(1)))};
+  for (Stmt& stmt : emitter.Emit()) row.push_back(std::move(stmt));
+  f.body.push_back(
+      Loop("for (uint32_t chunk = begin; chunk < end; ++chunk)", s.chunks, std::move(row)));
+  return f;
+}
+
+std::string CallWalks(const DepthwiseSchedule& s) {
+  std::string text;
+  for (std::int32_t half = 0; half < (Halves(s) ? 2 : 1); ++half) {
+    text += fmt::format(
+        "slide_{}((const int32_t *)packed, (const uint8_t *)packed + FIRST_BLOCK + b * "
+        "BLOCK_BYTES, "
+        "row, {},\n        {}{});\n",
+        half, At(s), kRowOfY, Halves(s) ? ", (uint8_t *)thread_ws + RING_BYTES" : "");
+  }
+  return text;
+}
+
+}  // namespace
+
+std::vector<Function> SlideFunctions(const DepthwiseSchedule& s) {
+  const SlideWalk walk(s);
+  if (RowsInside(s)) return {RowsFunction(s, walk)};
+  std::vector<Function> functions;
+  for (std::int32_t half = 0; half < walk.halves; ++half)
+    functions.push_back(WalkFunction(s, walk, half));
+  return functions;
+}
+
+std::vector<Stmt> SlidePhase(const DepthwiseSchedule& s) {
+  const auto blocks = [&s](Stmts body) {
+    return Loop("for (int32_t b = 0; b < BLOCKS; ++b)", s.blocks, std::move(body));
+  };
+  const auto rows = [&s](Stmts body) {
+    body.insert(body.begin(), Text(ChunkRows(s)));
+    return Loop("for (uint32_t chunk = begin; chunk < end; ++chunk)", s.chunks, std::move(body));
+  };
+  if (RowsInside(s)) {
+    return {blocks({Text("slide_rows(packed, x, y, shared_ws, b, begin, end);\n")})};
+  }
+  Stmts body{Text(WindowRows(s))};
+  const bool outer = s.k.order == ChannelOrder::kOuter;
+  body.push_back(outer ? blocks({rows({Text(CallWalks(s))})})
+                       : rows({blocks({Text(CallWalks(s))})}));
+  return body;
+}
+
+}  // namespace kiln

@@ -288,7 +288,7 @@ class WalkEmitter {
     if (!Halves(s_) || half_ == 1) {
       const std::int32_t bytes = walk_.StoredBytes(output);
       const bool part = bytes < s_.il.channels();
-      text += fmt::format("k_store_block{}(y + {} * C, lo, hi, {}{});\n", part ? "_n" : "",
+      text += fmt::format("k_store_block{}(y + {} * C, range, {}{});\n", part ? "_n" : "",
                           output * s_.k.pixels - moved_ / walk_.step * s_.k.pixels,
                           part ? fmt::format("{}, ", bytes) : "", acc);
       counts.stores += 1;
@@ -313,7 +313,8 @@ std::string Locals(const DepthwiseSchedule& s) {
 }
 std::string BlockLocals(const DepthwiseSchedule& s) {
   std::string text =
-      "const int32_t lo = header[ACT_MIN], hi = header[ACT_MAX];\n(void)lo, (void)hi;\n"
+      "const k_range range = {header[ACT_MIN], header[ACT_MAX], "
+      "header[Y_ZERO_POINT]};\n(void)range;\n"
       "const int32_t *c = (const int32_t *)block;\n"
       "const uint8_t *w = block + CONSTANT_BYTES;\n";
   if (Raw(s)) text += "const krow flip = k_row_splat(header[FLIP]);\n(void)flip;\n";

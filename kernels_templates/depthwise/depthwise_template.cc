@@ -118,7 +118,7 @@ bool ReadsOnlyTheImage(const DepthwiseSchedule& s) {
 // A walk needs four taps per dot, and results that take a few instructions: a call would move all
 // that it keeps in registers to memory.
 bool CanSlide(const Workload& w, const VectorIsa& isa) {
-  return isa.group == 4 && RequantizeInstructions(w) < 10;
+  return isa.group == 4 && RequantizeInstructions(isa, w) < 10;
 }
 bool CanShift(const Workload& w, const VectorIsa& isa) {
   return CanSlide(w, isa) && (w.o == 16 || w.o == 32) && w.stride_w == 1 && w.kh <= 4;

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "kernels_templates/isa/requantize.h"
+
 namespace kiln {
 namespace {
 
@@ -154,15 +156,20 @@ OpCounts SlideWalk::Count() const {
 
 namespace {
 
-// Vectors in use beside weights: accumulators, an operand, what is carried, and what is needed to
-// load, interleave and requantize. Found by compiling with clang 19: docs/kernels.md.
+// Vectors that loading, interleaving, requantizing and clamping need; found by compiling with clang
+// 19: docs/kernels.md. The integer forms hold products of even and odd lanes.
+std::int32_t Temporaries(const Workload& w) {
+  const double instructions = RequantizeInstructions(w);
+  return (w.act == Activation::kLoHi ? 7 : 6) + (instructions > 7 ? 3 : instructions > 4 ? 2 : 0);
+}
+
+// Vectors in use beside weights: accumulators, operands, what is carried from column to column.
 std::int32_t OtherRegisters(const DepthwiseSchedule& s) {
   const std::int32_t vectors = s.il.group / (s.k.loop == RowLoop::kHalves ? 2 : 1);
   std::int32_t carried = 0;
   if (Mixed(s)) carried = s.w.stride_w == 1 ? vectors + 1 : vectors / 2 + 1;
   if (Shifts(s)) carried = vectors;
-  constexpr std::int32_t kTemporaries = 6;
-  return (s.live_outputs + 1) * vectors + carried + kTemporaries;
+  return (s.live_outputs + std::max(1, s.groups)) * vectors + carried + Temporaries(s.w);
 }
 
 }  // namespace

@@ -62,15 +62,15 @@ class WalkEmitter {
  private:
   void Declare() {
     std::string text = "kv acc0[K_VECTORS]";
-    for (std::int32_t i = 1; i < s_.live_outputs; ++i)
-      text += fmt::format(", acc{}[K_VECTORS]", i);
+    for (std::int32_t i = 1; i < s_.live_outputs; ++i) text += fmt::format(", acc{}[K_VECTORS]", i);
     text += ";\n";
     if (s_.k.vec == VecStage::kShift) {
       text += "ktaps block0[K_VECTORS], block1[K_VECTORS];\n(void)block0, (void)block1;\n";
     }
     if (Mixed(s_)) {
-      text += "krow last_row;\nkrow_pair pair0[2], pair1[2];\n"
-              "(void)last_row, (void)pair0, (void)pair1;\n";
+      text +=
+          "krow last_row;\nkrow_pair pair0[2], pair1[2];\n"
+          "(void)last_row, (void)pair0, (void)pair1;\n";
     }
     body_.push_back(Text(text));
   }
@@ -85,8 +85,8 @@ class WalkEmitter {
     if (Halves(s_)) next += fmt::format("sums += {};\n", stores * SumsBytes());
     body_.push_back(Text(next));
     const std::int32_t trips = walk_.loop_trips;
-    outside.push_back(Loop(fmt::format("for (int32_t i = 0; i < {}; ++i)", trips), trips,
-                           std::move(body_)));
+    outside.push_back(
+        Loop(fmt::format("for (int32_t i = 0; i < {}; ++i)", trips), trips, std::move(body_)));
     body_ = std::move(outside);
     moved_ = walk_.period * trips;
     next_block_ += walk_.period * (trips - 1);
@@ -106,7 +106,8 @@ class WalkEmitter {
     return fmt::format("acc{}", output % s_.live_outputs);
   }
   std::string Sums(std::int32_t output, std::int32_t v) const {
-    return fmt::format("sums + {}", (output - moved_ / walk_.step) * SumsBytes() + v * s_.il.lanes * 4);
+    return fmt::format("sums + {}",
+                       (output - moved_ / walk_.step) * SumsBytes() + v * s_.il.lanes * 4);
   }
 
   // A row of the window at a column, or padding.
@@ -125,7 +126,7 @@ class WalkEmitter {
   // The operand of the groups of rows, interleaved into `to` (with the group's number, if there
   // are several).
   void InterleaveColumn(std::int32_t column, const std::string& to, std::string& text,
-                  OpCounts& counts) const {
+                        OpCounts& counts) const {
     for (std::int32_t g = 0; g < s_.groups; ++g) {
       std::string names;
       double rows = 0;
@@ -188,7 +189,9 @@ class WalkEmitter {
       const bool every = s_.w.stride_w == 1;
       if (walk_.UsesRun(column)) {
         text += fmt::format("ktaps run[K_VECTORS];\nk_interleave_pairs(run, {}, pair);\n",
-                            first || (every && second) ? "pair" : every ? "pair0" : "pair1");
+                            first || (every && second) ? "pair"
+                            : every                    ? "pair0"
+                                                       : "pair1");
         counts.shuffles += s_.il.interleave_shuffles / 2 * Share();
       }
       if (every && !first) text += "pair0[0] = pair1[0], pair0[1] = pair1[1];\n";
@@ -204,7 +207,8 @@ class WalkEmitter {
     const std::int32_t past = s_.k.vec == VecStage::kShift ? walk_.PixelsPastBlock(column) : 0;
     if (!walk_.InImage(column - past) ||
         (past > 0 && !walk_.InImage(column - past + s_.k.pixels))) {
-      text += "K_HIDE(header);\nconst krow pad_row = k_row_splat(header[PAD_VALUE]);\n(void)pad_row;\n";
+      text +=
+          "K_HIDE(header);\nconst krow pad_row = k_row_splat(header[PAD_VALUE]);\n(void)pad_row;\n";
     }
     if (s_.k.vec == VecStage::kShift) {
       ShiftedOperand(column, text, counts);
@@ -334,7 +338,8 @@ Function WalkFunction(const DepthwiseSchedule& s, const SlideWalk& walk, std::in
 std::string At(const DepthwiseSchedule& s) {
   return Raw(s) ? "(int64_t)FIRST_CHANNEL(b) - PAD_LEFT * C" : "FIRST_CHANNEL(b)";
 }
-constexpr std::string_view kRowOfY = "y + ((int64_t)image * OUT_H + top) * OUT_W * C + FIRST_CHANNEL(b)";
+constexpr std::string_view kRowOfY =
+    "y + ((int64_t)image * OUT_H + top) * OUT_W * C + FIRST_CHANNEL(b)";
 
 // All rows of block `b`.
 Function RowsFunction(const DepthwiseSchedule& s, const SlideWalk& walk) {
@@ -352,8 +357,8 @@ Function RowsFunction(const DepthwiseSchedule& s, const SlideWalk& walk) {
   Stmts row{Text(ChunkRows(s) + Locals(s) +
                  fmt::format("int64_t at = {};\nuint8_t *y = y_{};\n", At(s), kRowOfY.substr(1)))};
   for (Stmt& stmt : emitter.Emit()) row.push_back(std::move(stmt));
-  f.body.push_back(Loop("for (uint32_t chunk = begin; chunk < end; ++chunk)", s.chunks,
-                        std::move(row)));
+  f.body.push_back(
+      Loop("for (uint32_t chunk = begin; chunk < end; ++chunk)", s.chunks, std::move(row)));
   return f;
 }
 
@@ -361,7 +366,8 @@ std::string CallWalks(const DepthwiseSchedule& s) {
   std::string text;
   for (std::int32_t half = 0; half < (Halves(s) ? 2 : 1); ++half) {
     text += fmt::format(
-        "slide_{}((const int32_t *)packed, (const uint8_t *)packed + FIRST_BLOCK + b * BLOCK_BYTES, "
+        "slide_{}((const int32_t *)packed, (const uint8_t *)packed + FIRST_BLOCK + b * "
+        "BLOCK_BYTES, "
         "row, {},\n        {}{});\n",
         half, At(s), kRowOfY, Halves(s) ? ", (uint8_t *)thread_ws + RING_BYTES" : "");
   }
@@ -392,7 +398,8 @@ std::vector<Stmt> SlidePhase(const DepthwiseSchedule& s) {
   }
   Stmts body{Text(WindowRows(s))};
   const bool outer = s.k.order == ChannelOrder::kOuter;
-  body.push_back(outer ? blocks({rows({Text(CallWalks(s))})}) : rows({blocks({Text(CallWalks(s))})}));
+  body.push_back(outer ? blocks({rows({Text(CallWalks(s))})})
+                       : rows({blocks({Text(CallWalks(s))})}));
   return body;
 }
 

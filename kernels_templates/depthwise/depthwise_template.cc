@@ -196,7 +196,8 @@ class DepthwiseTemplate final : public KernelTemplate {
     return LowerDepthwise(DepthwiseSchedule(spec.workload, isa_, ReadKnobs(space, config)));
   }
 
-  Config Default(const TaskSpec&, const ConfigSpace& space) const override {
+  Config Default(const TaskSpec& spec, const ConfigSpace& space) const override {
+    if (const auto config = FindSlide(spec.workload, space)) return *config;
     // The widest tile that is legal, padded rows in a ring, everything else at the tile.
     for (const bool flat : {true, false}) {
       for (const std::int64_t tile_w : {4, 3, 2, 1}) {
@@ -295,6 +296,42 @@ class DepthwiseTemplate final : public KernelTemplate {
       return s.shared_bytes + threads * s.thread_bytes <= cap;
     });
     return rules;
+  }
+
+  // A walk with most of its weights in registers, with the fewest dots and copies.
+  std::optional<Config> FindSlide(const Workload& w, const ConfigSpace& space) const {
+    if (space.knobs()[kLoop].values.size() == 1) return std::nullopt;
+    for (const RowLoop loop : {RowLoop::kSlide, RowLoop::kHalves}) {
+      for (const TapGroup group : {TapGroup::kMixed, TapGroup::kVertical}) {
+        for (const VecStage vec : {VecStage::kShift, VecStage::kInline}) {
+          for (const PadStage pad : {PadStage::kInline, PadStage::kRow}) {
+            const Config config = Slide(space, loop, group, vec, pad);
+            if (!space.Contains(config)) continue;
+            const DepthwiseSchedule s(w, isa_, ReadKnobs(space, config));
+            if (2 * s.register_sets >= s.sets) return config;
+          }
+        }
+      }
+    }
+    return std::nullopt;
+  }
+
+  // With the most pixels per block; values that a space leaves out are those at a knob's end.
+  static Config Slide(const ConfigSpace& space, RowLoop loop, TapGroup group, VecStage vec,
+                      PadStage pad) {
+    Config config;
+    config.choice.resize(kKnobs);
+    const auto choose = [&](KnobIndex knob, auto value) {
+      config.choice[knob] = static_cast<std::uint16_t>(value);
+    };
+    choose(kLoop, loop);
+    choose(kPixels, space.knobs()[kPixels].values.size() - 1);
+    choose(kPad, pad);
+    choose(kVec, vec);
+    choose(kConv, ConvStage::kOutput);
+    choose(kGroup, group);
+    choose(kWeights, WeightStage::kRegisters);
+    return config;
   }
 
   static std::optional<Config> Find(const ConfigSpace& space, std::int64_t tile_w, bool flat) {

@@ -48,6 +48,7 @@ std::int32_t SlideWalk::TapOf(std::int32_t column, std::int32_t output) const {
   return right / s.w.dilation_w;
 }
 bool SlideWalk::HasTaps(std::int32_t column) const {
+  if (s.w.dilation_w == 1 && step <= reach + 1) return true;
   for (std::int32_t o = FirstOutput(column); o <= LastOutput(column); ++o) {
     if (TapOf(column, o) >= 0) return true;
   }
@@ -100,9 +101,10 @@ bool SlideWalk::IsRegular(std::int32_t column) const {
 void SlideWalk::FindLoop() {
   const std::int32_t names = s.live_outputs;
   period = step * (Shifts(s) && names % 2 == 1 ? 2 * names : names);
+  // They lie side by side, with few at both ends that are not regular.
   while (loop_begin < columns && !IsRegular(loop_begin)) ++loop_begin;
-  std::int32_t end = loop_begin;
-  while (end < columns && IsRegular(end)) ++end;
+  std::int32_t end = columns;
+  while (end > loop_begin && !IsRegular(end - 1)) --end;
   loop_trips = (end - loop_begin) / period;
   if (loop_trips < 2) loop_trips = 0;
 }

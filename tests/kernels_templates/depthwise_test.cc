@@ -116,11 +116,17 @@ TEST_P(DepthwiseTest, RandomSlidingRowsAreBitExact) {
   Rng rng(77);
   std::vector<NamedWorkload> trials;
   std::vector<KernelSource> sources;
+  std::set<std::string> drawn;
   while (trials.size() < 96) {
     const auto [task, config] = DrawSlidingConfig(rng, isa());
     trials.push_back({Describe(task, config), task.workload()});
     sources.push_back(*task.Emit(config));
+    for (const auto& [knob, label] : task.space().Labels(config)) drawn.insert(knob + "=" + label);
   }
+  EXPECT_THAT(drawn, testing::IsSupersetOf({"loop=slide", "loop=halves", "weights=memory",
+                                            "weights=registers", "data_vec_inline=shift",
+                                            "group=mixed", "order=outer", "pixels=2", "pixels=4",
+                                            "data_pad_inline=inline", "data_pad_inline=root"}));
   ExpectExact(trials, sources, isa());
 }
 

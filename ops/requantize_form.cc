@@ -133,6 +133,16 @@ RequantizeForm CheapestForm(std::span<const ChannelRequantize> channels) {
   return RequantizeForm::kGen;
 }
 
+std::map<RequantizeForm, std::int32_t> ChannelForms(const Workload& workload,
+                                                    const OpValues& values) {
+  std::map<RequantizeForm, std::int32_t> forms;
+  for (std::int32_t i = 0; i < workload.o; ++i) {
+    const ChannelRequantize channel = ChannelOf(workload, values, i);
+    ++forms[CheapestForm({&channel, 1})];
+  }
+  return forms;
+}
+
 IntegerConstants ConstantsOf(RequantizeForm form, const ChannelRequantize& channel) {
   const auto [multiplier, e, y_zp] = FactorOf(channel);
   const auto m = static_cast<std::uint64_t>(multiplier);

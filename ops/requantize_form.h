@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <span>
 
 #include "ops/op_data.h"
@@ -58,6 +59,11 @@ bool IsValid(RequantizeForm form, const ChannelRequantize& channel);
 
 // The cheapest form that is valid for all channels.
 RequantizeForm CheapestForm(std::span<const ChannelRequantize> channels);
+
+// How many channels of the operator have each form as their cheapest: what one channel costs all
+// others. Sums to the number of output channels.
+std::map<RequantizeForm, std::int32_t> ChannelForms(const Workload& workload,
+                                                    const OpValues& values);
 
 // What `pack` stores of a channel for int7 and int9, which must be valid for it.
 struct IntegerConstants {

@@ -271,6 +271,16 @@ TEST(ClassifyTest, UnsignedWeightsHaveAZeroPointUnlessItIs128) {
   EXPECT_FALSE(Classify(Dense(DataType::kU8S8), v).weight_zero_point);
 }
 
+TEST(ChannelFormsTest, CountsTheCheapestFormOfEachChannelAlone) {
+  OpValues v = DenseValues();
+  v.act_min = 0;
+  v.shift = {-5, 0};
+  const auto forms = ChannelForms(Dense(DataType::kI8), v);
+  EXPECT_EQ(forms, (std::map<RequantizeForm, std::int32_t>{{RequantizeForm::kStep1, 1},
+                                                           {RequantizeForm::kGen, 1}}));
+  EXPECT_EQ(Classify(Dense(DataType::kI8), v).rq, RequantizeForm::kGen);
+}
+
 TEST(ClassifyTest, ScalesMeanTheFloatRule) {
   OpValues v = DenseValues();
   v.multiplier.clear(), v.shift.clear();

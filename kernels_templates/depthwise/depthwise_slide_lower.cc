@@ -442,11 +442,8 @@ std::vector<Function> SlideFunctions(const DepthwiseSchedule& s) {
 
 std::vector<Stmt> SlidePhase(const DepthwiseSchedule& s) {
   if (RowsInside(s)) {
-    const bool stacked = s.stack > 1;
-    Stmts body{WholeBlocks(
-        s, {Text(fmt::format("slide_rows(packed, x, y, shared_ws, b, {});\n",
-                             stacked ? "FIRST_ROW(begin), FIRST_ROW(end)" : "begin, end"))})};
-    if (stacked)
+    Stmts body{WholeBlocks(s, {Text("slide_rows(packed, x, y, shared_ws, b, begin, end);\n")})};
+    if (s.stack > 1)
       body.push_back(Text("stack_rows(packed, x, y, shared_ws, BLOCKS - 1, begin, end);\n"));
     return body;
   }

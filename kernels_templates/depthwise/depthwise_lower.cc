@@ -37,6 +37,13 @@ std::string Defines(const DepthwiseSchedule& s) {
   define("TILES_H", s.tiles_h);
   define("BLOCK", s.il.channels());
   define("BLOCKS", s.blocks);
+  if (s.stack > 1) {
+    define("TAIL", s.tail_channels);  // of the last block
+    define("STACK", s.stack);         // rows of it that are computed at once
+    define("STACKS", s.stacks);       // of an image
+    define("STACK_WINDOW", s.stack_window());
+    text += "#define FIRST_ROW(stack) ((stack) / STACKS * OUT_H + (stack) % STACKS * STACK)\n";
+  }
   define("STORED", s.stored);
   define("SETS", s.sets);
   define("HEADER_BYTES", 64);
@@ -53,10 +60,10 @@ std::string Defines(const DepthwiseSchedule& s) {
   define("FLIPS_ALL", s.il.flips && s.w.type == DataType::kU8);
   text += fmt::format("#define K_WEIGHT {}\n", s.w.type == DataType::kU8 ? "uint8_t" : "int8_t");
   text += "#define MIN(a, b) ((a) < (b) ? (a) : (b))\n";
-  text += s.channels < s.il.channels() ? "#define FIRST_CHANNEL(b) (0 * (b))\n"
-          : s.channels % s.il.channels() == 0
-              ? "#define FIRST_CHANNEL(b) ((b) * BLOCK)\n"
-              : "#define FIRST_CHANNEL(b) MIN((b) * BLOCK, C - BLOCK)\n";
+  text += s.channels < s.il.channels()        ? "#define FIRST_CHANNEL(b) (0 * (b))\n"
+          : s.channels % s.il.channels() == 0 ? "#define FIRST_CHANNEL(b) ((b) * BLOCK)\n"
+          : s.stack > 1 ? "#define FIRST_CHANNEL(b) MIN((b) * BLOCK, C - TAIL)\n"
+                        : "#define FIRST_CHANNEL(b) MIN((b) * BLOCK, C - BLOCK)\n";
   text += "enum { PAD_VALUE, FLIP, Y_ZERO_POINT, ACT_MIN, ACT_MAX };  /* header of packed */\n";
   return text;
 }
@@ -79,7 +86,9 @@ TileRuns::TileRuns(const DepthwiseSchedule& s) {
 LoopProgram LowerDepthwise(const DepthwiseSchedule& s) {
   LoopProgram program;
   program.isa = s.isa.required;
-  program.prelude = Prelude(s.isa, s.w) + InterleaveSource(s.isa, s.w, s.k.method) + Defines(s);
+  program.prelude = Prelude(s.isa, s.w) + InterleaveSource(s.isa, s.w, s.k.method);
+  if (s.stack > 1) program.prelude += StackSource(s.il, s.stack);
+  program.prelude += Defines(s);
   program.functions = StageFunctions(s, TileRuns(s));
   program.functions.push_back(PackFunction(s));
   program.pack = PackBody();

@@ -45,6 +45,8 @@ std::vector<LoopProgram::Phase> Phases(const DepthwiseSchedule& schedule);
 // `top` and the pointers `row` of the window's rows.
 std::string WindowRows(const DepthwiseSchedule& schedule);
 std::string ChunkRows(const DepthwiseSchedule& schedule);
+// The same for stack `stack`: `row` has all rows from the first window's first to the last's last.
+std::string StackRows(const DepthwiseSchedule& schedule);
 
 // depthwise_pack.cc
 Function PackFunction(const DepthwiseSchedule& schedule);

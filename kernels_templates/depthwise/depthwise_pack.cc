@@ -59,7 +59,17 @@ for (int32_t b = 0; b < BLOCKS; ++b) {
   for (int32_t j = 0; j < BLOCK; ++j) {
     /* The order of channels in which results are stored. */
     const int32_t vector = j % (4 * K_VECTORS) / 4, lane = j / (4 * K_VECTORS) * 4 + j % 4;
+)";
+
+constexpr std::string_view kChannel = R"(
     const int32_t channel = j < STORED ? FIRST_CHANNEL(b) + j % C : -1;
+)";
+// The narrow block repeats its channels for each row of a stack.
+constexpr std::string_view kStackChannel = R"(
+    const int32_t channel = FIRST_CHANNEL(b) + j % (b < BLOCKS - 1 ? BLOCK : TAIL);
+)";
+
+constexpr std::string_view kBlockValues = R"(
     int64_t bias = 0, low = 0, high = 0;
     if (channel >= 0) {
       int64_t sum = 0, positive = 0, negative = 0;
@@ -97,6 +107,8 @@ Function PackFunction(const DepthwiseSchedule& s) {
   text += std::string(kHeader.substr(1));
   if (s.pad_row_bytes > 0) text += std::string(kPadRow.substr(1));
   text += std::string(kBlocks.substr(1));
+  text += std::string((s.stack > 1 ? kStackChannel : kChannel).substr(1));
+  text += std::string(kBlockValues.substr(1));
   text += "return KILN_OK;\n";
   return {"COLD int pack_values(const kiln_op *op, void *packed)", {Text(text)}, 0};
 }

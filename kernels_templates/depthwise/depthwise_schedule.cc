@@ -13,6 +13,12 @@ std::int32_t CeilDiv(std::int32_t a, std::int32_t b) { return (a + b - 1) / b; }
 
 }  // namespace
 
+std::int32_t NarrowBlock(std::int32_t channels, std::int32_t block) {
+  const std::int32_t tail = channels % block;
+  if (channels < block || tail == 0 || tail > block / 2) return 0;
+  return tail <= block / 4 ? block / 4 : block / 2;
+}
+
 DepthwiseSchedule::DepthwiseSchedule(const Workload& workload, const VectorIsa& vector_isa,
                                      const DepthwiseKnobs& knobs)
     : w(workload),
@@ -30,6 +36,12 @@ DepthwiseSchedule::DepthwiseSchedule(const Workload& workload, const VectorIsa& 
   tiles_h = CeilDiv(w.out_h(), k.tile_h);
   tiles_w = CeilDiv(w.out_w(), tile_columns);
   chunks = w.n * tiles_h;
+  if (k.tail == TailForm::kRows) tail_channels = NarrowBlock(channels, block);
+  if (tail_channels > 0) {
+    stack = block / tail_channels;
+    stacks = CeilDiv(w.out_h(), stack);
+    chunks = w.n * stacks;
+  }
   padded_h = (w.out_h() - 1) * w.stride_h + (w.kh - 1) * w.dilation_h + 1;
   padded_w = (w.out_w() - 1) * w.stride_w + (w.kw - 1) * w.dilation_w + 1;
   window = (k.tile_h - 1) * w.stride_h + (w.kh - 1) * w.dilation_h + 1;
@@ -202,7 +214,8 @@ OpCounts DepthwiseSchedule::Count() const {
     sum += stage * (row_tiles * blocks);
   }
   if (slides()) {
-    sum += SlideWalk(*this).Count();
+    sum += SlideWalk(*this, 1).Count();
+    if (stack > 1) sum += SlideWalk(*this, stack).Count();
     return sum;
   }
 
@@ -255,8 +268,8 @@ ScheduleSummary DepthwiseSchedule::Summary() const {
   s.unroll = tile_dots;
   s.accumulators = live_outputs * il.group;
   s.registers = isa.registers;
-  s.computed_outputs =
-      double{1} * w.n * (tiles_h * k.tile_h) * (tiles_w * k.tile_w) * blocks * il.channels();
+  s.computed_outputs = double{1} * w.n * (tiles_w * k.tile_w) * il.channels() *
+                       (double{1} * tiles_h * k.tile_h * whole_blocks() + stacks);
   // Channels inside: all weights pass between two tiles; outside: a block's stay, and its part of
   // the window passes.
   const bool inner = k.order == ChannelOrder::kInner;

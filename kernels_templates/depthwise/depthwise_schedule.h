@@ -16,6 +16,9 @@
 //   its neighbour.
 //            With fewer channels than half a block, `pixels` neighbouring pixels fill it ("flat";
 //            stride 1 only)
+//   tail     the channels that do not fill the last block. Instead of overlapping, the last block
+//            may be narrow: so many channels (a half or a quarter of a block) of a *stack* of
+//            output rows (two or four); the last stack overlaps its neighbour
 //   tile     one round of the micro-kernel; the last one of a row or column overlaps its neighbour
 //   window   the rows of input that a row of tiles needs
 //   set      the weights of one dot: up to `group` taps of every channel of a block
@@ -42,6 +45,7 @@ enum class TapGroup : std::uint8_t { kVertical, kLinear, kMixed };
 enum class ChannelOrder : std::uint8_t { kInner, kOuter };
 // slide: all vectors of a block in one walk; halves: two walks with half of the vectors each.
 enum class RowLoop : std::uint8_t { kTile, kSlide, kHalves };
+enum class TailForm : std::uint8_t { kOverlap, kRows };  // rows: a stack of rows fills the block
 enum class WeightStage : std::uint8_t { kMemory, kRegisters };  // where dots take weights from
 
 struct DepthwiseKnobs {
@@ -54,7 +58,11 @@ struct DepthwiseKnobs {
   DepthwiseMethod method = DepthwiseMethod::kDot;
   TapGroup group = TapGroup::kVertical;
   ChannelOrder order = ChannelOrder::kInner;
+  TailForm tail = TailForm::kOverlap;
 };
+
+// Channels of the narrow block that a tail of `channels` can have; 0 if it has none.
+std::int32_t NarrowBlock(std::int32_t channels, std::int32_t block);
 
 inline constexpr std::int32_t kMaxTileH = 4, kMaxTileW = 16, kMaxKernel = 15;
 inline constexpr std::int32_t kMaxRows = kMaxTileH * kMaxKernel;
@@ -83,6 +91,11 @@ struct DepthwiseSchedule {
   std::int32_t blocks = 1;
   std::int32_t stored = 1;      // results of a block that are stored
   std::int32_t block_step = 1;  // channels from one block to the next
+  // Tail rows: channels of the narrow block (0: none), rows of a stack, stacks of an image. Then
+  // chunks are stacks.
+  std::int32_t tail_channels = 0, stack = 1, stacks = 0;
+  std::int32_t whole_blocks() const { return tail_channels > 0 ? blocks - 1 : blocks; }
+  std::int32_t stack_window() const { return (stack - 1) * w.stride_h + window; }
   // Tiles.
   std::int32_t tile_columns = 1;  // outputs: tile_w * pixels
   std::int32_t outputs = 1;       // stores of a tile: tile_h * tile_w

@@ -26,7 +26,8 @@ std::int32_t HorizontalTap(const Workload& w, std::int32_t set, std::int32_t slo
   return kx >= 0 && (set == 0 || kx < w.kw - 4) ? kx : -1;
 }
 
-SlideWalk::SlideWalk(const DepthwiseSchedule& schedule) : s(schedule) {
+SlideWalk::SlideWalk(const DepthwiseSchedule& schedule, std::int32_t rows_at_once)
+    : s(schedule), stack(rows_at_once) {
   outputs = s.tiles_w;
   step = s.k.pixels * s.w.stride_w;
   reach = (s.w.kw - 1) * s.w.dilation_w;
@@ -109,6 +110,10 @@ void SlideWalk::FindLoop() {
   if (loop_trips < 2) loop_trips = 0;
 }
 
+double SlideWalk::walks() const {
+  return double{1} * s.w.n * (stack > 1 ? s.stacks : s.tiles_h * s.whole_blocks());
+}
+
 OpCounts SlideWalk::Count() const {
   const double share = 1.0 / halves, from_registers = s.register_sets;
   OpCounts walk;
@@ -122,8 +127,8 @@ OpCounts SlideWalk::Count() const {
   std::int32_t next_block = -s.w.pad_left - s.k.pixels;
   const auto load = [&](std::int32_t column) {
     if (!InImage(column)) return;
-    walk.loads += s.rows;
-    walk.shuffles += s.rows * row_shuffles + s.groups * interleave;
+    walk.loads += s.rows * stack;
+    walk.shuffles += s.rows * (row_shuffles + stack - 1) + s.groups * interleave;
   };
   for (std::int32_t column = 0; column < columns; ++column) {
     if (!HasTaps(column)) continue;
@@ -142,17 +147,18 @@ OpCounts SlideWalk::Count() const {
     if (UsesRun(column)) walk.shuffles += interleave / 2;
   }
   OpCounts row = walk * halves;
-  row.stores = outputs;
+  row.stores = outputs * stack;
   if (halves == 2) {
     row.stores += double{1} * outputs * vectors;
     row.loads += double{1} * outputs * vectors;
   }
-  OpCounts sum = row * (double{1} * s.chunks * s.blocks);
+  OpCounts sum = row * walks();
   const bool rows_inside = s.k.order == ChannelOrder::kOuter && halves == 1;
   OpCounts call;
   call.calls = 1;
   call.loads = from_registers * vectors * s.il.planes;
-  sum += call * (double{1} * (rows_inside ? 1 : s.chunks) * s.blocks * halves);
+  const double blocks = stack > 1 ? 1 : s.whole_blocks();
+  sum += call * (rows_inside ? blocks : walks() * halves);
   return sum;
 }
 
@@ -189,7 +195,7 @@ bool SlideFitsRegisters(const DepthwiseSchedule& s) {
 }
 
 std::int64_t WrittenDots(const DepthwiseSchedule& s) {
-  const SlideWalk walk(s);
+  const SlideWalk walk(s, 1);
   const std::int64_t columns =
       walk.columns - std::int64_t{walk.period} * std::max(0, walk.loop_trips - 1);
   return columns * s.sets * s.il.group * s.il.planes / walk.step;

@@ -23,6 +23,8 @@
 //            a loop of `period` columns, the rest is written out
 //   half     a walk that computes half of the vectors; the first leaves its results in the buffer
 //            of sums, the second stores both
+//   stack    a walk of the narrow block computes a stack of rows at once: what it loads holds the
+//            same column of all their windows
 //   run      (mixed) the four columns up to and with this one, of the row that is left over
 //
 // Source: the method is the shift register of filter hardware; the limits by measuring,
@@ -31,9 +33,11 @@
 namespace kiln {
 
 struct SlideWalk {
-  explicit SlideWalk(const DepthwiseSchedule& schedule);
+  // `stack` rows at once: 1, or that of the schedule for its narrow block.
+  SlideWalk(const DepthwiseSchedule& schedule, std::int32_t stack);
 
   const DepthwiseSchedule& s;
+  std::int32_t stack = 1;    // rows
   std::int32_t outputs = 1;  // stores of a row, in blocks
   std::int32_t step = 1, reach = 0;
   std::int32_t columns = 1;  // 0 .. columns - 1 have taps
@@ -58,6 +62,8 @@ struct SlideWalk {
   // output), except at the row's end.
   std::int32_t StoredBytes(std::int32_t output) const;
 
+  // Walks of a whole run: rows or stacks, times blocks.
+  double walks() const;
   OpCounts Count() const;  // of a whole run, without a pad stage
 
  private:

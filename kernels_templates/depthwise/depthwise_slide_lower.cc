@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include <set>
 #include <string>
 #include <vector>
 
@@ -21,6 +22,12 @@ bool Raw(const DepthwiseSchedule& s) { return s.k.pad == PadStage::kInline; }
 // One function walks all rows of a block, and keeps its weights.
 bool RowsInside(const DepthwiseSchedule& s) {
   return s.k.order == ChannelOrder::kOuter && !Halves(s);
+}
+
+// The row of a stack's windows that is row `row` of the window of its output row `output`.
+std::int32_t RowName(const DepthwiseSchedule& s, const SlideWalk& walk, std::int32_t row,
+                     std::int32_t output) {
+  return walk.stack == 1 ? row : s.row[static_cast<std::size_t>(row)] + output * s.w.stride_h;
 }
 
 // Writes the columns of one walk; its state is what they have done so far.
@@ -113,13 +120,18 @@ class WalkEmitter {
   // A row of the window at a column, or padding.
   std::string Row(std::int32_t row, std::int32_t column) const {
     if (!walk_.InImage(column)) return "pad_row";
-    const std::string at = fmt::format("row{} + (at + {} * C)", row, column - moved_);
-    return Raw(s_) ? "k_row_raw(" + at + ", flip)" : "k_row(" + at + ")";
+    std::string at;
+    for (std::int32_t i = 0; i < walk_.stack; ++i) {
+      at += fmt::format("{}row{} + (at + {} * C)", i > 0 ? ", " : "", RowName(s_, walk_, row, i),
+                        column - moved_);
+    }
+    return fmt::format("{}{}({}{})", walk_.stack > 1 ? "k_stack" : "k_row", Raw(s_) ? "_raw" : "",
+                       at, Raw(s_) ? ", flip" : "");
   }
   OpCounts RowCounts(std::int32_t column, double rows) const {
     if (!walk_.InImage(column)) return {};
-    return {.loads = rows,
-            .shuffles = rows * (Raw(s_) ? s_.il.row_shuffles : s_.il.stored_row_shuffles)};
+    const double shuffles = Raw(s_) ? s_.il.row_shuffles : s_.il.stored_row_shuffles;
+    return {.loads = rows * walk_.stack, .shuffles = rows * (shuffles + walk_.stack - 1)};
   }
   double Share() const { return 1.0 / walk_.halves; }
 
@@ -286,14 +298,18 @@ class WalkEmitter {
       (half_ == 0 ? counts.stores : counts.loads) += walk_.vectors;
     }
     if (!Halves(s_) || half_ == 1) {
-      const std::int32_t bytes = walk_.StoredBytes(output);
-      const bool part = bytes < s_.il.channels();
-      text += fmt::format("k_store_block{}(y + {} * C, range, {}{});\n", part ? "_n" : "",
-                          output * s_.k.pixels - moved_ / walk_.step * s_.k.pixels,
-                          part ? fmt::format("{}, ", bytes) : "", acc);
-      counts.stores += 1;
+      text += Store(output, acc);
+      counts.stores += walk_.stack;
     }
     block.push_back(Text(text, counts));
+  }
+
+  std::string Store(std::int32_t output, const std::string& acc) const {
+    const std::string to = fmt::format("y + {} * C", (output - moved_ / walk_.step) * s_.k.pixels);
+    if (walk_.stack > 1) return fmt::format("k_store_stack({}, OUT_W * C, range, {});\n", to, acc);
+    const std::int32_t bytes = walk_.StoredBytes(output);
+    if (bytes == s_.il.channels()) return fmt::format("k_store_block({}, range, {});\n", to, acc);
+    return fmt::format("k_store_block_n({}, range, {}, {});\n", to, bytes, acc);
   }
 
   const SlideWalk& walk_;
@@ -305,10 +321,14 @@ class WalkEmitter {
 };
 
 // What a walk sets up: pointers of the window's rows and splats.
-std::string Locals(const DepthwiseSchedule& s) {
+std::string Locals(const DepthwiseSchedule& s, const SlideWalk& walk) {
+  std::set<std::int32_t> names;
+  for (std::int32_t r = 0; r < s.rows; ++r) {
+    for (std::int32_t i = 0; i < walk.stack; ++i) names.insert(RowName(s, walk, r, i));
+  }
   std::string text;
-  for (std::int32_t r = 0; r < s.rows; ++r)
-    text += fmt::format("const uint8_t *const row{0} = row[{0}];\n", r);
+  for (const std::int32_t name : names)
+    text += fmt::format("const uint8_t *const row{0} = row[{0}];\n", name);
   return text;
 }
 std::string BlockLocals(const DepthwiseSchedule& s) {
@@ -321,17 +341,20 @@ std::string BlockLocals(const DepthwiseSchedule& s) {
   return text;
 }
 
-// One walk: a row of a block.
+// Names of functions: those of whole blocks and of the narrow one.
+const char* FunctionName(const SlideWalk& walk) { return walk.stack > 1 ? "stack" : "slide"; }
+
+// One walk: a row of a block, or a stack.
 Function WalkFunction(const DepthwiseSchedule& s, const SlideWalk& walk, std::int32_t half) {
   WalkEmitter emitter(walk, half);
   Function f;
-  f.calls = double(s.chunks) * s.blocks;
+  f.calls = walk.walks();
   f.signature = fmt::format(
-      "NOINLINE void slide_{}(const int32_t *header, const uint8_t *block, "
+      "NOINLINE void {}_{}(const int32_t *header, const uint8_t *block, "
       "const uint8_t *const *row, int64_t at, uint8_t *y{})",
-      half, Halves(s) ? ", uint8_t *sums" : "");
+      FunctionName(walk), half, Halves(s) ? ", uint8_t *sums" : "");
   f.body = {Text(BlockLocals(s) + (Halves(s) && half == 0 ? "(void)y, (void)header;\n" : "")),
-            emitter.Weights(), Text(Locals(s))};
+            emitter.Weights(), Text(Locals(s, walk))};
   for (Stmt& stmt : emitter.Emit()) f.body.push_back(std::move(stmt));
   return f;
 }
@@ -342,65 +365,103 @@ std::string At(const DepthwiseSchedule& s) {
 constexpr std::string_view kRowOfY =
     "y + ((int64_t)image * OUT_H + top) * OUT_W * C + FIRST_CHANNEL(b)";
 
-// All rows of block `b`.
+// Loops over the rows that a thread was given, and over its stacks. Where there are stacks, chunks
+// are stacks.
+Stmt RowLoopOf(const DepthwiseSchedule& s, Stmts body) {
+  const bool stacked = s.stack > 1;
+  return Loop(
+      fmt::format("for (uint32_t chunk = {}; chunk < {}; ++chunk)",
+                  stacked ? "FIRST_ROW(begin)" : "begin", stacked ? "FIRST_ROW(end)" : "end"),
+      double{1} * s.w.n * s.tiles_h, std::move(body));
+}
+Stmt RowsOfStack(const DepthwiseSchedule& s, Stmts body) {
+  return Loop("for (uint32_t chunk = FIRST_ROW(stack); chunk < FIRST_ROW(stack + 1); ++chunk)",
+              double{1} * s.tiles_h / s.stacks, std::move(body));
+}
+Stmt StackLoop(const DepthwiseSchedule& s, Stmts body) {
+  return Loop("for (uint32_t stack = begin; stack < end; ++stack)", s.chunks, std::move(body));
+}
+
+// All rows of block `b`, or all stacks.
 Function RowsFunction(const DepthwiseSchedule& s, const SlideWalk& walk) {
+  const bool stacked = walk.stack > 1;
   WalkEmitter emitter(walk, 0);
   Function f;
-  f.calls = s.blocks;
-  f.signature =
-      "NOINLINE void slide_rows(const uint8_t *packed, const uint8_t *x, uint8_t *y_, "
-      "const uint8_t *shared_ws, int32_t b, uint32_t begin, uint32_t end)";
+  f.calls = stacked ? 1 : s.whole_blocks();
+  f.signature = fmt::format(
+      "NOINLINE void {}_rows(const uint8_t *packed, const uint8_t *x, uint8_t *y_, "
+      "const uint8_t *shared_ws, int32_t b, uint32_t begin, uint32_t end)",
+      FunctionName(walk));
   f.body = {Text("const int32_t *header = (const int32_t *)packed;\n"
                  "const uint8_t *block = packed + FIRST_BLOCK + b * BLOCK_BYTES;\n"
                  "(void)x, (void)shared_ws;\n" +
-                 BlockLocals(s) + WindowRows(s)),
+                 BlockLocals(s) + (stacked ? "" : WindowRows(s))),
             emitter.Weights()};
-  Stmts row{Text(ChunkRows(s) + Locals(s) +
+  Stmts row{Text((stacked ? StackRows(s) : ChunkRows(s)) + Locals(s, walk) +
                  fmt::format("int64_t at = {};\nuint8_t *y = y_{};\n", At(s), kRowOfY.substr(1)))};
   for (Stmt& stmt : emitter.Emit()) row.push_back(std::move(stmt));
-  f.body.push_back(
-      Loop("for (uint32_t chunk = begin; chunk < end; ++chunk)", s.chunks, std::move(row)));
+  f.body.push_back(stacked ? StackLoop(s, std::move(row)) : RowLoopOf(s, std::move(row)));
   return f;
 }
 
-std::string CallWalks(const DepthwiseSchedule& s) {
+// Calls the walks of block `b`.
+Stmt CallWalks(const DepthwiseSchedule& s, const char* function) {
   std::string text;
   for (std::int32_t half = 0; half < (Halves(s) ? 2 : 1); ++half) {
     text += fmt::format(
-        "slide_{}((const int32_t *)packed, (const uint8_t *)packed + FIRST_BLOCK + b * "
+        "{}_{}((const int32_t *)packed, (const uint8_t *)packed + FIRST_BLOCK + b * "
         "BLOCK_BYTES, "
         "row, {},\n        {}{});\n",
-        half, At(s), kRowOfY, Halves(s) ? ", (uint8_t *)thread_ws + RING_BYTES" : "");
+        function, half, At(s), kRowOfY, Halves(s) ? ", (uint8_t *)thread_ws + RING_BYTES" : "");
   }
-  return text;
+  return Text(text);
+}
+
+Stmt WholeBlocks(const DepthwiseSchedule& s, Stmts body) {
+  return Loop(s.stack > 1 ? "for (int32_t b = 0; b < BLOCKS - 1; ++b)"
+                          : "for (int32_t b = 0; b < BLOCKS; ++b)",
+              s.whole_blocks(), std::move(body));
 }
 
 }  // namespace
 
 std::vector<Function> SlideFunctions(const DepthwiseSchedule& s) {
-  const SlideWalk walk(s);
-  if (RowsInside(s)) return {RowsFunction(s, walk)};
+  std::vector<SlideWalk> walks{SlideWalk(s, 1)};
+  if (s.stack > 1) walks.emplace_back(s, s.stack);
   std::vector<Function> functions;
-  for (std::int32_t half = 0; half < walk.halves; ++half)
-    functions.push_back(WalkFunction(s, walk, half));
+  for (const SlideWalk& walk : walks) {
+    if (RowsInside(s)) {
+      functions.push_back(RowsFunction(s, walk));
+      continue;
+    }
+    for (std::int32_t half = 0; half < walk.halves; ++half)
+      functions.push_back(WalkFunction(s, walk, half));
+  }
   return functions;
 }
 
 std::vector<Stmt> SlidePhase(const DepthwiseSchedule& s) {
-  const auto blocks = [&s](Stmts body) {
-    return Loop("for (int32_t b = 0; b < BLOCKS; ++b)", s.blocks, std::move(body));
-  };
-  const auto rows = [&s](Stmts body) {
-    body.insert(body.begin(), Text(ChunkRows(s)));
-    return Loop("for (uint32_t chunk = begin; chunk < end; ++chunk)", s.chunks, std::move(body));
-  };
   if (RowsInside(s)) {
-    return {blocks({Text("slide_rows(packed, x, y, shared_ws, b, begin, end);\n")})};
+    Stmts body{WholeBlocks(s, {Text("slide_rows(packed, x, y, shared_ws, b, begin, end);\n")})};
+    if (s.stack > 1)
+      body.push_back(Text("stack_rows(packed, x, y, shared_ws, BLOCKS - 1, begin, end);\n"));
+    return body;
   }
+  Stmts walks{CallWalks(s, "slide")};
+  Stmts narrow{Text("const int32_t b = BLOCKS - 1;\n" + StackRows(s)), CallWalks(s, "stack")};
   Stmts body{Text(WindowRows(s))};
-  const bool outer = s.k.order == ChannelOrder::kOuter;
-  body.push_back(outer ? blocks({rows({Text(CallWalks(s))})})
-                       : rows({blocks({Text(CallWalks(s))})}));
+  if (s.k.order == ChannelOrder::kOuter) {
+    walks.insert(walks.begin(), Text(ChunkRows(s)));
+    body.push_back(WholeBlocks(s, {RowLoopOf(s, std::move(walks))}));
+    if (s.stack > 1) body.push_back(StackLoop(s, std::move(narrow)));
+    return body;
+  }
+  Stmts row{Text(ChunkRows(s)), WholeBlocks(s, std::move(walks))};
+  if (s.stack == 1) {
+    body.push_back(RowLoopOf(s, std::move(row)));
+  } else {
+    body.push_back(StackLoop(s, {RowsOfStack(s, std::move(row)), Block(std::move(narrow))}));
+  }
   return body;
 }
 

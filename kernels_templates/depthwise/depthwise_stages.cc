@@ -164,11 +164,12 @@ double RingFills(const DepthwiseSchedule& s) {
   return fills * s.w.n;
 }
 
+// With the number of rows, and the place of row r in the padded image from `first`.
 constexpr std::string_view kInlineRows = R"(
-for (int32_t r = 0; r < ROWS; ++r) {
-  const int32_t h = first + window_row[r] - PAD_TOP;
+for (int32_t r = 0; r < {0}; ++r) {{
+  const int32_t h = first + {1} - PAD_TOP;
   row[r] = h >= 0 && h < H ? x + ((int64_t)image * H + h) * W * C : (const uint8_t *)packed + HEADER_BYTES;
-}
+}}
 )";
 // Rows of the padded image stay in the ring from one row of tiles to the next.
 constexpr std::string_view kRingRows = R"(
@@ -183,21 +184,21 @@ for (int32_t r = 0; r < ROWS; ++r) {
 }
 )";
 constexpr std::string_view kRootRows = R"(
-for (int32_t r = 0; r < ROWS; ++r) {
-  row[r] = (const uint8_t *)shared_ws + ((int64_t)image * PADDED_H + first + window_row[r]) * ROW_BYTES;
-}
+for (int32_t r = 0; r < {0}; ++r) {{
+  row[r] = (const uint8_t *)shared_ws + ((int64_t)image * PADDED_H + first + {1}) * ROW_BYTES;
+}}
 )";
 
-std::string RowPointers(const DepthwiseSchedule& s) {
+std::string RowPointers(const DepthwiseSchedule& s, const char* count, const char* place) {
   switch (s.k.pad) {
     case PadStage::kInline:
-      return std::string(kInlineRows.substr(1));
+      return fmt::format(kInlineRows.substr(1), count, place);
     case PadStage::kRow:
       return std::string(kRingRows.substr(1));
     case PadStage::kRoot:
       break;
   }
-  return std::string(kRootRows.substr(1));
+  return fmt::format(kRootRows.substr(1), count, place);
 }
 
 }  // namespace
@@ -216,7 +217,15 @@ std::string ChunkRows(const DepthwiseSchedule& s) {
   return "const int32_t image = (int32_t)(chunk / TILES_H), tile = (int32_t)(chunk % TILES_H);\n"
          "const int32_t top = MIN(tile * TILE_H, OUT_H - TILE_H), first = top * STRIDE_H;\n"
          "const uint8_t *row[ROWS];\n" +
-         RowPointers(s);
+         RowPointers(s, "ROWS", "window_row[r]");
+}
+
+std::string StackRows(const DepthwiseSchedule& s) {
+  return "const int32_t image = (int32_t)(stack / STACKS);\n"
+         "const int32_t top = MIN((int32_t)(stack % STACKS) * STACK, OUT_H - STACK), first = top * "
+         "STRIDE_H;\n"
+         "const uint8_t *row[STACK_WINDOW];\n" +
+         RowPointers(s, "STACK_WINDOW", "r");
 }
 
 std::vector<Function> StageFunctions(const DepthwiseSchedule& s, const TileRuns& runs) {

@@ -14,7 +14,8 @@
 namespace kiln {
 namespace {
 
-// Knobs in this order in every space; configs are read by position.
+// Knobs in this order in every space; configs are read by position. The last is there only where a
+// tail can be stacked.
 enum KnobIndex {
   kLoop,
   kTileH,
@@ -27,11 +28,12 @@ enum KnobIndex {
   kGroup,
   kOrder,
   kWeights,
+  kTail,
   kKnobs
 };
 const std::vector<std::string> kNames = {
     "loop",        "tile_h", "tile_w", "pixels", "data_pad_inline", "data_vec_inline",
-    "conv_inline", "method", "group",  "order",  "weights"};
+    "conv_inline", "method", "group",  "order",  "weights",         "tail"};
 using Values = std::span<const std::int64_t>;
 
 DepthwiseKnobs FromValues(Values v) {
@@ -47,13 +49,15 @@ DepthwiseKnobs FromValues(Values v) {
   knobs.group = static_cast<TapGroup>(v[kGroup]);
   knobs.order = static_cast<ChannelOrder>(v[kOrder]);
   knobs.weights = static_cast<WeightStage>(v[kWeights]);
+  if (v.size() > kTail) knobs.tail = static_cast<TailForm>(v[kTail]);
   return knobs;
 }
 
 DepthwiseKnobs ReadKnobs(const ConfigSpace& space, const Config& config) {
   std::array<std::int64_t, kKnobs> values{};
   const std::span<const Knob> knobs = space.knobs();
-  for (std::size_t i = 0; i < kKnobs; ++i) values[i] = knobs[i].values[config.choice[i]].value;
+  for (std::size_t i = 0; i < knobs.size(); ++i)
+    values[i] = knobs[i].values[config.choice[i]].value;
   return FromValues(values);
 }
 
@@ -127,6 +131,13 @@ bool CanMix(const Workload& w, const VectorIsa& isa) {
   return CanSlide(w, isa) && w.kh % 4 == 1 && w.kw >= 2 && w.kw <= 8 && w.dilation_w == 1 &&
          w.stride_w <= 2;
 }
+// Rows of a stack that fills the last block, or 1 if none can.
+std::int32_t StackOf(const Workload& w, const VectorIsa& isa) {
+  if (!CanSlide(w, isa)) return 1;
+  const std::int32_t block = FindInterleave(isa, w, DepthwiseMethod::kDot)->channels();
+  const std::int32_t narrow = NarrowBlock(w.o, block);
+  return narrow > 0 && w.out_h() >= block / narrow ? block / narrow : 1;
+}
 bool Slides(std::int64_t loop) { return static_cast<RowLoop>(loop) != RowLoop::kTile; }
 
 // Rules that leave one value to the knobs that mean nothing for a sliding row, and for tiles.
@@ -170,6 +181,31 @@ void AddSlideRules(std::vector<Constraint>& rules) {
       {"tiles take weights from memory", {kNames[kLoop], kNames[kWeights]}, [](Values v) {
          return Slides(v[0]) || static_cast<WeightStage>(v[1]) == WeightStage::kMemory;
        }});
+}
+
+// Every thread has a row of tiles or a stack of rows, and only what can be stacked is.
+void AddThreadRules(std::vector<Constraint>& rules, const TaskSpec& spec, const VectorIsa& isa) {
+  const Workload& w = spec.workload;
+  const std::int64_t images = w.n, rows = w.out_h(), threads = spec.threads;
+  const auto feeds_threads = [=](std::int64_t rows_of_chunk) {
+    const std::int64_t chunks = images * ((rows + rows_of_chunk - 1) / rows_of_chunk);
+    return chunks >= std::min(threads, images * rows);
+  };
+  rules.push_back({"some threads would have no row of tiles",
+                   {kNames[kTileH]},
+                   [feeds_threads](Values v) { return feeds_threads(v[0]); }});
+  const std::int32_t stack = StackOf(w, isa);
+  if (stack == 1) return;
+  rules.push_back({"some threads would have no stack of rows", {kNames[kTail]}, [=](Values v) {
+                     return static_cast<TailForm>(v[0]) == TailForm::kOverlap ||
+                            feeds_threads(stack);
+                   }});
+  rules.push_back({"only sliding rows are stacked, and not out of a ring",
+                   {kNames[kLoop], kNames[kPad], kNames[kTail]},
+                   [](Values v) {
+                     return static_cast<TailForm>(v[2]) == TailForm::kOverlap ||
+                            (Slides(v[0]) && static_cast<PadStage>(v[1]) != PadStage::kRow);
+                   }});
 }
 
 class DepthwiseTemplate final : public KernelTemplate {
@@ -223,17 +259,20 @@ class DepthwiseTemplate final : public KernelTemplate {
     if (!slides) loop.values.resize(1), weights.values.resize(1);
     if (!CanShift(w, isa_)) vec.values.pop_back();
     if (!CanMix(w, isa_)) group.values.pop_back();
-    return {loop,
-            IntKnob(kNames[kTileH], UpTo({1, 2, 3, 4}, w.out_h())),
-            IntKnob(kNames[kTileW], UpTo({1, 2, 3, 4, 5, 6, 7, 8, 14}, w.out_w())),
-            IntKnob(kNames[kPixels], PixelValues(w, isa_)),
-            ChoiceKnob(kNames[kPad], {"inline", "row", "root"}),
-            vec,
-            ChoiceKnob(kNames[kConv], {"tile", "output", "row"}),
-            method,
-            group,
-            ChoiceKnob(kNames[kOrder], {"inner", "outer"}),
-            weights};
+    std::vector<Knob> knobs = {
+        loop,
+        IntKnob(kNames[kTileH], UpTo({1, 2, 3, 4}, w.out_h())),
+        IntKnob(kNames[kTileW], UpTo({1, 2, 3, 4, 5, 6, 7, 8, 14}, w.out_w())),
+        IntKnob(kNames[kPixels], PixelValues(w, isa_)),
+        ChoiceKnob(kNames[kPad], {"inline", "row", "root"}),
+        vec,
+        ChoiceKnob(kNames[kConv], {"tile", "output", "row"}),
+        method,
+        group,
+        ChoiceKnob(kNames[kOrder], {"inner", "outer"}),
+        weights};
+    if (StackOf(w, isa_) > 1) knobs.push_back(ChoiceKnob(kNames[kTail], {"overlap", "rows"}));
+    return knobs;
   }
 
   // A rule over whole schedules reads all knobs and is checked last; the cheap ones before prune.
@@ -270,15 +309,11 @@ class DepthwiseTemplate final : public KernelTemplate {
                        return static_cast<VecStage>(v[0]) != VecStage::kRow ||
                               static_cast<TapGroup>(v[1]) != TapGroup::kLinear;
                      }});
-    const std::int64_t most_chunks = std::int64_t{w.n} * w.out_h(), threads = spec.threads;
-    rules.push_back({"some threads would have no row of tiles",
-                     {kNames[kTileH]},
-                     [w, most_chunks, threads](Values v) {
-                       const std::int64_t chunks = w.n * ((w.out_h() + v[0] - 1) / v[0]);
-                       return chunks >= std::min(threads, most_chunks);
-                     }});
+    AddThreadRules(rules, spec, isa);
+    std::vector<std::string> names = kNames;
+    if (StackOf(w, isa) == 1) names.pop_back();
     const auto whole = [&](const char* reason, auto holds) {
-      rules.push_back({reason, kNames, [w, &isa, holds](Values v) {
+      rules.push_back({reason, names, [w, &isa, holds](Values v) {
                          return holds(DepthwiseSchedule(w, isa, FromValues(v)));
                        }});
     };
@@ -289,7 +324,7 @@ class DepthwiseTemplate final : public KernelTemplate {
       const bool has_others = s.k.loop != RowLoop::kHalves && s.tiles_w > 1;
       return s.k.order == ChannelOrder::kInner || s.blocks > 1 || has_others;
     });
-    const std::int64_t cap = spec.target.workspace_cap;
+    const std::int64_t cap = spec.target.workspace_cap, threads = spec.threads;
     whole("the workspaces exceed the target's cap", [cap, threads](const DepthwiseSchedule& s) {
       return s.shared_bytes + threads * s.thread_bytes <= cap;
     });
@@ -303,10 +338,12 @@ class DepthwiseTemplate final : public KernelTemplate {
       for (const TapGroup group : {TapGroup::kMixed, TapGroup::kVertical}) {
         for (const VecStage vec : {VecStage::kShift, VecStage::kInline}) {
           for (const PadStage pad : {PadStage::kInline, PadStage::kRow}) {
-            const Config config = Slide(space, loop, group, vec, pad);
-            if (!space.Contains(config)) continue;
-            const DepthwiseSchedule s(w, isa_, ReadKnobs(space, config));
-            if (2 * s.register_sets >= s.sets) return config;
+            for (const TailForm tail : {TailForm::kRows, TailForm::kOverlap}) {
+              const Config config = Slide(space, loop, group, vec, pad, tail);
+              if (!space.Contains(config)) continue;
+              const DepthwiseSchedule s(w, isa_, ReadKnobs(space, config));
+              if (2 * s.register_sets >= s.sets) return config;
+            }
           }
         }
       }
@@ -316,9 +353,9 @@ class DepthwiseTemplate final : public KernelTemplate {
 
   // With the most pixels per block; values that a space leaves out are those at a knob's end.
   static Config Slide(const ConfigSpace& space, RowLoop loop, TapGroup group, VecStage vec,
-                      PadStage pad) {
+                      PadStage pad, TailForm tail) {
     Config config;
-    config.choice.resize(kKnobs);
+    config.choice.resize(space.knobs().size());
     const auto choose = [&](KnobIndex knob, auto value) {
       config.choice[knob] = static_cast<std::uint16_t>(value);
     };
@@ -329,12 +366,13 @@ class DepthwiseTemplate final : public KernelTemplate {
     choose(kConv, ConvStage::kOutput);
     choose(kGroup, group);
     choose(kWeights, WeightStage::kRegisters);
+    if (config.choice.size() > kTail) choose(kTail, tail);
     return config;
   }
 
   static std::optional<Config> Find(const ConfigSpace& space, std::int64_t tile_w, bool flat) {
     Config config;
-    config.choice.resize(kKnobs);
+    config.choice.resize(space.knobs().size());
     const auto& widths = space.knobs()[kTileW].values;
     const auto width = std::find_if(widths.begin(), widths.end(),
                                     [&](const KnobValue& v) { return v.value == tile_w; });

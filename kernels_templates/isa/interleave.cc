@@ -236,4 +236,44 @@ std::string InterleaveSource(const VectorIsa& isa, const Workload& workload,
   return text;
 }
 
+std::string StackSource(const Interleave& il, std::int32_t rows) {
+  const std::int32_t bytes = il.channels() / rows;
+  std::string parameters, arguments, store;
+  for (std::int32_t r = 0; r < rows; ++r) {
+    parameters += fmt::format("{}const uint8_t *p{}", r > 0 ? ", " : "", r);
+    arguments += fmt::format("{}p{}", r > 0 ? ", " : "", r);
+    std::string part;
+    for (std::int32_t i = 0; i < bytes; ++i) part += fmt::format(", {}", r * bytes + i);
+    store +=
+        fmt::format("  *(kb{0}_memory *)(y + {1} * pitch) = __builtin_shufflevector(v, v{2});\n",
+                    bytes, r, part);
+  }
+  const auto concatenate = [](const char* type, const char* name, std::int32_t size,
+                              const std::string& a, const std::string& b) {
+    std::string text =
+        fmt::format("  const {} {} = __builtin_shufflevector({}, {}", type, name, a, b);
+    for (std::int32_t i = 0; i < size; ++i) text += fmt::format(", {}", i);
+    return text + ");\n";
+  };
+  const auto load = [bytes](std::int32_t r) {
+    return fmt::format("*(const kb{}_memory *)p{}", bytes, r);
+  };
+  std::string body;
+  if (rows == 4) {
+    body = concatenate("kb32", "low", 32, load(0), load(1)) +
+           concatenate("kb32", "high", 32, load(2), load(3)) +
+           concatenate("krow", "row", 64, "low", "high");
+  } else {
+    body = concatenate("krow", "row", 64, load(0), load(1));
+  }
+  return fmt::format(
+      "INLINE krow k_stack({0}) {{\n{2}  return row;\n}}\n"
+      "INLINE krow k_stack_raw({0}, krow flip) {{\n  {4}return k_stack({1}){5};\n}}\n"
+      "INLINE void k_store_stack(uint8_t *y, int64_t pitch, k_range range, const kv *acc) {{\n"
+      "  const kb64 v = k_clamp64(k_bytes4(acc[0], acc[1], acc[2], acc[3], range), range);\n"
+      "{3}}}\n",
+      parameters, arguments, body, store, il.flips ? "" : "(void)flip;\n  ",
+      il.flips ? " ^ flip" : "");
+}
+
 }  // namespace kiln

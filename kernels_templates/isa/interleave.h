@@ -66,4 +66,11 @@ std::optional<Interleave> FindInterleave(const VectorIsa& isa, const Workload& w
 std::string InterleaveSource(const VectorIsa& isa, const Workload& workload,
                              DepthwiseMethod method);
 
+// For vectors that hold a part of the channels of `rows` (2 or 4) rows, each BLOCK / rows bytes;
+// groups of 4 only. To follow the vocabulary:
+//
+//   k_stack(p0, p1...), k_stack_raw(p0, p1..., flip)   krow of those parts, like k_row, k_row_raw
+//   k_store_stack(y, pitch, range, acc)                k_store_block to rows `pitch` bytes apart
+std::string StackSource(const Interleave& interleave, std::int32_t rows);
+
 }  // namespace kiln

@@ -71,6 +71,9 @@ bool Slides(const Task& task, const Config& config) {
   return task.space().Label(config, "loop") != "tile";
 }
 
+const char* const kTail =
+    "depthwise/i8/n1h12w12c144/m1/k3x3/s1x1/p1,1,1,1/d1x1/pc/wz0/act=lo/rq=int7/double";
+
 // Few of a space's configs slide, so they are drawn on their own.
 std::vector<Config> SlidingConfigs(const Task& task) {
   std::vector<Config> configs;
@@ -130,6 +133,98 @@ TEST_P(DepthwiseTest, RandomSlidingRowsAreBitExact) {
   ExpectExact(trials, sources, isa());
 }
 
+// A convolution with a tail of channels that a stack of rows can fill: of few rows, so that the
+// last stack overlaps, and that pad above and below.
+Workload DrawTail(Rng& rng) {
+  constexpr std::int32_t kChannels[] = {65, 72, 80, 88, 96, 136, 144, 160};
+  constexpr std::int32_t kKernels[] = {3, 3, 3, 5, 5, 1, 2, 4};
+  for (;;) {
+    Workload w = DrawDepthwise(rng);
+    w.c = kChannels[rng.Below(std::size(kChannels))];
+    w.o = w.c * w.multiplier;
+    w.kh = kKernels[rng.Below(std::size(kKernels))];
+    w.kw = rng.Below(3) > 0 ? w.kh : kKernels[rng.Below(std::size(kKernels))];
+    if (rng.Below(4) > 0) w.dilation_w = 1;
+    w.stride_h = static_cast<std::int32_t>(rng.Between(1, 2));
+    w.stride_w = rng.Below(4) > 0 ? w.stride_h : 3 - w.stride_h;
+    if (w.rq == RequantizeForm::kGen) continue;
+    const auto canonical = Canonical(w);
+    if (!canonical.ok() || canonical->op != OpKind::kDepthwise) continue;
+    if (canonical->out_h() <= 9) return *canonical;
+  }
+}
+
+// Configs of a task whose narrow last block is a stack of rows.
+std::vector<Config> StackedConfigs(const Task& task) {
+  std::vector<Config> configs;
+  if (task.space().knobs().back().name != "tail") return configs;
+  for (const Config& config : SlidingConfigs(task)) {
+    if (task.space().Label(config, "tail") == "rows") configs.push_back(config);
+  }
+  return configs;
+}
+
+std::pair<Task, Config> DrawStackedConfig(Rng& rng, const VectorIsa& isa) {
+  for (;;) {
+    Task task = MakeTask(DrawTail(rng), isa, static_cast<std::int32_t>(rng.Between(1, 3)));
+    const std::vector<Config> configs = StackedConfigs(task);
+    if (configs.empty()) continue;
+    return {std::move(task), configs[rng.Below(configs.size())]};
+  }
+}
+
+TEST_P(DepthwiseTest, RandomStacksOfRowsAreBitExact) {
+  SKIP_WITHOUT_MACHINE();
+  if (isa().group < 4) GTEST_SKIP() << "rows slide with dots of four taps only";
+  Rng rng(78);
+  std::vector<NamedWorkload> trials;
+  std::vector<KernelSource> sources;
+  std::set<std::string> drawn;
+  std::set<std::int32_t> heights;
+  while (trials.size() < 72) {
+    const auto [task, config] = DrawStackedConfig(rng, isa());
+    trials.push_back({Describe(task, config), task.workload()});
+    sources.push_back(*task.Emit(config));
+    heights.insert(task.workload().out_h());
+    for (const auto& [knob, label] : task.space().Labels(config)) drawn.insert(knob + "=" + label);
+  }
+  EXPECT_THAT(heights, testing::IsSupersetOf({2, 3, 4, 5, 6, 7, 8, 9}));
+  EXPECT_THAT(
+      drawn, testing::IsSupersetOf(
+                 {"loop=slide", "loop=halves", "weights=memory", "weights=registers", "group=mixed",
+                  "order=inner", "order=outer", "data_pad_inline=inline", "data_pad_inline=root"}));
+  ExpectExact(trials, sources, isa());
+}
+
+TEST_P(DepthwiseTest, SummariesOfStacksOfRowsAreWhatTheProgramShows) {
+  if (isa().group < 4) GTEST_SKIP() << "rows slide with dots of four taps only";
+  Rng rng(16);
+  for (int i = 0; i < 100; ++i) {
+    const auto [task, config] = DrawStackedConfig(rng, isa());
+    const auto program = task.kernel_template().Lower(task.spec(), task.space(), config);
+    ASSERT_TRUE(program.ok());
+    const ScheduleSummary summary = SummarizeDepthwise(task.spec(), isa(), task.space(), config);
+    ExpectSummaryShows(summary, *program, Describe(task, config));
+  }
+}
+
+TEST_P(DepthwiseTest, TailsAreStackedOnlyWhereTheyFit) {
+  const auto has_stacks = [&](std::int32_t channels, std::int32_t height, std::int32_t threads) {
+    Workload w = Parse(kTail);
+    w.c = w.o = channels, w.h = height;
+    return !StackedConfigs(MakeTask(w, isa(), threads)).empty();
+  };
+  const bool slides = isa().group == 4;
+  EXPECT_EQ(has_stacks(144, 12, 1), slides);  // a stack of four
+  EXPECT_EQ(has_stacks(96, 12, 1), slides);   // of two
+  EXPECT_EQ(has_stacks(65, 4, 1), slides);
+  EXPECT_FALSE(has_stacks(144, 3, 1));   // fewer rows than a stack
+  EXPECT_FALSE(has_stacks(144, 12, 4));  // fewer stacks than threads
+  EXPECT_FALSE(has_stacks(240, 12, 1));  // a tail of 48 fills no vector
+  EXPECT_FALSE(has_stacks(128, 12, 1));
+  EXPECT_FALSE(has_stacks(32, 12, 1));
+}
+
 // Shapes that between them have every knob.
 const char* const kShapes[] = {
     "depthwise/i8/n1h14w14c128/m1/k3x3/s1x1/p1,1,1,1/d1x1/pc/wz0/act=lo/rq=int7/double",
@@ -138,6 +233,7 @@ const char* const kShapes[] = {
     "depthwise/u8s8/n2h9w9c24/m2/k3x2/s1x1/p0,0,0,0/d2x1/pc/wz0/act=none/rq=int9/double",
     "depthwise/i8/n1h9w16c32/m1/k3x3/s1x1/p1,1,1,1/d1x1/pc/wz0/act=lo/rq=int7/double",
     "depthwise/i8/n1h13w14c96/m1/k5x5/s1x1/p2,2,2,2/d1x1/pc/wz0/act=lo/rq=int7/double",
+    kTail,
 };
 
 TEST_P(DepthwiseTest, EveryKnobAloneChangesTheCode) {
@@ -152,12 +248,12 @@ TEST_P(DepthwiseTest, EveryKnobAloneChangesTheCode) {
   std::vector<std::string> knobs = {"tile_h",          "tile_w",      "pixels", "data_pad_inline",
                                     "data_vec_inline", "conv_inline", "order"};
   if (isa().group > 1) knobs.insert(knobs.end(), {"method", "group"});  // else there is one value
-  if (isa().group == 4) knobs.insert(knobs.end(), {"loop", "weights"});
+  if (isa().group == 4) knobs.insert(knobs.end(), {"loop", "weights", "tail"});
   EXPECT_THAT(changed, testing::IsSupersetOf(knobs));
 }
 
 TEST_P(DepthwiseTest, ConfigsOfATaskHaveDifferentCode) {
-  for (const char* shape : {kShapes[0], kShapes[1], kShapes[4], kShapes[5]}) {
+  for (const char* shape : {kShapes[0], kShapes[1], kShapes[4], kShapes[5], kTail}) {
     const Task task = MakeTask(Parse(shape), isa());
     Rng rng(3);
     std::set<Config> configs;

@@ -43,4 +43,4 @@ inline std::string Message(const Status& status) {
 #define KILN_ASSIGN_OR_RETURN_NAMED(line, declaration, expr)         \
   auto result_##line = (expr);                                       \
   if (!result_##line.ok()) return std::move(result_##line).status(); \
-  declaration = *std::move(result_##line)
+  declaration = *std::move(result_##line)  // NOLINT(bugprone-macro-parentheses)

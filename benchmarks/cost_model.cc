@@ -24,6 +24,7 @@ double Milliseconds(const std::function<void()>& work) {
 std::vector<Trial> RandomTrials(const Task& task, int count, std::uint64_t seed) {
   Rng rng(seed);
   std::vector<Trial> trials;
+  trials.reserve(static_cast<std::size_t>(count));
   for (int i = 0; i < count; ++i) {
     trials.push_back(SyntheticTrial(task, task.space().Sample(rng)));
   }
@@ -60,6 +61,7 @@ void Report(const char* name, const XgboostOptions& options) {
   model->Add(large, RandomTrials(large, 64, 2));
   (void)model->Fit();
   std::vector<Config> configs;
+  configs.reserve(50'000);
   Rng rng(3);
   for (int i = 0; i < 50'000; ++i) configs.push_back(large.space().Sample(rng));
   const double score = Milliseconds([&] { (void)model->Predict(large, configs); });

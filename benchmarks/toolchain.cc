@@ -87,6 +87,7 @@ std::vector<double> CompileAll(Compiler& compiler, const std::vector<CompileJob>
   std::vector<double> times(jobs.size());
   std::atomic<std::size_t> next{0};
   std::vector<std::thread> pool;
+  pool.reserve(static_cast<std::size_t>(threads));
   for (int t = 0; t < threads; ++t) {
     pool.emplace_back([&] {
       for (std::size_t i; (i = next++) < jobs.size();) {
@@ -121,6 +122,7 @@ void PrintCompileTimes(Reactor& reactor, const std::string& worker, const Target
 
 void PrintStartTime(Reactor& reactor, const std::string& worker) {
   std::vector<double> times;
+  times.reserve(10);
   for (int i = 0; i < 10; ++i) {
     times.push_back(MillisecondsOf([&] {
       auto process = OrExit(StartHelper(reactor, {worker, {}, "kiln-compile-worker"}));

@@ -62,6 +62,7 @@ std::optional<Row> RowOf(const Trial& trial) {
 // Rows by task, in order of arrival: what a ranking objective wants, and any other accepts.
 std::vector<const Row*> ByTask(const std::deque<Row>& rows) {
   std::vector<const Row*> sorted;
+  sorted.reserve(rows.size());
   for (const Row& row : rows) sorted.push_back(&row);
   std::ranges::stable_sort(sorted, {}, &Row::task);
   return sorted;

@@ -81,6 +81,7 @@ StatusOr<std::optional<Best>> BestFor(const TuningStore& store, const Task& task
   const std::int64_t trials = std::ssize(records);
   std::erase_if(records, [&](const TrialRecord& record) { return !CurrentConfig(task, record); });
   std::vector<BestCandidate> candidates;
+  candidates.reserve(records.size());
   for (const TrialRecord& record : records) candidates.push_back(CandidateOf(record));
   const std::optional<std::size_t> best = ChooseBest(candidates);
   if (!best) return std::optional<Best>();

@@ -112,6 +112,7 @@ class PipelineMeasurer final : public Measurer {
       changed_.SignalAll();
     }
     if (runnable) return;
+    // NOLINTNEXTLINE(bugprone-use-after-move): only moved from if runnable
     if (!built.ok()) return job->done(built.status());
     auto& failure = std::get<BuildFailure>(*built);
     job->done(MakeTrial(*job, failure.code_digest, std::move(failure.failure), ""));

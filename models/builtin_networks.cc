@@ -112,6 +112,7 @@ StatusOr<Network> BuiltinNetwork(std::string_view name) {
 
 std::vector<std::string> BuiltinNetworkNames() {
   std::vector<std::string> names;
+  names.reserve(kBuiltins.size());
   for (const Builtin& builtin : kBuiltins) names.emplace_back(builtin.name);
   return names;
 }

@@ -12,7 +12,7 @@ namespace {
 
 // The multiplier of a sum of `count` values.
 FixedPoint DividedBy(FixedPoint factor, std::int64_t count) {
-  int bits = std::bit_width(static_cast<std::uint64_t>(count)) - 1;
+  int bits = static_cast<int>(std::bit_width(static_cast<std::uint64_t>(count))) - 1;
   bits = std::min({bits, 32, 31 + factor.shift});
   const std::int64_t multiplier = (std::int64_t{factor.multiplier} << bits) / count;
   return {static_cast<std::int32_t>(multiplier), factor.shift - bits};

@@ -286,7 +286,7 @@ StatusOr<ImportedOperator> ImportOperator(const TfliteModel& model, std::size_t 
     return skipped(misfit);
   }
   Layer layer{.name = LayerName(operands.y, op.outputs[0]),
-              .workload = Classify(*canonical, values),
+              .workload = Classify(*canonical, values),  // NOLINT(bugprone-use-after-move)
               .values = std::move(values),
               .output_tensor = op.outputs[0]};
   return ImportedOperator{.layer = std::move(layer), .skipped = ""};

@@ -71,6 +71,7 @@ std::vector<std::int32_t> EvenWeights(std::int64_t taps, std::int32_t largest, R
   std::uint64_t bits = 0;
   for (std::size_t i = 0; i < w.size(); ++i, bits >>= 8) {
     if (i % 8 == 0) bits = rng.Next();
+    // NOLINTNEXTLINE(bugprone-signed-char-misuse): with its sign
     const std::int32_t byte = static_cast<std::int8_t>(bits & 0xFF);
     w[i] = (std::max(byte, -127) * largest * 129 + 8192) >> 14;  // byte * largest / 127, rounded
   }

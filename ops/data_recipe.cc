@@ -99,7 +99,7 @@ void DrawTrainedInput(const Workload& w, std::int32_t x_zp, Rng& rng,
 // Runs of one extreme, of the zero point, or of noise; long enough to fill whole windows.
 void DrawEdgeInput(const Workload& w, std::int32_t x_zp, Rng& rng, std::vector<std::uint8_t>& x) {
   const std::int64_t longest = std::int64_t{4} * w.w * w.c;
-  const int log = std::bit_width(static_cast<std::uint64_t>(longest));
+  const int log = static_cast<int>(std::bit_width(static_cast<std::uint64_t>(longest)));
   for (std::size_t i = 0; i < x.size();) {
     const std::uint64_t length = 1 + rng.Below(std::uint64_t{1} << rng.Below(log + 1));
     const std::size_t end = i + std::min<std::size_t>(length, x.size() - i);

@@ -67,7 +67,7 @@ struct Workload {
   RequantizeForm rq = RequantizeForm::kGen;
   Rounding rounding = Rounding::kDouble;
 
-  auto operator<=>(const Workload&) const = default;
+  auto operator<=>(const Workload&) const = default;  // NOLINT(modernize-use-nullptr)
 
   std::int32_t out_h() const {
     return (h + pad_top + pad_bottom - (kh - 1) * dilation_h - 1) / stride_h + 1;

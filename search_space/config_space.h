@@ -38,7 +38,7 @@ Knob ChoiceKnob(std::string name, std::vector<std::string> labels);
 // means nothing without its ConfigSpace.
 struct Config {
   std::vector<std::uint16_t> choice;
-  auto operator<=>(const Config&) const = default;
+  auto operator<=>(const Config&) const = default;  // NOLINT(modernize-use-nullptr)
   template <typename H>
   friend H AbslHashValue(H state, const Config& config) {
     return H::combine(std::move(state), config.choice);

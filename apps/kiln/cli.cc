@@ -45,7 +45,7 @@ std::string WhatIsWrong(const CLI::App& app, const CLI::ParseError& error) {
 
 }  // namespace
 
-int RunKiln(int argc, char** argv, TemplateRegistry registry, const char* install_prefix) {
+int RunKiln(int argc, char** argv, const TemplateRegistry& registry, const char* install_prefix) {
   SetInstallPrefix(install_prefix);
   spdlog::set_default_logger(spdlog::stderr_color_mt("kiln"));
   spdlog::set_pattern("%^%l%$: %v");

@@ -13,7 +13,7 @@ namespace kiln {
 // the exit status (0 done, 1 it could not be done, 2 the command line is wrong). A program of one's
 // own that adds templates to the built-in ones is a main() of four lines:
 // docs/writing_a_template.md. It finds the helper programs in `install_prefix`, see base/paths.h.
-int RunKiln(int argc, char** argv, TemplateRegistry registry,
+int RunKiln(int argc, char** argv, const TemplateRegistry& registry,
             const char* install_prefix = KILN_INSTALL_PREFIX);
 
 }  // namespace kiln

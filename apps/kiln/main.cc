@@ -1,9 +1,7 @@
-#include <utility>
-
 #include "apps/kiln/cli.h"
 
 int main(int argc, char** argv) {
   kiln::TemplateRegistry registry;
   kiln::RegisterBuiltinTemplates(registry);
-  return kiln::RunKiln(argc, argv, std::move(registry));
+  return kiln::RunKiln(argc, argv, registry);
 }

@@ -136,6 +136,7 @@ std::vector<StatusOr<Trial>> Rig::MeasureAll(std::vector<MeasureRequest> request
     });
   }
   std::vector<StatusOr<Trial>> trials;
+  trials.reserve(promises.size());
   for (auto& promise : promises) trials.push_back(promise.get_future().get());
   return trials;
 }

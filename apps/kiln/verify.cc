@@ -79,7 +79,8 @@ class Verification {
       : env_(env), options_(options), target_(std::move(target)), rig_(rig), store_(store) {}
 
   // Random and best configs of a workload on these cases.
-  Status Check(const std::string& name, const Workload& workload, std::vector<RunCase> cases) {
+  Status Check(const std::string& name, const Workload& workload,
+               const std::vector<RunCase>& cases) {
     ASSIGN_OR_RETURN(const Task task,
                      Task::Create(env_.registry, {workload, target_, options_.where.threads}));
     std::optional<Config> best;

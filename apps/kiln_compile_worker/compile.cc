@@ -122,6 +122,7 @@ bool ParseArguments(const CompileJob& job, clang::CompilerInvocation& invocation
       options.get(), new clang::TextDiagnosticPrinter(messages, options.get()));
   const std::vector<std::string> arguments = Arguments(job);
   std::vector<const char*> pointers;
+  pointers.reserve(arguments.size());
   for (const std::string& argument : arguments) pointers.push_back(argument.c_str());
   return clang::CompilerInvocation::CreateFromArgs(invocation, pointers, *diagnostics);
 }

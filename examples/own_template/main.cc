@@ -1,5 +1,3 @@
-#include <utility>
-
 #include "apps/kiln/cli.h"
 #include "outer_product_dense.h"
 
@@ -7,5 +5,5 @@ int main(int argc, char** argv) {
   kiln::TemplateRegistry registry;
   kiln::RegisterBuiltinTemplates(registry);
   registry.Register(NewOuterProductDense());  // registered last: it serves what it supports
-  return kiln::RunKiln(argc, argv, std::move(registry));
+  return kiln::RunKiln(argc, argv, registry);
 }

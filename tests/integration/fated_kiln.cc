@@ -1,8 +1,6 @@
 // `kiln` with a template whose configs have a fate each: what a command says of kernels that are
 // right, give a wrong byte, crash, do not compile or cannot be lowered.
 
-#include <utility>
-
 #include "apps/kiln/cli.h"
 
 namespace kiln {
@@ -53,5 +51,5 @@ class FatedDense final : public KernelTemplate {
 int main(int argc, char** argv) {
   kiln::TemplateRegistry registry;
   registry.Register(std::make_shared<kiln::FatedDense>());
-  return kiln::RunKiln(argc, argv, std::move(registry));
+  return kiln::RunKiln(argc, argv, registry);
 }

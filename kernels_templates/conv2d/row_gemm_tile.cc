@@ -7,8 +7,8 @@
 #include "kernels_templates/conv2d/row_gemm_lower.h"
 #include "kernels_templates/isa/requantize.h"
 
-// The micro-kernel: everything that it keeps in registers is spelled out, because only then does the
-// compiler keep it there.
+// The micro-kernel: everything that it keeps in registers is spelled out, because only then does
+// the compiler keep it there.
 
 namespace kiln {
 namespace {

@@ -103,14 +103,19 @@ Workload DrawSliding(Rng& rng) {
   }
 }
 
-// A drawn task, and one of its configs that slide.
-std::pair<Task, Config> DrawSlidingConfig(Rng& rng, const VectorIsa& isa) {
+// A task of a drawn workload, and one of those of its configs that `configs_of` picks.
+std::pair<Task, Config> DrawConfig(Rng& rng, const VectorIsa& isa, Workload (*draw)(Rng&),
+                                   std::vector<Config> (*configs_of)(const Task&)) {
   for (;;) {
-    Task task = MakeTask(DrawSliding(rng), isa, static_cast<std::int32_t>(rng.Between(1, 3)));
-    const std::vector<Config> configs = SlidingConfigs(task);
+    Task task = MakeTask(draw(rng), isa, static_cast<std::int32_t>(rng.Between(1, 3)));
+    const std::vector<Config> configs = configs_of(task);
     if (configs.empty()) continue;
     return {std::move(task), configs[rng.Below(configs.size())]};
   }
+}
+
+std::pair<Task, Config> DrawSlidingConfig(Rng& rng, const VectorIsa& isa) {
+  return DrawConfig(rng, isa, DrawSliding, SlidingConfigs);
 }
 
 TEST_P(DepthwiseTest, RandomSlidingRowsAreBitExact) {
@@ -165,12 +170,7 @@ std::vector<Config> StackedConfigs(const Task& task) {
 }
 
 std::pair<Task, Config> DrawStackedConfig(Rng& rng, const VectorIsa& isa) {
-  for (;;) {
-    Task task = MakeTask(DrawTail(rng), isa, static_cast<std::int32_t>(rng.Between(1, 3)));
-    const std::vector<Config> configs = StackedConfigs(task);
-    if (configs.empty()) continue;
-    return {std::move(task), configs[rng.Below(configs.size())]};
-  }
+  return DrawConfig(rng, isa, DrawTail, StackedConfigs);
 }
 
 TEST_P(DepthwiseTest, RandomStacksOfRowsAreBitExact) {

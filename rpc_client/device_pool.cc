@@ -57,7 +57,7 @@ class RemoteDevicePool final : public DevicePool {
     for (;;) {
       const nanoseconds step =
           std::min<nanoseconds>(std::chrono::milliseconds(500), Left(deadline));
-      const Status connected = tracker_->Connect(std::max(step, nanoseconds(0)));
+      Status connected = tracker_->Connect(std::max(step, nanoseconds(0)));
       if (connected.ok() || Left(deadline) <= nanoseconds(0)) return connected;
       RETURN_IF_ERROR(local_->EnsureRunning());
     }

@@ -76,7 +76,9 @@ class MeasureCall final : public ServerStream<v1::MeasureRequest, v1::MeasureRep
     job.wanted = [self, lease = message.lease_id(), epoch = message.epoch()] {
       return self->Wanted(lease, epoch);
     };
-    job.done = [self, trial = message.trial_id()](HostReply reply) { self->Answer(trial, reply); };
+    job.done = [self, trial = message.trial_id()](const HostReply& reply) {
+      self->Answer(trial, reply);
+    };
     bool more = false;
     {
       std::lock_guard lock(mutex_);

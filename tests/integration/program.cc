@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
-#include <spawn.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -14,6 +13,8 @@
 #include <sstream>
 #include <utility>
 
+#include "tests/integration/start_program.h"
+
 namespace kiln {
 
 Program::Program(const std::vector<std::string>& command) {
@@ -21,18 +22,11 @@ Program::Program(const std::vector<std::string>& command) {
   EXPECT_EQ(pipe2(ends, O_CLOEXEC), 0);
   output_ = ends[0];
   errors_ = memfd_create("errors", MFD_CLOEXEC);
-  posix_spawn_file_actions_t actions;
-  posix_spawn_file_actions_init(&actions);
-  posix_spawn_file_actions_adddup2(&actions, ends[1], STDOUT_FILENO);
-  posix_spawn_file_actions_adddup2(&actions, errors_, STDERR_FILENO);
-  std::vector<char*> arguments;
-  for (const std::string& argument : command) {
-    arguments.push_back(const_cast<char*>(argument.c_str()));
+  std::vector<std::string> environment;
+  for (char** variable = environ; *variable != nullptr; ++variable) {
+    environment.emplace_back(*variable);
   }
-  arguments.push_back(nullptr);
-  EXPECT_EQ(posix_spawn(&pid_, command[0].c_str(), &actions, nullptr, arguments.data(), environ), 0)
-      << command[0];
-  posix_spawn_file_actions_destroy(&actions);
+  pid_ = StartProgram(command[0], command, environment, {STDIN_FILENO, ends[1], errors_});
   close(ends[1]);
 }
 

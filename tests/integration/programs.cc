@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -17,6 +16,8 @@
 #include <fstream>
 #include <string_view>
 
+#include "tests/integration/start_program.h"
+
 namespace kiln {
 namespace {
 
@@ -25,13 +26,6 @@ using Clock = std::chrono::steady_clock;
 
 std::string ProgramPath(const std::string& name) {
   return (fs::read_symlink("/proc/self/exe").parent_path().parent_path() / name).string();
-}
-
-std::vector<char*> Pointers(const std::vector<std::string>& strings) {
-  std::vector<char*> pointers;
-  for (const std::string& string : strings) pointers.push_back(const_cast<char*>(string.c_str()));
-  pointers.push_back(nullptr);
-  return pointers;
 }
 
 std::string Content(int file) {
@@ -85,22 +79,10 @@ std::vector<std::string> Scratch::Environment() const {
 RunningProgram::RunningProgram(const Scratch& scratch, const std::vector<std::string>& command,
                                const std::string& input)
     : out_(memfd_create("out", MFD_CLOEXEC)), err_(memfd_create("err", MFD_CLOEXEC)) {
-  const std::string path = ProgramPath(command[0]);
-  const std::vector<std::string> environment = scratch.Environment();
-  posix_spawn_file_actions_t actions;
-  posix_spawn_file_actions_init(&actions);
-  posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, input.c_str(), O_RDONLY, 0);
-  posix_spawn_file_actions_adddup2(&actions, out_, STDOUT_FILENO);
-  posix_spawn_file_actions_adddup2(&actions, err_, STDERR_FILENO);
-  posix_spawnattr_t attributes;
-  posix_spawnattr_init(&attributes);
-  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP);
-  const int error = posix_spawn(&pid_, path.c_str(), &actions, &attributes,
-                                Pointers(command).data(), Pointers(environment).data());
-  posix_spawnattr_destroy(&attributes);
-  posix_spawn_file_actions_destroy(&actions);
-  if (error != 0) pid_ = -1;
-  EXPECT_EQ(error, 0) << path << " cannot be started";
+  const int in = open(input.c_str(), O_RDONLY | O_CLOEXEC);
+  EXPECT_GE(in, 0) << input << " cannot be read";
+  pid_ = StartProgram(ProgramPath(command[0]), command, scratch.Environment(), {in, out_, err_});
+  close(in);
   if (pid_ > 0) pidfd_ = static_cast<int>(syscall(SYS_pidfd_open, pid_, 0));
 }
 

@@ -78,6 +78,13 @@ Status InProcessKernel::Use(const OpCase& data) {
   return absl::OkStatus();
 }
 
+void InProcessKernel::CallChunks(std::uint32_t begin, std::uint32_t end) {
+  kernel_.run(kernel_.packed, kernel_.x, kernel_.y, kernel_.shared_ws, kernel_.thread_ws[0], 0,
+              begin, end);
+}
+
+void InProcessKernel::ClearOutput() { std::memset(y_.get(), 0, kernel_.info.y_bytes); }
+
 void InProcessKernel::CallOnThread(void* context, int thread) {
   const auto& self = *static_cast<const InProcessKernel*>(context);
   CallShare(self.kernel_, self.pool_, thread);

@@ -32,6 +32,15 @@ class InProcessKernel {
   // One call on all threads of the pool, after Use().
   void Call() { pool_.Run(CallOnThread, this); }
 
+  // Chunks [begin, end) of a kernel of one phase, on the calling thread.
+  void CallChunks(std::uint32_t begin, std::uint32_t end);
+
+  // Later calls read this memory instead of the input, x_bytes that the caller keeps.
+  void ReadFrom(std::span<const std::uint8_t> x) { kernel_.x = x.data(); }
+
+  void ClearOutput();
+
+  const kiln_info& info() const { return kernel_.info; }
   std::span<const std::uint8_t> y() const { return {y_.get(), kernel_.info.y_bytes}; }
 
  private:

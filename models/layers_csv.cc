@@ -89,6 +89,8 @@ Status ReadLayerRow(Row& row, const LayerListOptions& options, Network& network)
   };
   Workload shape;
   shape.type = options.type.value_or(DataType::kI8);
+  shape.weight_zero_point = shape.type == DataType::kU8;
+  shape.per_channel = shape.type != DataType::kU8;
   shape.h = positive("h");
   shape.w = positive("w");
   shape.c = positive("ic");

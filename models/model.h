@@ -47,7 +47,8 @@ std::vector<std::string> BuiltinNetworkNames();
 
 // What a layer list does not say, or is to say otherwise.
 struct LayerListOptions {
-  std::optional<DataType> type;   // of the activations, i8 unless said; weights are s8: i8 or u8s8
+  // i8 unless said; u8 is the legacy one, with a weight zero point and one scale for all channels.
+  std::optional<DataType> type;
   std::optional<Activation> act;  // of all layers, instead of the column
 };
 

@@ -35,6 +35,12 @@ struct Contest {
   std::string trouble;
 };
 
+// What --against says: the untuned default, the same config but for some knobs, or a database.
+bool IsLabels(const std::string& against) {
+  const auto equal = against.find('=');
+  return equal != std::string::npos && against.find('/') == std::string::npos;
+}
+
 // The network of --all.
 StatusOr<Network> StoredWorkloads(const Options& options, const TuningStore& store,
                                   const Target& target) {
@@ -68,7 +74,7 @@ StatusOr<std::vector<Contest>> MakeContests(const Environment& env, const Option
     ASSIGN_OR_RETURN(network, StoredWorkloads(options, *store, target));
   }
   std::unique_ptr<TuningStore> rival;
-  if (options.against != "default") {
+  if (options.against != "default" && !IsLabels(options.against)) {
     ASSIGN_OR_RETURN(rival, OpenSqliteStore(options.against, OpenMode::kReadOnly));
   }
   ASSIGN_OR_RETURN(const NetworkTasks tasks,
@@ -87,6 +93,11 @@ StatusOr<std::vector<Contest>> MakeContests(const Environment& env, const Option
       contest.trouble = "no stored config of today's code";
     }
     contest.other = task.kernel_template().Default(task.spec(), task.space());
+    if (IsLabels(options.against) && contest.trouble.empty()) {
+      StatusOr<Config> variant = WithLabels(task, contest.config, options.against);
+      if (!variant.ok()) contest.trouble = Message(variant.status());
+      if (variant.ok()) contest.other = *std::move(variant);
+    }
     if (rival) {
       ASSIGN_OR_RETURN(const std::optional<Config> theirs,
                        StoredConfig(*rival, task, CacheOf(options.where)));
@@ -165,7 +176,9 @@ std::string Describe(const Machine& machine) {
 
 void Print(const std::vector<Contest>& contests, const Options& options, const Machine& machine) {
   using A = Table::Align;
-  const std::string rival = options.against == "default" ? "default" : "theirs";
+  const std::string rival = options.against == "default" ? "default"
+                            : IsLabels(options.against)  ? "variant"
+                                                         : "theirs";
   Table table({{"layer", A::kLeft},
                {"x"},
                {rival + " us"},
@@ -262,9 +275,11 @@ void AddBench(CLI::App& app, Environment& env) {
                    "this config instead of the stored best: an id, or knob=label,...")
       ->type_name("ID");
   command
-      ->add_option("--against", o->against,
-                   "what to compare with: `default`, or another database's best")
-      ->type_name("default|DB")
+      ->add_option(
+          "--against", o->against,
+          "what to compare with: `default`; another database's best; or knob=label,...: the "
+          "nearest legal config with these labels, to see what a knob is worth")
+      ->type_name("default|DB|LABELS")
       ->capture_default_str();
   command->add_option("--rounds", o->rounds, "the minimum over so many rounds counts")
       ->check(CLI::Range(1, 1000))

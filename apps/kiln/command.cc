@@ -26,13 +26,16 @@ void AddWhat(CLI::App& command, What& what) {
 }
 
 void AddLayerListOptions(CLI::App& command, LayerListOptions& list, const std::string& prefix) {
-  const std::map<std::string, DataType> types{{"i8", DataType::kI8}, {"u8s8", DataType::kU8S8}};
+  const std::map<std::string, DataType> types{
+      {"i8", DataType::kI8}, {"u8s8", DataType::kU8S8}, {"u8", DataType::kU8}};
   command
       .add_option_function<DataType>(
           "--" + prefix + "type", [&list](const DataType& type) { list.type = type; },
-          "type of a layer list's activations (i8 unless said); weights are s8")
+          "type of a layer list (i8 unless said): s8 or u8 activations and s8 weights; u8: the "
+          "legacy "
+          "one, uint8 with a zero point for activations and weights, a scale per tensor")
       ->transform(CLI::CheckedTransformer(types))
-      ->type_name("i8|u8s8");
+      ->type_name("i8|u8s8|u8");
   const std::map<std::string, std::optional<Activation>> acts{{"as-listed", std::nullopt},
                                                               {"none", Activation::kNone},
                                                               {"lo", Activation::kLo},

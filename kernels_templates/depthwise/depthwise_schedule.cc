@@ -42,6 +42,8 @@ DepthwiseSchedule::DepthwiseSchedule(const Workload& workload, const VectorIsa& 
     stacks = CeilDiv(w.out_h(), stack);
     chunks = w.n * stacks;
   }
+  row_chunks = chunks;
+  if (k.split == ThreadSplit::kBlocks) chunks = blocks;
   padded_h = (w.out_h() - 1) * w.stride_h + (w.kh - 1) * w.dilation_h + 1;
   padded_w = (w.out_w() - 1) * w.stride_w + (w.kw - 1) * w.dilation_w + 1;
   window = (k.tile_h - 1) * w.stride_h + (w.kh - 1) * w.dilation_h + 1;
@@ -187,7 +189,7 @@ TileRun DepthwiseSchedule::RunFrom(std::int32_t first) const {
 }
 
 OpCounts DepthwiseSchedule::Count() const {
-  const double vectors = il.group, row_tiles = chunks;
+  const double vectors = il.group, row_tiles = row_chunks;
   const bool raw = k.pad == PadStage::kInline;
   const double row_shuffles = raw ? il.row_shuffles : il.stored_row_shuffles;
   const double operand_shuffles = rows * row_shuffles + groups * il.interleave_shuffles;

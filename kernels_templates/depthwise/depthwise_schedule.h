@@ -48,6 +48,9 @@ enum class RowLoop : std::uint8_t { kTile, kSlide, kHalves };
 enum class TailForm : std::uint8_t { kOverlap, kRows };  // rows: a stack of rows fills the block
 enum class WeightStage : std::uint8_t { kMemory, kRegisters };  // where dots take weights from
 
+// What threads share out: rows of tiles (or stacks), or blocks, each with all of its rows.
+enum class ThreadSplit : std::uint8_t { kRows, kBlocks };
+
 struct DepthwiseKnobs {
   RowLoop loop = RowLoop::kTile;
   WeightStage weights = WeightStage::kMemory;
@@ -58,6 +61,7 @@ struct DepthwiseKnobs {
   DepthwiseMethod method = DepthwiseMethod::kDot;
   TapGroup group = TapGroup::kVertical;
   ChannelOrder order = ChannelOrder::kInner;
+  ThreadSplit split = ThreadSplit::kRows;
   TailForm tail = TailForm::kOverlap;
 };
 
@@ -92,14 +96,15 @@ struct DepthwiseSchedule {
   std::int32_t stored = 1;      // results of a block that are stored
   std::int32_t block_step = 1;  // channels from one block to the next
   // Tail rows: channels of the narrow block (0: none), rows of a stack, stacks of an image. Then
-  // chunks are stacks.
+  // chunks of rows are stacks.
   std::int32_t tail_channels = 0, stack = 1, stacks = 0;
   std::int32_t whole_blocks() const { return tail_channels > 0 ? blocks - 1 : blocks; }
   std::int32_t stack_window() const { return (stack - 1) * w.stride_h + window; }
   // Tiles.
   std::int32_t tile_columns = 1;  // outputs: tile_w * pixels
   std::int32_t outputs = 1;       // stores of a tile: tile_h * tile_w
-  std::int32_t tiles_h = 1, tiles_w = 1, chunks = 1;
+  std::int32_t tiles_h = 1, tiles_w = 1;
+  std::int32_t row_chunks = 1, chunks = 1;  // of ThreadSplit::kRows, and of the split that k has
   // The padded image, as far as outputs read it, and the rows of it that one row of tiles reads.
   std::int32_t padded_h = 1, padded_w = 1, window = 1;
   std::int64_t row_bytes = 0;  // between padded rows of a pad stage

@@ -379,7 +379,7 @@ Stmt RowsOfStack(const DepthwiseSchedule& s, Stmts body) {
               double{1} * s.tiles_h / s.stacks, std::move(body));
 }
 Stmt StackLoop(const DepthwiseSchedule& s, Stmts body) {
-  return Loop("for (uint32_t stack = begin; stack < end; ++stack)", s.chunks, std::move(body));
+  return Loop("for (uint32_t stack = begin; stack < end; ++stack)", s.row_chunks, std::move(body));
 }
 
 // All rows of block `b`, or all stacks.
@@ -423,6 +423,19 @@ Stmt WholeBlocks(const DepthwiseSchedule& s, Stmts body) {
               s.whole_blocks(), std::move(body));
 }
 
+// All rows of the blocks that a thread was given.
+Stmt BlockLoop(const DepthwiseSchedule& s) {
+  const auto call = [&s](const char* function) {
+    return fmt::format("{}(packed, x, y, shared_ws, (int32_t)chunk, 0, {});\n", function,
+                       s.row_chunks);
+  };
+  std::string text = call("slide_rows");
+  if (s.stack > 1) {
+    text = "if (chunk < BLOCKS - 1)\n  " + text + "else\n  " + call("stack_rows");
+  }
+  return Loop("for (uint32_t chunk = begin; chunk < end; ++chunk)", s.chunks, {Text(text)});
+}
+
 }  // namespace
 
 std::vector<Function> SlideFunctions(const DepthwiseSchedule& s) {
@@ -441,6 +454,7 @@ std::vector<Function> SlideFunctions(const DepthwiseSchedule& s) {
 }
 
 std::vector<Stmt> SlidePhase(const DepthwiseSchedule& s) {
+  if (s.k.split == ThreadSplit::kBlocks) return {BlockLoop(s)};
   if (RowsInside(s)) {
     Stmts body{WholeBlocks(s, {Text("slide_rows(packed, x, y, shared_ws, b, begin, end);\n")})};
     if (s.stack > 1)

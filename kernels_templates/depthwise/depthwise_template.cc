@@ -28,12 +28,14 @@ enum KnobIndex {
   kGroup,
   kOrder,
   kWeights,
+  kSplit,
   kTail,
   kKnobs
 };
 const std::vector<std::string> kNames = {
     "loop",        "tile_h", "tile_w", "pixels", "data_pad_inline", "data_vec_inline",
-    "conv_inline", "method", "group",  "order",  "weights",         "tail"};
+    "conv_inline", "method", "group",  "order",  "weights",         "split",
+    "tail"};
 using Values = std::span<const std::int64_t>;
 
 DepthwiseKnobs FromValues(Values v) {
@@ -49,6 +51,7 @@ DepthwiseKnobs FromValues(Values v) {
   knobs.group = static_cast<TapGroup>(v[kGroup]);
   knobs.order = static_cast<ChannelOrder>(v[kOrder]);
   knobs.weights = static_cast<WeightStage>(v[kWeights]);
+  knobs.split = static_cast<ThreadSplit>(v[kSplit]);
   if (v.size() > kTail) knobs.tail = static_cast<TailForm>(v[kTail]);
   return knobs;
 }
@@ -194,12 +197,20 @@ void AddThreadRules(std::vector<Constraint>& rules, const TaskSpec& spec, const 
   rules.push_back({"some threads would have no row of tiles",
                    {kNames[kTileH]},
                    [feeds_threads](Values v) { return feeds_threads(v[0]); }});
+  rules.push_back({"blocks are shared out where one call walks all rows of a block",
+                   {kNames[kLoop], kNames[kOrder], kNames[kSplit]},
+                   [](Values v) {
+                     return static_cast<ThreadSplit>(v[2]) == ThreadSplit::kRows ||
+                            (static_cast<RowLoop>(v[0]) == RowLoop::kSlide &&
+                             static_cast<ChannelOrder>(v[1]) == ChannelOrder::kOuter);
+                   }});
   const std::int32_t stack = StackOf(w, isa);
   if (stack == 1) return;
-  rules.push_back({"some threads would have no stack of rows", {kNames[kTail]}, [=](Values v) {
-                     return static_cast<TailForm>(v[0]) == TailForm::kOverlap ||
-                            feeds_threads(stack);
-                   }});
+  rules.push_back(
+      {"some threads would have no stack of rows", {kNames[kSplit], kNames[kTail]}, [=](Values v) {
+         return static_cast<ThreadSplit>(v[0]) == ThreadSplit::kBlocks ||
+                static_cast<TailForm>(v[1]) == TailForm::kOverlap || feeds_threads(stack);
+       }});
   rules.push_back({"only sliding rows are stacked, and not out of a ring",
                    {kNames[kLoop], kNames[kPad], kNames[kTail]},
                    [](Values v) {
@@ -222,7 +233,7 @@ class DepthwiseTemplate final : public KernelTemplate {
   }
 
   StatusOr<ConfigSpace> Space(const TaskSpec& spec) const override {
-    return ConfigSpace::Create(Knobs(spec.workload), Constraints(spec));
+    return ConfigSpace::Create(Knobs(spec), Constraints(spec));
   }
 
   StatusOr<LoopProgram> Lower(const TaskSpec& spec, const ConfigSpace& space,
@@ -247,7 +258,8 @@ class DepthwiseTemplate final : public KernelTemplate {
   }
 
  private:
-  std::vector<Knob> Knobs(const Workload& w) const {
+  std::vector<Knob> Knobs(const TaskSpec& spec) const {
+    const Workload& w = spec.workload;
     Knob method{kNames[kMethod], {}};
     if (FindInterleave(isa_, w, DepthwiseMethod::kDot)) method.values.push_back({"dot", 0});
     method.values.push_back({"widen", 1});
@@ -256,7 +268,9 @@ class DepthwiseTemplate final : public KernelTemplate {
     Knob vec = ChoiceKnob(kNames[kVec], {"inline", "row", "shift"});
     Knob group = ChoiceKnob(kNames[kGroup], {"vertical", "linear", "mixed"});
     Knob weights = ChoiceKnob(kNames[kWeights], {"memory", "registers"});
+    Knob split = ChoiceKnob(kNames[kSplit], {"rows", "blocks"});
     if (!slides) loop.values.resize(1), weights.values.resize(1);
+    if (!slides || spec.threads == 1) split.values.resize(1);
     if (!CanShift(w, isa_)) vec.values.pop_back();
     if (!CanMix(w, isa_)) group.values.pop_back();
     std::vector<Knob> knobs = {
@@ -270,7 +284,8 @@ class DepthwiseTemplate final : public KernelTemplate {
         method,
         group,
         ChoiceKnob(kNames[kOrder], {"inner", "outer"}),
-        weights};
+        weights,
+        split};
     if (StackOf(w, isa_) > 1) knobs.push_back(ChoiceKnob(kNames[kTail], {"overlap", "rows"}));
     return knobs;
   }
@@ -324,7 +339,10 @@ class DepthwiseTemplate final : public KernelTemplate {
       const bool has_others = s.k.loop != RowLoop::kHalves && s.tiles_w > 1;
       return s.k.order == ChannelOrder::kInner || s.blocks > 1 || has_others;
     });
-    const std::int64_t cap = spec.target.workspace_cap, threads = spec.threads;
+    const std::int64_t threads = spec.threads, cap = spec.target.workspace_cap;
+    whole("some threads would have no block", [threads](const DepthwiseSchedule& s) {
+      return s.k.split == ThreadSplit::kRows || s.blocks >= threads;
+    });
     whole("the workspaces exceed the target's cap", [cap, threads](const DepthwiseSchedule& s) {
       return s.shared_bytes + threads * s.thread_bytes <= cap;
     });

@@ -85,9 +85,11 @@ TEST_F(CliTest, LayerListsCanBeGivenATypeAndAnActivation) {
                              "none"})
                   .out,
               HasSubstr("depthwise/u8s8/n1h14w14c24/m1/k3x3/s1x1/p1,1,1,1/d1x1/pc/wz0/act=none/"));
+  EXPECT_THAT(ExpectKiln(0, {"workloads", "--layers", list, "--layers-type", "u8"}).out,
+              HasSubstr("depthwise/u8/n1h14w14c24/m1/k3x3/s1x1/p1,1,1,1/d1x1/pt/wz/act=lo/"));
   EXPECT_THAT(ErrorOf(2, {"workloads", "--network", "mobilenet_v1", "--layers-act", "none"}),
               HasSubstr("go with --layers"));
-  EXPECT_THAT(ErrorOf(2, {"workloads", "--layers", list, "--layers-type", "u8"}),
+  EXPECT_THAT(ErrorOf(2, {"workloads", "--layers", list, "--layers-type", "s8"}),
               HasSubstr("--layers-type"));
 }
 

@@ -143,6 +143,24 @@ TEST_F(TuneTest, BenchComparesTheBestWithTheDefault) {
   }
 }
 
+TEST_F(TuneTest, BenchShowsWhatAKnobIsWorth) {
+  Tune(4);
+  const std::vector<std::string> bench{"bench", "--workload", kConv, "--rounds", "1", "--json"};
+  const auto against = [&bench](const std::string& labels) {
+    std::vector<std::string> command = bench;
+    command.insert(command.end(), {"--against", labels});
+    return command;
+  };
+  const auto lines = JsonLines(ExpectKiln(0, against("requantize_at=row")).out);
+  ASSERT_EQ(lines.size(), 1u);
+  EXPECT_GT(lines[0]["against_ns"], 0);
+  const std::string variant = lines[0]["against_id"];
+  EXPECT_THAT(ExpectKiln(0, {"space", "--workload", kConv, "--config", variant}).out,
+              HasSubstr("requantize_at=row"));
+  EXPECT_THAT(ExpectKiln(1, against("colour=red")).out, HasSubstr("no knob `colour`"));
+  EXPECT_THAT(ExpectKiln(1, against("tile_h=5000")).out, HasSubstr("no value `5000`"));
+}
+
 class PolicyTest : public TuneTest, public testing::WithParamInterface<const char*> {};
 
 TEST_P(PolicyTest, MakesItsTrials) {

@@ -131,10 +131,11 @@ TEST_P(DepthwiseTest, RandomSlidingRowsAreBitExact) {
     sources.push_back(*task.Emit(config));
     for (const auto& [knob, label] : task.space().Labels(config)) drawn.insert(knob + "=" + label);
   }
-  EXPECT_THAT(drawn, testing::IsSupersetOf({"loop=slide", "loop=halves", "weights=memory",
-                                            "weights=registers", "data_vec_inline=shift",
-                                            "group=mixed", "order=outer", "pixels=2", "pixels=4",
-                                            "data_pad_inline=inline", "data_pad_inline=root"}));
+  EXPECT_THAT(
+      drawn, testing::IsSupersetOf(
+                 {"loop=slide", "loop=halves", "weights=memory", "weights=registers",
+                  "data_vec_inline=shift", "group=mixed", "order=outer", "pixels=2", "pixels=4",
+                  "split=rows", "split=blocks", "data_pad_inline=inline", "data_pad_inline=root"}));
   ExpectExact(trials, sources, isa());
 }
 
@@ -189,10 +190,10 @@ TEST_P(DepthwiseTest, RandomStacksOfRowsAreBitExact) {
     for (const auto& [knob, label] : task.space().Labels(config)) drawn.insert(knob + "=" + label);
   }
   EXPECT_THAT(heights, testing::IsSupersetOf({2, 3, 4, 5, 6, 7, 8, 9}));
-  EXPECT_THAT(
-      drawn, testing::IsSupersetOf(
-                 {"loop=slide", "loop=halves", "weights=memory", "weights=registers", "group=mixed",
-                  "order=inner", "order=outer", "data_pad_inline=inline", "data_pad_inline=root"}));
+  EXPECT_THAT(drawn, testing::IsSupersetOf({"loop=slide", "loop=halves", "weights=memory",
+                                            "weights=registers", "group=mixed", "order=inner",
+                                            "order=outer", "split=blocks", "data_pad_inline=inline",
+                                            "data_pad_inline=root"}));
   ExpectExact(trials, sources, isa());
 }
 
@@ -239,7 +240,7 @@ const char* const kShapes[] = {
 TEST_P(DepthwiseTest, EveryKnobAloneChangesTheCode) {
   std::set<std::string> changed;
   for (const char* shape : kShapes) {
-    const Task task = MakeTask(Parse(shape), isa());
+    const Task task = MakeTask(Parse(shape), isa(), 2);
     changed.merge(ExpectKnobsChangeCode(task, 12));
     for (const Config& config : SlidingConfigs(task)) {
       changed.merge(ExpectNeighboursOfOtherCode(task, config));
@@ -248,7 +249,7 @@ TEST_P(DepthwiseTest, EveryKnobAloneChangesTheCode) {
   std::vector<std::string> knobs = {"tile_h",          "tile_w",      "pixels", "data_pad_inline",
                                     "data_vec_inline", "conv_inline", "order"};
   if (isa().group > 1) knobs.insert(knobs.end(), {"method", "group"});  // else there is one value
-  if (isa().group == 4) knobs.insert(knobs.end(), {"loop", "weights", "tail"});
+  if (isa().group == 4) knobs.insert(knobs.end(), {"loop", "weights", "split", "tail"});
   EXPECT_THAT(changed, testing::IsSupersetOf(knobs));
 }
 

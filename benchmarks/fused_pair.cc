@@ -1,8 +1,8 @@
 // What would fusing two layers gain? Takes the kernels of two layers, the second reading what the
-// first writes, and calls them in bands of rows: so many rows of the second, preceded by the rows of
-// the first that they read. The intermediate image then stays in a nearer cache. The ABI's chunks
-// are all that it needs: no kernel is compiled differently. Prints the time of each number of bands
-// in proportion to calling one kernel after the other, measured in turn; every number of
+// first writes, and calls them in bands of rows: so many rows of the second, preceded by the rows
+// of the first that they read. The intermediate image then stays in a nearer cache. The ABI's
+// chunks are all that it needs: no kernel is compiled differently. Prints the time of each number
+// of bands in proportion to calling one kernel after the other, measured in turn; every number of
 // bands is first shown to give the same bytes.
 //
 // usage: benchmark_fused_pair FIRST_KEY SECOND_KEY [--db FILE] [--bands 1,2,4,...] [--rounds N]
@@ -71,12 +71,11 @@ StatusOr<Stage> MakeStage(const std::string& key, const Options& options, Builde
   if (const auto* failure = std::get_if<BuildFailure>(&built)) {
     return Error(StatusCode::kInternal, failure->failure.message);
   }
-  Stage stage{.workload = workload,
-              .config = (best ? "stored " : "default ") +
-                        DescribeConfig(task.space().Labels(config)),
-              .kernel = nullptr};
-  ASSIGN_OR_RETURN(stage.kernel,
-                   InProcessKernel::Load(std::get<Artifact>(built), workload, pool));
+  Stage stage{
+      .workload = workload,
+      .config = (best ? "stored " : "default ") + DescribeConfig(task.space().Labels(config)),
+      .kernel = nullptr};
+  ASSIGN_OR_RETURN(stage.kernel, InProcessKernel::Load(std::get<Artifact>(built), workload, pool));
   RETURN_IF_ERROR(stage.kernel->Use(MakeCase(workload, DataSet::kUniform, 1)));
   if (stage.kernel->info().n_phases != 1) {
     return Error(StatusCode::kFailedPrecondition, key, ": ", stage.config,
@@ -102,11 +101,11 @@ void CallInBands(Stage& first, Stage& second, std::int32_t bands) {
                                                   static_cast<std::uint64_t>(band) /
                                                   static_cast<std::uint64_t>(bands));
     const std::int32_t rows =
-        band == bands ? height
-                      : std::min(height, static_cast<std::int32_t>(
-                                             static_cast<std::uint64_t>(share) * height /
-                                             second.chunks()) +
-                                             4);
+        band == bands
+            ? height
+            : std::min(height, static_cast<std::int32_t>(static_cast<std::uint64_t>(share) *
+                                                         height / second.chunks()) +
+                                   4);
     const std::uint32_t needed = first.ChunksBefore(RowsRead(second.workload, rows));
     if (needed > first_done) first.kernel->CallChunks(first_done, needed);
     first_done = std::max(first_done, needed);
@@ -126,7 +125,8 @@ Status Run(const Options& options) {
   const std::unique_ptr<Reactor> reactor = NewReactor();
   ASSIGN_OR_RETURN(const std::unique_ptr<Builder> builder, NewToolchain(*reactor, {.workers = 1}));
   std::string log, error;
-  ThreadPool* pool = ThreadPool::Start(1, {}, log, error).release();  // ends with the process
+  static ThreadPool* const pool =
+      ThreadPool::Start(1, {}, log, error).release();  // ends with the process
   if (pool == nullptr) return Error(StatusCode::kUnavailable, error);
   ASSIGN_OR_RETURN(Stage first, MakeStage(options.keys[0], options, *builder, *pool));
   ASSIGN_OR_RETURN(Stage second, MakeStage(options.keys[1], options, *builder, *pool));

@@ -251,7 +251,7 @@ Status Serve(const Options& options) {
   ASSIGN_OR_RETURN(const std::unique_ptr<Builder> builder, NewToolchain(*reactor, {.workers = 1}));
   std::string log, error;
   // Its threads end with the process.
-  ThreadPool* pool =
+  static ThreadPool* const pool =
       ThreadPool::Start(options.threads, CoresFor(options.threads), log, error).release();
   if (pool == nullptr) return Error(StatusCode::kUnavailable, error);
   if (!log.empty()) std::fputs(log.c_str(), stderr);

@@ -4,6 +4,8 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <array>
+#include <numeric>
 #include <string>
 #include <vector>
 
@@ -160,7 +162,69 @@ LoopProgram::Phase RootStage(const GemmSchedule& s) {
   return phase;
 }
 
-// Sums over the taps of every pixel of a block, for the weight zero point.
+// Bytes that are summed by dots of whole vectors, and what is left of a segment.
+std::string SegmentSum(const GemmSchedule& s) {
+  const std::int32_t vector = s.isa.vector_bytes(), whole = s.segment_values / vector * vector;
+  const std::int32_t rest = s.segment_values - whole;
+  std::string text = fmt::format(
+      "INLINE kv segment_sum(kv acc, const uint8_t *p) {{\n"
+      "  const kop ones = (kop)k_splat(0x01010101);\n"
+      "  for (int32_t k = 0; k < {0}; k += {1}) acc = k_dot(acc, (kop)k_load(p + k), ones);\n",
+      whole, vector);
+  if (rest > 0 && whole > 0) {
+    // The last vector overlaps: what it has again counts 0.
+    std::vector<int> weights(static_cast<std::size_t>(vector), 1);
+    std::fill_n(weights.begin(), vector - rest, 0);
+    text += fmt::format(
+        "  static const int8_t last[{}] = {{{}}};\n"
+        "  acc = k_dot(acc, (kop)k_load(p + {}), k_weights(last));\n",
+        vector, fmt::join(weights, ", "), s.segment_values - vector);
+  }
+  for (std::int32_t k = 0; whole == 0 && k < rest; k += s.isa.group) {
+    text += fmt::format(
+        "  {{\n    int32_t few = 0;\n    __builtin_memcpy(&few, p + {}, {});\n"
+        "    acc = k_dot(acc, (kop)(kv){{few}}, ones);\n  }}\n",
+        k, std::min(s.isa.group, rest - k));
+  }
+  return text + "  return acc;\n}\n";
+}
+
+// The sums of four vectors' lanes: two rounds of transposing within 128-bit blocks, then the
+// blocks.
+std::string FourSums(const VectorIsa& isa) {
+  const auto shuffle = [&isa](const char* name, std::array<std::int32_t, 4> picks) {
+    std::string text = fmt::format("#define {}(a, b) __builtin_shufflevector(a, b", name);
+    for (std::int32_t i = 0; i < isa.lanes; ++i) {
+      const std::int32_t pick = picks[static_cast<std::size_t>(i % 4)];
+      text += fmt::format(", {}", i / 4 * 4 + pick % 4 + pick / 4 * isa.lanes);
+    }
+    return text + ")\n";
+  };
+  std::string text = shuffle("K_LOW_DWORDS", {0, 4, 1, 5}) +
+                     shuffle("K_HIGH_DWORDS", {2, 6, 3, 7}) + shuffle("K_LOW_PAIRS", {0, 1, 4, 5}) +
+                     shuffle("K_HIGH_PAIRS", {2, 3, 6, 7});
+  text +=
+      "INLINE void four_sums(int32_t *sums, kv a, kv b, kv c, kv d) {\n"
+      "  const kv ab = K_LOW_DWORDS(a, b) + K_HIGH_DWORDS(a, b);\n"
+      "  const kv cd = K_LOW_DWORDS(c, d) + K_HIGH_DWORDS(c, d);\n" +
+      fmt::format("  const kv of{} = K_LOW_PAIRS(ab, cd) + K_HIGH_PAIRS(ab, cd);\n", isa.lanes);
+  std::int32_t width = isa.lanes;
+  for (; width > 4; width /= 2) {
+    std::vector<std::int32_t> lanes(static_cast<std::size_t>(width));
+    std::iota(lanes.begin(), lanes.end(), 0);
+    const auto middle = lanes.begin() + width / 2;
+    text += fmt::format(
+        "  const __auto_type of{1} = __builtin_shufflevector(of{0}, of{0}, {2}) +\n"
+        "                            __builtin_shufflevector(of{0}, of{0}, {3});\n",
+        width, width / 2, fmt::join(lanes.begin(), middle, ", "),
+        fmt::join(middle, lanes.end(), ", "));
+  }
+  text += "  for (int32_t i = 0; i < 4; ++i) sums[i] = of4[i];\n}\n";
+  return text;
+}
+
+// Sums over the taps of every pixel of a block, for the weight zero point: dots with ones, four
+// pixels at a time, the last four overlapping their neighbours.
 Function BlockSums() {
   Function f;
   f.signature =
@@ -168,16 +232,25 @@ Function BlockSums() {
       "*restrict sums)";
   f.body.push_back(
       Text("for (int32_t i = 0; i < TILE_H; ++i) {\n"
-           "  for (int32_t j = 0; j < columns; ++j) {\n"
-           "    int32_t sum = 0;\n"
-           "    for (int32_t kh = 0; kh < KH; ++kh) {\n"
-           "      for (int32_t kw = 0; kw < SEGMENTS; ++kw) {\n"
-           "        const uint8_t *p = a + (i * STEP_H + kh * TAP_H) * ROW_PITCH +\n"
-           "                           (j * STEP_W + kw * TAP_W) * PIXEL_PITCH;\n"
-           "        for (int32_t k = 0; k < SEGMENT; ++k) sum += p[k];\n"
+           "  for (int32_t j = 0; j < columns; j += 4) {\n"
+           "    kv acc[4] = {{0}};\n"
+           "    for (int32_t q = 0; q < 4; ++q) {\n"
+           "      const int32_t at = MAX(0, MIN(j, columns - 4)) + q;\n"
+           "      const uint8_t *p = a + i * STEP_H * ROW_PITCH + MIN(at, columns - 1) * STEP_W * "
+           "PIXEL_PITCH;\n"
+           "      for (int32_t kh = 0; kh < KH; ++kh) {\n"
+           "        for (int32_t kw = 0; kw < SEGMENTS; ++kw) {\n"
+           "          acc[q] = segment_sum(acc[q], p + kh * TAP_H * ROW_PITCH + kw * TAP_W * "
+           "PIXEL_PITCH);\n"
+           "        }\n"
            "      }\n"
            "    }\n"
-           "    sums[i * BLOCK_COLUMNS + j] = (int32_t)((uint32_t)sum * (uint32_t)factor);\n"
+           "    int32_t four[4];\n"
+           "    four_sums(four, acc[0], acc[1], acc[2], acc[3]);\n"
+           "    for (int32_t q = 0; q < MIN(4, columns); ++q) {\n"
+           "      sums[i * BLOCK_COLUMNS + MAX(0, MIN(j, columns - 4)) + q] =\n"
+           "          (int32_t)((uint32_t)four[q] * (uint32_t)factor);\n"
+           "    }\n"
            "  }\n"
            "}\n"));
   f.calls = 0;
@@ -359,7 +432,10 @@ LoopProgram LowerRowGemm(const GemmSchedule& s) {
                                    s.tail_vectors);
   }
   if (s.k.stage != DataStage::kRaw) program.functions.push_back(StageRow(s));
-  if (s.sums) program.functions.push_back(BlockSums());
+  if (s.sums) {
+    program.prelude += SegmentSum(s) + FourSums(s.isa);
+    program.functions.push_back(BlockSums());
+  }
   for (const auto& [panel, calls] : kinds) {
     program.functions.push_back(MicroKernel(s, panel, calls));
     if (s.k.requantize == RequantizeAt::kRow) {

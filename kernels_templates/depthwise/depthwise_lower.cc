@@ -42,7 +42,10 @@ std::string Defines(const DepthwiseSchedule& s) {
     define("STACK", s.stack);         // rows of it that are computed at once
     define("STACKS", s.stacks);       // of an image
     define("STACK_WINDOW", s.stack_window());
-    text += "#define FIRST_ROW(stack) ((stack) / STACKS * OUT_H + (stack) % STACKS * STACK)\n";
+    text +=
+        "#define STACK_OF(chunk) ((chunk) / OUT_H * STACKS + (chunk) % OUT_H / STACK)\n"
+        "#define ENDS_STACK(chunk) \\\n"
+        "  ((chunk) % OUT_H % STACK == STACK - 1 || (chunk) % OUT_H == OUT_H - 1)\n";
   }
   define("STORED", s.stored);
   define("SETS", s.sets);

@@ -16,7 +16,9 @@ std::string SetTaps(const DepthwiseSchedule& s) {
     text += "    {";
     for (std::int32_t slot = 0; slot < s.il.group; ++slot) {
       std::int32_t tap = set * s.il.group + slot;
-      if (s.k.group == TapGroup::kMixed && set >= s.patterns * s.w.kw) {
+      if (s.k.group == TapGroup::kPaired) {
+        tap = PairedTap(set, slot);
+      } else if (s.k.group == TapGroup::kMixed && set >= s.patterns * s.w.kw) {
         const std::int32_t kx = HorizontalTap(s.w, set - s.patterns * s.w.kw, slot);
         tap = kx < 0 ? -1 : (s.w.kh - 1) * s.w.kw + kx;
       } else if (s.k.group != TapGroup::kLinear) {

@@ -35,15 +35,13 @@ DepthwiseSchedule::DepthwiseSchedule(const Workload& workload, const VectorIsa& 
   outputs = k.tile_h * k.tile_w;
   tiles_h = CeilDiv(w.out_h(), k.tile_h);
   tiles_w = CeilDiv(w.out_w(), tile_columns);
-  chunks = w.n * tiles_h;
   if (k.tail == TailForm::kRows) tail_channels = NarrowBlock(channels, block);
   if (tail_channels > 0) {
     stack = block / tail_channels;
     stacks = CeilDiv(w.out_h(), stack);
-    chunks = w.n * stacks;
   }
-  row_chunks = chunks;
-  if (k.split == ThreadSplit::kBlocks) chunks = blocks;
+  row_chunks = w.n * tiles_h;
+  chunks = k.split == ThreadSplit::kBlocks ? blocks : row_chunks;
   padded_h = (w.out_h() - 1) * w.stride_h + (w.kh - 1) * w.dilation_h + 1;
   padded_w = (w.out_w() - 1) * w.stride_w + (w.kw - 1) * w.dilation_w + 1;
   window = (k.tile_h - 1) * w.stride_h + (w.kh - 1) * w.dilation_h + 1;

@@ -41,7 +41,8 @@ enum class PadStage : std::uint8_t { kInline, kRow, kRoot };  // row: a ring of 
 enum class VecStage : std::uint8_t { kInline, kRow, kShift };
 enum class ConvStage : std::uint8_t { kTile, kOutput, kRow };
 // mixed: groups of rows as for vertical, but the row that is left over is taken along the columns.
-enum class TapGroup : std::uint8_t { kVertical, kLinear, kMixed };
+// paired: 3x3 of stride 2, two columns are interleaved together.
+enum class TapGroup : std::uint8_t { kVertical, kLinear, kMixed, kPaired };
 enum class ChannelOrder : std::uint8_t { kInner, kOuter };
 // slide: all vectors of a block in one walk; halves: two walks with half of the vectors each.
 enum class RowLoop : std::uint8_t { kTile, kSlide, kHalves };
@@ -95,8 +96,8 @@ struct DepthwiseSchedule {
   std::int32_t blocks = 1;
   std::int32_t stored = 1;      // results of a block that are stored
   std::int32_t block_step = 1;  // channels from one block to the next
-  // Tail rows: channels of the narrow block (0: none), rows of a stack, stacks of an image. Then
-  // chunks of rows are stacks.
+  // Tail rows: channels of the narrow block (0: none), rows of a stack, stacks of an image. The
+  // chunk with a stack's last row computes it.
   std::int32_t tail_channels = 0, stack = 1, stacks = 0;
   std::int32_t whole_blocks() const { return tail_channels > 0 ? blocks - 1 : blocks; }
   std::int32_t stack_window() const { return (stack - 1) * w.stride_h + window; }

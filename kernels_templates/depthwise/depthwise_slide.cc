@@ -11,6 +11,7 @@ std::int32_t CeilDiv(std::int32_t a, std::int32_t b) { return (a + b - 1) / b; }
 std::int32_t FloorMod(std::int32_t a, std::int32_t b) { return (a % b + b) % b; }
 
 bool Mixed(const DepthwiseSchedule& s) { return s.k.group == TapGroup::kMixed; }
+bool Paired(const DepthwiseSchedule& s) { return s.k.group == TapGroup::kPaired; }
 bool Shifts(const DepthwiseSchedule& s) { return s.k.vec == VecStage::kShift; }
 
 // A run of 4 columns serves the last 4 taps of an output; those before are in a run that ended so
@@ -24,6 +25,11 @@ std::int32_t HorizontalSets(const Workload& w) { return w.kw <= 4 ? 1 : 2; }
 std::int32_t HorizontalTap(const Workload& w, std::int32_t set, std::int32_t slot) {
   const std::int32_t kx = w.kw - 4 - (set == 0 ? 0 : EarlierRun(w)) + slot;
   return kx >= 0 && (set == 0 || kx < w.kw - 4) ? kx : -1;
+}
+
+std::int32_t PairedTap(std::int32_t set, std::int32_t slot) {
+  constexpr std::int32_t kTaps[][4] = {{0, 3, 2, 5}, {1, 4, 7, 8}, {-1, -1, -1, 6}};
+  return kTaps[set][slot];
 }
 
 SlideWalk::SlideWalk(const DepthwiseSchedule& schedule, std::int32_t rows_at_once)
@@ -114,31 +120,29 @@ double SlideWalk::walks() const {
   return double{1} * s.w.n * (stack > 1 ? s.stacks : s.tiles_h * s.whole_blocks());
 }
 
-OpCounts SlideWalk::Count() const {
-  const double share = 1.0 / halves, from_registers = s.register_sets;
-  OpCounts walk;
-  walk.dots = double{1} * outputs * s.sets * vectors * s.il.planes;
-  walk.loads = double{1} * outputs * vectors +
-               outputs * (s.sets - from_registers) * vectors * s.il.planes;  // bias, weights
-  walk.requantizes = double{1} * outputs * vectors;
+// What loading and interleaving the columns takes.
+void SlideWalk::CountColumns(OpCounts& walk) const {
   const double row_shuffles =
       s.k.pad == PadStage::kInline ? s.il.row_shuffles : s.il.stored_row_shuffles;
-  const double interleave = s.il.interleave_shuffles * share;
-  std::int32_t next_block = -s.w.pad_left - s.k.pixels;
-  const auto load = [&](std::int32_t column) {
+  const double interleave = s.il.interleave_shuffles / halves;
+  const auto load = [&](std::int32_t column, double interleaves) {
     if (!InImage(column)) return;
     walk.loads += s.rows * stack;
-    walk.shuffles += s.rows * (row_shuffles + stack - 1) + s.groups * interleave;
+    walk.shuffles += s.rows * (row_shuffles + stack - 1) + interleaves * interleave;
   };
+  std::int32_t next_block = -s.w.pad_left - s.k.pixels;
   for (std::int32_t column = 0; column < columns; ++column) {
     if (!HasTaps(column)) continue;
-    if (!Shifts(s)) {
-      load(column);
+    if (Paired(s)) {
+      load(column, 0);
+      if (column % 2 == 0) walk.shuffles += (column == 0 ? 1.25 : 1.75) * interleave;
+    } else if (!Shifts(s)) {
+      load(column, s.groups);
     } else {
       const std::int32_t past = PixelsPastBlock(column), block = column - past;
       for (std::int32_t b = block; b <= block + (past > 0 ? s.k.pixels : 0); b += s.k.pixels) {
         if (b < next_block) continue;
-        load(b);
+        load(b, s.groups);
         next_block = b + s.k.pixels;
       }
       if (past > 0) walk.shuffles += vectors;
@@ -146,6 +150,16 @@ OpCounts SlideWalk::Count() const {
     if (EndsPair(column)) walk.shuffles += interleave / 4;
     if (UsesRun(column)) walk.shuffles += interleave / 2;
   }
+}
+
+OpCounts SlideWalk::Count() const {
+  const double from_registers = s.register_sets;
+  OpCounts walk;
+  walk.dots = double{1} * outputs * s.sets * vectors * s.il.planes;
+  walk.loads = double{1} * outputs * vectors +
+               outputs * (s.sets - from_registers) * vectors * s.il.planes;  // bias, weights
+  walk.requantizes = double{1} * outputs * vectors;
+  CountColumns(walk);
   OpCounts row = walk * halves;
   row.stores = outputs * stack;
   if (halves == 2) {
@@ -177,6 +191,7 @@ std::int32_t OtherRegisters(const DepthwiseSchedule& s) {
   std::int32_t carried = 0;
   if (Mixed(s)) carried = s.w.stride_w == 1 ? vectors + 1 : vectors / 2 + 1;
   if (Shifts(s)) carried = vectors;
+  if (Paired(s)) carried = vectors / 2;
   return (s.live_outputs + std::max(1, s.groups)) * vectors + carried + Temporaries(s.isa, s.w);
 }
 

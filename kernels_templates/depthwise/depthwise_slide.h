@@ -26,6 +26,12 @@
 //   stack    a walk of the narrow block computes a stack of rows at once: what it loads holds the
 //            same column of all their windows
 //   run      (mixed) the four columns up to and with this one, of the row that is left over
+//   pair     (paired) 3x3 of stride 2: an odd column, which one output reads, and the even one
+//   right of
+//            it, which is the last of that output and the first of the next. Their six vectors are
+//            two operands: the odd column with the even one's last row, and the rest of the even
+//            column with that of the even column before. A third of the taps of an output is in
+//            the first operand of the pair before: 14 shuffles for an output instead of 16
 //
 // Source: the method is the shift register of filter hardware; the limits by measuring,
 // docs/kernels.md.
@@ -68,12 +74,17 @@ struct SlideWalk {
 
  private:
   bool IsRegular(std::int32_t column) const;
+  void CountColumns(OpCounts& walk) const;
   void FindLoop();
 };
 
 // Mixed: sets of the row that is left over, and the kernel column of a slot in one (-1: none).
 std::int32_t HorizontalSets(const Workload& workload);
 std::int32_t HorizontalTap(const Workload& workload, std::int32_t set, std::int32_t slot);
+
+// Paired: the tap (kernel row * 3 + kernel column, -1: none) in a slot of a set, and the sets.
+enum PairedSet : std::int32_t { kEvenSet, kOddSet, kPastSet };
+std::int32_t PairedTap(std::int32_t set, std::int32_t slot);
 
 // The sets that fit the registers beside everything else; 0 for weights in memory.
 std::int32_t RegisterSets(const DepthwiseSchedule& schedule);

@@ -18,6 +18,7 @@ using Stmts = std::vector<Stmt>;
 
 bool Halves(const DepthwiseSchedule& s) { return s.k.loop == RowLoop::kHalves; }
 bool Mixed(const DepthwiseSchedule& s) { return s.k.group == TapGroup::kMixed; }
+bool Paired(const DepthwiseSchedule& s) { return s.k.group == TapGroup::kPaired; }
 bool Raw(const DepthwiseSchedule& s) { return s.k.pad == PadStage::kInline; }
 // One function walks all rows of a block, and keeps its weights.
 bool RowsInside(const DepthwiseSchedule& s) {
@@ -29,6 +30,9 @@ std::int32_t RowName(const DepthwiseSchedule& s, const SlideWalk& walk, std::int
                      std::int32_t output) {
   return walk.stack == 1 ? row : s.row[static_cast<std::size_t>(row)] + output * s.w.stride_h;
 }
+
+constexpr std::string_view kPadRow =
+    "K_HIDE(header);\nconst krow pad_row = k_row_splat(header[PAD_VALUE]);\n(void)pad_row;\n";
 
 // Writes the columns of one walk; its state is what they have done so far.
 class WalkEmitter {
@@ -79,6 +83,7 @@ class WalkEmitter {
           "krow last_row;\nkrow_pair pair0[2], pair1[2];\n"
           "(void)last_row, (void)pair0, (void)pair1;\n";
     }
+    if (Paired(s_)) text += "krow_pair last_pair[2];\n";
     body_.push_back(Text(text));
   }
 
@@ -212,15 +217,54 @@ class WalkEmitter {
     text += "last_row = new_row;\n";
   }
 
+  // Paired: an odd column comes with the even one right of it.
+  void PairOfColumns(std::int32_t column) {
+    if (column % 2 != 0) return;
+    const bool first = column == 0;
+    std::string text = "K_HIDE(w);\n";
+    if (!walk_.InImage(column) || (!first && !walk_.InImage(column - 1))) text += kPadRow;
+    OpCounts counts = RowCounts(column, s_.rows);
+    counts.shuffles += s_.il.interleave_shuffles * (first ? 1.25 : 1.75);
+    if (!first) counts += RowCounts(column - 1, s_.rows);
+    for (std::int32_t row = 0; row < s_.rows; ++row) {
+      if (!first) text += fmt::format("const krow odd_r{} = {};\n", row, Row(row, column - 1));
+      text += fmt::format("const krow even_r{} = {};\n", row, Row(row, column));
+    }
+    text += "krow_pair pair[2];\nk_pair(pair, even_r0, even_r1);\nktaps odd[K_VECTORS];\n";
+    text += first ? "k_interleave(odd, even_r2, even_r2, even_r2, even_r2);\n"
+                  : "k_interleave(odd, odd_r0, odd_r1, odd_r2, even_r2);\n"
+                    "ktaps even[K_VECTORS];\nk_interleave_pairs(even, last_pair, pair);\n";
+    text += "last_pair[0] = pair[0], last_pair[1] = pair[1];\n";
+    Stmts block;
+    const std::int32_t next = column / 2;
+    if (!first) {
+      Dots(next - 1, "odd", kOddSet, text, counts);
+      Dots(next - 1, "even", kEvenSet, text, counts);
+    }
+    block.push_back(Text(text, counts));
+    if (!first) Finish(next - 1, block);
+    if (next < walk_.outputs) {
+      std::string start;
+      OpCounts start_counts;
+      Start(next, start, start_counts);
+      Dots(next, "odd", kPastSet, start, start_counts);
+      block.push_back(Text(start, start_counts));
+    }
+    body_.push_back(Block(std::move(block)));
+  }
+
   void Column(std::int32_t column) {
     if (!walk_.HasTaps(column)) return;
+    if (Paired(s_)) {
+      PairOfColumns(column);
+      return;
+    }
     std::string text = "K_HIDE(w);\n";
     OpCounts counts;
     const std::int32_t past = s_.k.vec == VecStage::kShift ? walk_.PixelsPastBlock(column) : 0;
     if (!walk_.InImage(column - past) ||
         (past > 0 && !walk_.InImage(column - past + s_.k.pixels))) {
-      text +=
-          "K_HIDE(header);\nconst krow pad_row = k_row_splat(header[PAD_VALUE]);\n(void)pad_row;\n";
+      text += kPadRow;
     }
     if (s_.k.vec == VecStage::kShift) {
       ShiftedOperand(column, text, counts);
@@ -365,21 +409,18 @@ std::string At(const DepthwiseSchedule& s) {
 constexpr std::string_view kRowOfY =
     "y + ((int64_t)image * OUT_H + top) * OUT_W * C + FIRST_CHANNEL(b)";
 
-// Loops over the rows that a thread was given, and over its stacks. Where there are stacks, chunks
-// are stacks.
-Stmt RowLoopOf(const DepthwiseSchedule& s, Stmts body) {
-  const bool stacked = s.stack > 1;
-  return Loop(
-      fmt::format("for (uint32_t chunk = {}; chunk < {}; ++chunk)",
-                  stacked ? "FIRST_ROW(begin)" : "begin", stacked ? "FIRST_ROW(end)" : "end"),
-      double{1} * s.w.n * s.tiles_h, std::move(body));
+// What follows a row that is the last of its stack.
+Stmt IfStackEnds(const DepthwiseSchedule& s, Stmts body) {
+  body.insert(body.begin(), Text("const uint32_t stack = STACK_OF(chunk);\n" + StackRows(s)));
+  return Loop("if (ENDS_STACK(chunk))", double{1} * s.stacks / s.tiles_h, std::move(body));
 }
-Stmt RowsOfStack(const DepthwiseSchedule& s, Stmts body) {
-  return Loop("for (uint32_t chunk = FIRST_ROW(stack); chunk < FIRST_ROW(stack + 1); ++chunk)",
-              double{1} * s.tiles_h / s.stacks, std::move(body));
+
+// Loops over the rows that a thread was given, and over the stacks that end there.
+Stmt RowLoopOf(const DepthwiseSchedule& s, Stmts body) {
+  return Loop("for (uint32_t chunk = begin; chunk < end; ++chunk)", s.row_chunks, std::move(body));
 }
 Stmt StackLoop(const DepthwiseSchedule& s, Stmts body) {
-  return Loop("for (uint32_t stack = begin; stack < end; ++stack)", s.row_chunks, std::move(body));
+  return RowLoopOf(s, {IfStackEnds(s, std::move(body))});
 }
 
 // All rows of block `b`, or all stacks.
@@ -397,7 +438,7 @@ Function RowsFunction(const DepthwiseSchedule& s, const SlideWalk& walk) {
                  "(void)x, (void)shared_ws;\n" +
                  BlockLocals(s) + (stacked ? "" : WindowRows(s))),
             emitter.Weights()};
-  Stmts row{Text((stacked ? StackRows(s) : ChunkRows(s)) + Locals(s, walk) +
+  Stmts row{Text((stacked ? "" : ChunkRows(s)) + Locals(s, walk) +
                  fmt::format("int64_t at = {};\nuint8_t *y = y_{};\n", At(s), kRowOfY.substr(1)))};
   for (Stmt& stmt : emitter.Emit()) row.push_back(std::move(stmt));
   f.body.push_back(stacked ? StackLoop(s, std::move(row)) : RowLoopOf(s, std::move(row)));
@@ -462,7 +503,7 @@ std::vector<Stmt> SlidePhase(const DepthwiseSchedule& s) {
     return body;
   }
   Stmts walks{CallWalks(s, "slide")};
-  Stmts narrow{Text("const int32_t b = BLOCKS - 1;\n" + StackRows(s)), CallWalks(s, "stack")};
+  Stmts narrow{Text("const int32_t b = BLOCKS - 1;\n"), CallWalks(s, "stack")};
   Stmts body{Text(WindowRows(s))};
   if (s.k.order == ChannelOrder::kOuter) {
     walks.insert(walks.begin(), Text(ChunkRows(s)));
@@ -471,11 +512,8 @@ std::vector<Stmt> SlidePhase(const DepthwiseSchedule& s) {
     return body;
   }
   Stmts row{Text(ChunkRows(s)), WholeBlocks(s, std::move(walks))};
-  if (s.stack == 1) {
-    body.push_back(RowLoopOf(s, std::move(row)));
-  } else {
-    body.push_back(StackLoop(s, {RowsOfStack(s, std::move(row)), Block(std::move(narrow))}));
-  }
+  if (s.stack > 1) row.push_back(IfStackEnds(s, std::move(narrow)));
+  body.push_back(RowLoopOf(s, std::move(row)));
   return body;
 }
 

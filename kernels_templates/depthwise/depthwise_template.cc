@@ -134,6 +134,10 @@ bool CanMix(const Workload& w, const VectorIsa& isa) {
   return CanSlide(w, isa) && w.kh % 4 == 1 && w.kw >= 2 && w.kw <= 8 && w.dilation_w == 1 &&
          w.stride_w <= 2;
 }
+bool CanPair(const Workload& w, const VectorIsa& isa) {
+  return CanSlide(w, isa) && w.kh == 3 && w.kw == 3 && w.stride_w == 2 && w.dilation_w == 1 &&
+         w.pad_left <= 1;
+}
 // Rows of a stack that fills the last block, or 1 if none can.
 std::int32_t StackOf(const Workload& w, const VectorIsa& isa) {
   if (!CanSlide(w, isa)) return 1;
@@ -163,12 +167,19 @@ void AddSlideRules(std::vector<Constraint>& rules) {
          return !Slides(v[0]) || static_cast<DepthwiseMethod>(v[1]) == DepthwiseMethod::kDot;
        }});
   rules.push_back(
-      {"a sliding row has vertical taps, or mixed ones of one pixel; a tile never mixed",
+      {"a sliding row has vertical taps, or of one pixel mixed or paired ones, a tile vertical or "
+       "linear ones",
        {kNames[kLoop], kNames[kPixels], kNames[kGroup]},
        [](Values v) {
          const auto group = static_cast<TapGroup>(v[2]);
-         if (!Slides(v[0])) return group != TapGroup::kMixed;
-         return group == TapGroup::kVertical || (group == TapGroup::kMixed && v[1] == 1);
+         const bool slides_only = group == TapGroup::kMixed || group == TapGroup::kPaired;
+         if (!Slides(v[0])) return !slides_only;
+         return group == TapGroup::kVertical || (slides_only && v[1] == 1);
+       }});
+  rules.push_back(
+      {"pairs are walked with all vectors", {kNames[kLoop], kNames[kGroup]}, [](Values v) {
+         return static_cast<TapGroup>(v[1]) != TapGroup::kPaired ||
+                static_cast<RowLoop>(v[0]) == RowLoop::kSlide;
        }});
   rules.push_back(
       {"only blocks of several pixels are shifted", {kNames[kPixels], kNames[kVec]}, [](Values v) {
@@ -186,7 +197,7 @@ void AddSlideRules(std::vector<Constraint>& rules) {
        }});
 }
 
-// Every thread has a row of tiles or a stack of rows, and only what can be stacked is.
+// Every thread has a row of tiles, and only what can be stacked is.
 void AddThreadRules(std::vector<Constraint>& rules, const TaskSpec& spec, const VectorIsa& isa) {
   const Workload& w = spec.workload;
   const std::int64_t images = w.n, rows = w.out_h(), threads = spec.threads;
@@ -204,13 +215,7 @@ void AddThreadRules(std::vector<Constraint>& rules, const TaskSpec& spec, const 
                             (static_cast<RowLoop>(v[0]) == RowLoop::kSlide &&
                              static_cast<ChannelOrder>(v[1]) == ChannelOrder::kOuter);
                    }});
-  const std::int32_t stack = StackOf(w, isa);
-  if (stack == 1) return;
-  rules.push_back(
-      {"some threads would have no stack of rows", {kNames[kSplit], kNames[kTail]}, [=](Values v) {
-         return static_cast<ThreadSplit>(v[0]) == ThreadSplit::kBlocks ||
-                static_cast<TailForm>(v[1]) == TailForm::kOverlap || feeds_threads(stack);
-       }});
+  if (StackOf(w, isa) == 1) return;
   rules.push_back({"only sliding rows are stacked, and not out of a ring",
                    {kNames[kLoop], kNames[kPad], kNames[kTail]},
                    [](Values v) {
@@ -266,13 +271,17 @@ class DepthwiseTemplate final : public KernelTemplate {
     const bool slides = CanSlide(w, isa_);
     Knob loop = ChoiceKnob(kNames[kLoop], {"tile", "slide", "halves"});
     Knob vec = ChoiceKnob(kNames[kVec], {"inline", "row", "shift"});
-    Knob group = ChoiceKnob(kNames[kGroup], {"vertical", "linear", "mixed"});
+    Knob group = ChoiceKnob(kNames[kGroup], {"vertical", "linear", "mixed", "paired"});
+    std::erase_if(group.values, [&](const KnobValue& v) {
+      const auto value = static_cast<TapGroup>(v.value);
+      return (value == TapGroup::kMixed && !CanMix(w, isa_)) ||
+             (value == TapGroup::kPaired && !CanPair(w, isa_));
+    });
     Knob weights = ChoiceKnob(kNames[kWeights], {"memory", "registers"});
     Knob split = ChoiceKnob(kNames[kSplit], {"rows", "blocks"});
     if (!slides) loop.values.resize(1), weights.values.resize(1);
     if (!slides || spec.threads == 1) split.values.resize(1);
     if (!CanShift(w, isa_)) vec.values.pop_back();
-    if (!CanMix(w, isa_)) group.values.pop_back();
     std::vector<Knob> knobs = {
         loop,
         IntKnob(kNames[kTileH], UpTo({1, 2, 3, 4}, w.out_h())),
@@ -353,7 +362,7 @@ class DepthwiseTemplate final : public KernelTemplate {
   std::optional<Config> FindSlide(const Workload& w, const ConfigSpace& space) const {
     if (space.knobs()[kLoop].values.size() == 1) return std::nullopt;
     for (const RowLoop loop : {RowLoop::kSlide, RowLoop::kHalves}) {
-      for (const TapGroup group : {TapGroup::kMixed, TapGroup::kVertical}) {
+      for (const TapGroup group : {TapGroup::kPaired, TapGroup::kMixed, TapGroup::kVertical}) {
         for (const VecStage vec : {VecStage::kShift, VecStage::kInline}) {
           for (const PadStage pad : {PadStage::kInline, PadStage::kRow}) {
             for (const TailForm tail : {TailForm::kRows, TailForm::kOverlap}) {
@@ -382,7 +391,9 @@ class DepthwiseTemplate final : public KernelTemplate {
     choose(kPad, pad);
     choose(kVec, vec);
     choose(kConv, ConvStage::kOutput);
-    choose(kGroup, group);
+    const auto& groups = space.knobs()[kGroup].values;
+    choose(kGroup, std::ranges::find(groups, static_cast<std::int64_t>(group), &KnobValue::value) -
+                       groups.begin());
     choose(kWeights, WeightStage::kRegisters);
     if (config.choice.size() > kTail) choose(kTail, tail);
     return config;

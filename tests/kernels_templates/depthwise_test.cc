@@ -118,25 +118,67 @@ std::pair<Task, Config> DrawSlidingConfig(Rng& rng, const VectorIsa& isa) {
   return DrawConfig(rng, isa, DrawSliding, SlidingConfigs);
 }
 
-TEST_P(DepthwiseTest, RandomSlidingRowsAreBitExact) {
-  SKIP_WITHOUT_MACHINE();
-  if (isa().group < 4) GTEST_SKIP() << "rows slide with dots of four taps only";
-  Rng rng(77);
+// Configs that `draw` draws are bit-exact; returns the labels that they had.
+template <typename Draw>
+std::set<std::string> ExpectDrawnExact(const VectorIsa& isa, Rng rng, std::size_t count,
+                                       Draw draw) {
   std::vector<NamedWorkload> trials;
   std::vector<KernelSource> sources;
   std::set<std::string> drawn;
-  while (trials.size() < 96) {
-    const auto [task, config] = DrawSlidingConfig(rng, isa());
+  while (trials.size() < count) {
+    const auto [task, config] = draw(rng, isa);
     trials.push_back({Describe(task, config), task.workload()});
     sources.push_back(*task.Emit(config));
     for (const auto& [knob, label] : task.space().Labels(config)) drawn.insert(knob + "=" + label);
+    drawn.insert("out_h=" + std::to_string(task.workload().out_h()));
   }
+  ExpectExact(trials, sources, isa);
+  return drawn;
+}
+
+TEST_P(DepthwiseTest, RandomSlidingRowsAreBitExact) {
+  SKIP_WITHOUT_MACHINE();
+  if (isa().group < 4) GTEST_SKIP() << "rows slide with dots of four taps only";
   EXPECT_THAT(
-      drawn, testing::IsSupersetOf(
-                 {"loop=slide", "loop=halves", "weights=memory", "weights=registers",
-                  "data_vec_inline=shift", "group=mixed", "order=outer", "pixels=2", "pixels=4",
-                  "split=rows", "split=blocks", "data_pad_inline=inline", "data_pad_inline=root"}));
-  ExpectExact(trials, sources, isa());
+      ExpectDrawnExact(isa(), Rng(77), 96, DrawSlidingConfig),
+      testing::IsSupersetOf({"loop=slide", "loop=halves", "weights=memory", "weights=registers",
+                             "data_vec_inline=shift", "group=mixed", "order=outer", "pixels=2",
+                             "pixels=4", "split=rows", "split=blocks", "data_pad_inline=inline",
+                             "data_pad_inline=root"}));
+}
+
+// What has columns that can be interleaved in pairs: padding and an image's end at either column.
+Workload DrawPaired(Rng& rng) {
+  for (;;) {
+    Workload w = DrawSliding(rng);
+    w.kh = w.kw = 3;
+    w.stride_w = 2;
+    w.dilation_w = 1;
+    w.pad_left = static_cast<std::int32_t>(rng.Below(2));
+    const auto canonical = Canonical(w);
+    if (canonical.ok() && canonical->op == OpKind::kDepthwise) return *canonical;
+  }
+}
+
+std::vector<Config> PairedConfigs(const Task& task) {
+  std::vector<Config> configs;
+  for (const Config& config : SlidingConfigs(task)) {
+    if (task.space().Label(config, "group") == "paired") configs.push_back(config);
+  }
+  return configs;
+}
+
+std::pair<Task, Config> DrawPairedConfig(Rng& rng, const VectorIsa& isa) {
+  return DrawConfig(rng, isa, DrawPaired, PairedConfigs);
+}
+
+TEST_P(DepthwiseTest, RandomPairsOfColumnsAreBitExact) {
+  SKIP_WITHOUT_MACHINE();
+  if (isa().group < 4) GTEST_SKIP() << "rows slide with dots of four taps only";
+  EXPECT_THAT(ExpectDrawnExact(isa(), Rng(79), 64, DrawPairedConfig),
+              testing::IsSupersetOf({"weights=memory", "weights=registers", "order=inner",
+                                     "order=outer", "data_pad_inline=inline", "data_pad_inline=row",
+                                     "data_pad_inline=root"}));
 }
 
 // A convolution with a tail of channels that a stack of rows can fill: of few rows, so that the
@@ -177,36 +219,13 @@ std::pair<Task, Config> DrawStackedConfig(Rng& rng, const VectorIsa& isa) {
 TEST_P(DepthwiseTest, RandomStacksOfRowsAreBitExact) {
   SKIP_WITHOUT_MACHINE();
   if (isa().group < 4) GTEST_SKIP() << "rows slide with dots of four taps only";
-  Rng rng(78);
-  std::vector<NamedWorkload> trials;
-  std::vector<KernelSource> sources;
-  std::set<std::string> drawn;
-  std::set<std::int32_t> heights;
-  while (trials.size() < 72) {
-    const auto [task, config] = DrawStackedConfig(rng, isa());
-    trials.push_back({Describe(task, config), task.workload()});
-    sources.push_back(*task.Emit(config));
-    heights.insert(task.workload().out_h());
-    for (const auto& [knob, label] : task.space().Labels(config)) drawn.insert(knob + "=" + label);
-  }
-  EXPECT_THAT(heights, testing::IsSupersetOf({2, 3, 4, 5, 6, 7, 8, 9}));
+  const std::set<std::string> drawn = ExpectDrawnExact(isa(), Rng(78), 72, DrawStackedConfig);
+  EXPECT_THAT(drawn, testing::IsSupersetOf({"out_h=2", "out_h=3", "out_h=4", "out_h=5", "out_h=6",
+                                            "out_h=7", "out_h=8", "out_h=9"}));
   EXPECT_THAT(drawn, testing::IsSupersetOf({"loop=slide", "loop=halves", "weights=memory",
-                                            "weights=registers", "group=mixed", "order=inner",
-                                            "order=outer", "split=blocks", "data_pad_inline=inline",
-                                            "data_pad_inline=root"}));
-  ExpectExact(trials, sources, isa());
-}
-
-TEST_P(DepthwiseTest, SummariesOfStacksOfRowsAreWhatTheProgramShows) {
-  if (isa().group < 4) GTEST_SKIP() << "rows slide with dots of four taps only";
-  Rng rng(16);
-  for (int i = 0; i < 100; ++i) {
-    const auto [task, config] = DrawStackedConfig(rng, isa());
-    const auto program = task.kernel_template().Lower(task.spec(), task.space(), config);
-    ASSERT_TRUE(program.ok());
-    const ScheduleSummary summary = SummarizeDepthwise(task.spec(), isa(), task.space(), config);
-    ExpectSummaryShows(summary, *program, Describe(task, config));
-  }
+                                            "weights=registers", "group=mixed", "group=paired",
+                                            "order=inner", "order=outer", "split=blocks",
+                                            "data_pad_inline=inline", "data_pad_inline=root"}));
 }
 
 TEST_P(DepthwiseTest, TailsAreStackedOnlyWhereTheyFit) {
@@ -219,9 +238,9 @@ TEST_P(DepthwiseTest, TailsAreStackedOnlyWhereTheyFit) {
   EXPECT_EQ(has_stacks(144, 12, 1), slides);  // a stack of four
   EXPECT_EQ(has_stacks(96, 12, 1), slides);   // of two
   EXPECT_EQ(has_stacks(65, 4, 1), slides);
-  EXPECT_FALSE(has_stacks(144, 3, 1));   // fewer rows than a stack
-  EXPECT_FALSE(has_stacks(144, 12, 4));  // fewer stacks than threads
-  EXPECT_FALSE(has_stacks(240, 12, 1));  // a tail of 48 fills no vector
+  EXPECT_FALSE(has_stacks(144, 3, 1));        // fewer rows than a stack
+  EXPECT_EQ(has_stacks(144, 12, 4), slides);  // threads share out rows
+  EXPECT_FALSE(has_stacks(240, 12, 1));       // a tail of 48 fills no vector
   EXPECT_FALSE(has_stacks(128, 12, 1));
   EXPECT_FALSE(has_stacks(32, 12, 1));
 }
@@ -272,29 +291,30 @@ TEST_P(DepthwiseTest, ConfigsOfATaskHaveDifferentCode) {
   }
 }
 
+// What a config says of itself in closed form is what its program shows.
+void ExpectItsSummary(const VectorIsa& isa, const Task& task, const Config& config) {
+  const auto program = task.kernel_template().Lower(task.spec(), task.space(), config);
+  ASSERT_TRUE(program.ok());
+  const ScheduleSummary summary = SummarizeDepthwise(task.spec(), isa, task.space(), config);
+  ExpectSummaryShows(summary, *program, Describe(task, config));
+}
+
 TEST_P(DepthwiseTest, SummariesAreWhatTheProgramShows) {
   Rng rng(5);
   for (int i = 0; i < 150; ++i) {
     const Task task = MakeTask(DrawDepthwise(rng), isa());
-    for (int j = 0; j < 4; ++j) {
-      const Config config = task.space().Sample(rng);
-      const auto program = task.kernel_template().Lower(task.spec(), task.space(), config);
-      ASSERT_TRUE(program.ok());
-      const ScheduleSummary summary = SummarizeDepthwise(task.spec(), isa(), task.space(), config);
-      ExpectSummaryShows(summary, *program, Describe(task, config));
-    }
+    for (int j = 0; j < 4; ++j) ExpectItsSummary(isa(), task, task.space().Sample(rng));
   }
 }
 
 TEST_P(DepthwiseTest, SummariesOfSlidingRowsAreWhatTheProgramShows) {
   if (isa().group < 4) GTEST_SKIP() << "rows slide with dots of four taps only";
   Rng rng(15);
-  for (int i = 0; i < 150; ++i) {
-    const auto [task, config] = DrawSlidingConfig(rng, isa());
-    const auto program = task.kernel_template().Lower(task.spec(), task.space(), config);
-    ASSERT_TRUE(program.ok());
-    const ScheduleSummary summary = SummarizeDepthwise(task.spec(), isa(), task.space(), config);
-    ExpectSummaryShows(summary, *program, Describe(task, config));
+  for (int i = 0; i < 100; ++i) {
+    for (const auto draw : {DrawSlidingConfig, DrawPairedConfig, DrawStackedConfig}) {
+      const auto [task, config] = draw(rng, isa());
+      ExpectItsSummary(isa(), task, config);
+    }
   }
 }
 

@@ -101,17 +101,17 @@ INLINE kv k_value(kv r, k_range range) { (void)range; return r; }
 // Results without: it is added to 16 bits, where one instruction serves two vectors.
 constexpr std::string_view kOffsetResults = R"(
 INLINE kv k_value(kv r, k_range range) { return r + range.zp; }
-INLINE kh32 k_words(kv a, kv b, k_range range) {
-  return __builtin_elementwise_add_sat(K_PACK_WORDS(a, b), (kh32){0} + (int16_t)range.zp);
+INLINE kh k_words(kv a, kv b, k_range range) {
+  return __builtin_elementwise_add_sat(K_PACK_WORDS(a, b), (kh){0} + (int16_t)range.zp);
 }
 )";
 // Results are the low halves.
 constexpr std::string_view kLowHalfResults = R"(
 INLINE kv k_value(kv r, k_range range) { (void)range; return (r << 16) >> 16; }
 #define K_LOW_HALVES(q) 8 * q, 8 * q + 2, 8 * q + 4, 8 * q + 6, 8 * q + 32, 8 * q + 34, 8 * q + 36, 8 * q + 38
-INLINE kh32 k_words(kv a, kv b, k_range range) {
+INLINE kh k_words(kv a, kv b, k_range range) {
   (void)range;
-  return __builtin_shufflevector((kh32)a, (kh32)b, K_LOW_HALVES(0), K_LOW_HALVES(1), K_LOW_HALVES(2),
+  return __builtin_shufflevector((kh)a, (kh)b, K_LOW_HALVES(0), K_LOW_HALVES(1), K_LOW_HALVES(2),
                                  K_LOW_HALVES(3));
 }
 )";

@@ -12,9 +12,10 @@ namespace kiln {
 // This is an instruction set as the templates see it: a few numbers, and C source that gives every
 // set the same vocabulary. A template writes C in these words and never mentions an instruction:
 //
-//   kv                     `lanes` int32 accumulators
+//   kv, kh                 `lanes` int32 accumulators; the same bits as words
 //   kop                    operand of a dot: `lanes` groups of `group` values
 //   k_dot(acc, a, w)       acc[l] += sum over the group of a[l][i] * w[l][i], exact, no saturation
+//   k_words_dot(acc, a, w) acc[l] += sum over two words of a[l] and w[l]: where `group` is above 1
 //   k_broadcast(p)         the `group` prepared activations at p, in every lane
 //   k_broadcast_raw(p)     the same from bytes of x as they lie in memory
 //   k_weights(p)           `weight_vector_bytes` bytes of packed weights

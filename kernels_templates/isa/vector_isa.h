@@ -44,6 +44,7 @@ struct VectorIsa {
   std::int32_t max_store_group = 4;       // vectors that one store can pack: 1, 2 or 4
   bool flips_signed_activations = false;  // prepared s8 is x + 128
   bool rounds_per_instruction = false;    // a rounding mode can be part of an instruction
+  bool fuses_multiply_add = false;        // one instruction, rounded once, to nearest
   // Packed weights are the difference to their zero point (it fits), so legacy uint8 costs nothing.
   // Otherwise they are w - 128, and w_zp - 128 times the sum of the activations is subtracted.
   bool subtracts_weight_zero_point = false;

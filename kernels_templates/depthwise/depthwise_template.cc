@@ -124,8 +124,11 @@ bool ReadsOnlyTheImage(const DepthwiseSchedule& s) {
 bool CanSlide(const Workload& w, const VectorIsa& isa) {
   return isa.group == 4 && RequantizeInstructions(isa, w) < 10;
 }
+// Shifting moves whole 128-bit blocks, as unpacking stays within them.
 bool CanShift(const Workload& w, const VectorIsa& isa) {
-  return CanSlide(w, isa) && (w.o == 16 || w.o == 32) && w.stride_w == 1 && w.kh <= 4;
+  if (!CanSlide(w, isa) || w.stride_w != 1 || w.kh > 4) return false;
+  const std::int32_t block = FindInterleave(isa, w, DepthwiseMethod::kDot)->channels();
+  return w.o % 16 == 0 && w.o < block && block % w.o == 0;
 }
 bool CanMix(const Workload& w, const VectorIsa& isa) {
   return CanSlide(w, isa) && w.kh % 4 == 1 && w.kw >= 2 && w.kw <= 8 && w.dilation_w == 1 &&

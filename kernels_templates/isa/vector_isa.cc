@@ -87,6 +87,11 @@ INLINE kv k_words_dot(kv acc, kv a, kv w) { return (kv)__builtin_ia32_vpdpwssd51
 #define K_PACK_WORDS(a, b) ((kh)__builtin_ia32_packssdw512(a, b))
 )";
 
+constexpr std::string_view kAvxVnniDot = R"(
+INLINE kv k_dot(kv acc, kop a, kop w) { return (kv)__builtin_ia32_vpdpbusd256(acc, a, w); }
+INLINE kv k_words_dot(kv acc, kv a, kv w) { return (kv)__builtin_ia32_vpdpwssd256(acc, a, w); }
+)";
+
 constexpr std::string_view kAvx512Stores = R"(
 #if K_UNSIGNED
 INLINE kb16 k_bytes1(kv a, k_range range) {
@@ -296,6 +301,26 @@ const VectorIsa& Avx512Vnni() {
       .subtracts_weight_zero_point = false,
       .source = source,
       .stores = kAvx512Stores,
+  };
+  return isa;
+}
+
+const VectorIsa& AvxVnni() {
+  static const std::string source = Concatenate({kX86, kBytes, kAvxVnniDot, kPackWords256});
+  static const VectorIsa isa = {
+      .name = "avxvnni",
+      .required = Bit(IsaFeature::kAvx2) | Bit(IsaFeature::kAvxVnni),
+      .lanes = 8,
+      .group = 4,
+      .registers = 16,
+      .activation_bytes = 1,
+      .weight_bytes = 1,
+      .max_store_group = 4,
+      .flips_signed_activations = true,
+      .fuses_multiply_add = true,
+      .subtracts_weight_zero_point = false,
+      .source = source,
+      .stores = kAvx2Stores,
   };
   return isa;
 }

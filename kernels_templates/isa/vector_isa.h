@@ -56,6 +56,7 @@ struct VectorIsa {
 };
 
 const VectorIsa& Avx512Vnni();
+const VectorIsa& AvxVnni();  // the same dots on 256 bits and 16 registers, without AVX-512
 const VectorIsa& Avx2();
 const VectorIsa& Portable();
 

@@ -334,19 +334,28 @@ class DepthwiseTemplate final : public KernelTemplate {
     return rules;
   }
 
-  // A walk with most of its weights in registers, with the fewest dots and copies.
+  // A walk with most of its weights in registers, with the fewest dots and copies. With few
+  // registers, weights in memory are better than two walks.
   std::optional<Config> FindSlide(const Workload& w, const ConfigSpace& space) const {
     if (space.knobs()[kLoop].values.size() == 1) return std::nullopt;
-    for (const RowLoop loop : {RowLoop::kSlide, RowLoop::kHalves}) {
-      for (const TapGroup group : {TapGroup::kMixed, TapGroup::kVertical}) {
-        for (const VecStage vec : {VecStage::kShift, VecStage::kInline}) {
-          for (const PadStage pad : {PadStage::kInline, PadStage::kRow}) {
-            for (const TailForm tail : {TailForm::kRows, TailForm::kOverlap}) {
-              const Config config = Slide(space, loop, group, vec, pad, tail);
-              if (!space.Contains(config)) continue;
-              const DepthwiseSchedule s(w, isa_, ReadKnobs(space, config));
-              if (2 * s.register_sets >= s.sets) return config;
-            }
+    constexpr auto kRegisters = WeightStage::kRegisters, kMemory = WeightStage::kMemory;
+    if (auto config = FindWalk(w, space, RowLoop::kSlide, kRegisters)) return config;
+    if (isa_.registers < 32) {
+      if (auto config = FindWalk(w, space, RowLoop::kSlide, kMemory)) return config;
+    }
+    return FindWalk(w, space, RowLoop::kHalves, kRegisters);
+  }
+
+  std::optional<Config> FindWalk(const Workload& w, const ConfigSpace& space, RowLoop loop,
+                                 WeightStage weights) const {
+    for (const TapGroup group : {TapGroup::kMixed, TapGroup::kVertical}) {
+      for (const VecStage vec : {VecStage::kShift, VecStage::kInline}) {
+        for (const PadStage pad : {PadStage::kInline, PadStage::kRow}) {
+          for (const TailForm tail : {TailForm::kRows, TailForm::kOverlap}) {
+            const Config config = Slide(space, loop, group, vec, pad, tail, weights);
+            if (!space.Contains(config)) continue;
+            const DepthwiseSchedule s(w, isa_, ReadKnobs(space, config));
+            if (weights == WeightStage::kMemory || 2 * s.register_sets >= s.sets) return config;
           }
         }
       }
@@ -356,7 +365,7 @@ class DepthwiseTemplate final : public KernelTemplate {
 
   // With the most pixels per block; values that a space leaves out are those at a knob's end.
   static Config Slide(const ConfigSpace& space, RowLoop loop, TapGroup group, VecStage vec,
-                      PadStage pad, TailForm tail) {
+                      PadStage pad, TailForm tail, WeightStage weights) {
     Config config;
     config.choice.resize(space.knobs().size());
     const auto choose = [&](KnobIndex knob, auto value) {
@@ -368,7 +377,7 @@ class DepthwiseTemplate final : public KernelTemplate {
     choose(kVec, vec);
     choose(kConv, ConvStage::kOutput);
     choose(kGroup, group);
-    choose(kWeights, WeightStage::kRegisters);
+    choose(kWeights, weights);
     if (config.choice.size() > kTail) choose(kTail, tail);
     return config;
   }

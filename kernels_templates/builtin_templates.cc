@@ -6,7 +6,7 @@ namespace kiln {
 
 // The richest instruction set last: it takes precedence.
 void RegisterBuiltinTemplates(TemplateRegistry& registry) {
-  for (const VectorIsa* isa : {&Portable(), &Avx2(), &Avx512Vnni()}) {
+  for (const VectorIsa* isa : {&Portable(), &Avx2(), &AvxVnni(), &Avx512Vnni()}) {
     registry.Register(NewRowGemmTemplate(Conv2dFamily(), *isa));
     registry.Register(NewRowGemmTemplate(DenseFamily(), *isa));
     registry.Register(NewDepthwiseTemplate(*isa));

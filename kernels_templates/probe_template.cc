@@ -5,7 +5,7 @@
 namespace kiln {
 
 const VectorIsa& RichestIsa(const Target& target) {
-  for (const VectorIsa* isa : {&Avx512Vnni(), &Avx2()}) {
+  for (const VectorIsa* isa : {&Avx512Vnni(), &AvxVnni(), &Avx2()}) {
     if ((isa->required & ~target.isa) == 0) return *isa;
   }
   return Portable();

@@ -234,7 +234,7 @@ ScheduleSummary GemmSchedule::Summary() const {
 }
 
 bool SkippingIsLegal(const Workload& w, const VectorIsa& isa, const GemmKnobs& knobs) {
-  if (!HasPadding(w) || NeedsSums(w, isa)) return false;
+  if (!HasPadding(w)) return false;
   const GemmSchedule s(w, isa, knobs);
   if (s.k.tile_h != 1) return false;
   const bool pads_columns = w.pad_left > 0 || w.pad_right > 0;

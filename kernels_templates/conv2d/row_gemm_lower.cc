@@ -87,6 +87,10 @@ std::string ClassTables(const GemmSchedule& s) {
   for (std::int32_t oh = 0; oh < s.out_h; ++oh) {
     rows += fmt::format("{}{}", oh > 0 ? ", " : "", s.row_classes.Of(oh));
   }
+  std::string columns;
+  for (std::int32_t ow = 0; ow < s.out_w; ++ow) {
+    columns += fmt::format("{}{}", ow > 0 ? ", " : "", s.column_classes.Of(ow));
+  }
   const auto table = [](const char* name, const std::array<std::int32_t, TapClasses::kMost>& of,
                         std::int32_t count) {
     return fmt::format("static const int32_t {}[] = {{{}}};\n", name,
@@ -95,6 +99,9 @@ std::string ClassTables(const GemmSchedule& s) {
   return fmt::format("enum {{ ROW_CLASSES = {}, COLUMN_CLASSES = {} }};\n", s.row_classes.count,
                      s.column_classes.count) +
          fmt::format("static const uint8_t kRowClass[] = {{{}}};\n", rows) +
+         (s.sums && s.skips_columns
+              ? fmt::format("static const uint8_t kColumnClass[] = {{{}}};\n", columns)
+              : "") +
          table("kRowBegin", s.row_classes.begin, s.row_classes.count) +
          table("kRowEnd", s.row_classes.end, s.row_classes.count) +
          table("kColumnBegin", s.column_classes.begin, s.column_classes.count) +
@@ -167,6 +174,8 @@ std::string SegmentSum(const GemmSchedule& s) {
   const std::int32_t vector = s.isa.vector_bytes(), whole = s.segment_values / vector * vector;
   const std::int32_t rest = s.segment_values - whole;
   std::string text = fmt::format(
+      "INLINE int32_t few(const uint8_t *p, __SIZE_TYPE__ n) {{\n"
+      "  int32_t values = 0;\n  __builtin_memcpy(&values, p, n);\n  return values;\n}}\n"
       "INLINE kv segment_sum(kv acc, const uint8_t *p) {{\n"
       "  const kop ones = (kop)k_splat(0x01010101);\n"
       "  for (int32_t k = 0; k < {0}; k += {1}) acc = k_dot(acc, (kop)k_load(p + k), ones);\n",
@@ -181,10 +190,8 @@ std::string SegmentSum(const GemmSchedule& s) {
         vector, fmt::join(weights, ", "), s.segment_values - vector);
   }
   for (std::int32_t k = 0; whole == 0 && k < rest; k += s.isa.group) {
-    text += fmt::format(
-        "  {{\n    int32_t few = 0;\n    __builtin_memcpy(&few, p + {}, {});\n"
-        "    acc = k_dot(acc, (kop)(kv){{few}}, ones);\n  }}\n",
-        k, std::min(s.isa.group, rest - k));
+    text += fmt::format("  acc = k_dot(acc, (kop)(kv){{few(p + {}, {})}}, ones);\n", k,
+                        std::min(s.isa.group, rest - k));
   }
   return text + "  return acc;\n}\n";
 }
@@ -223,36 +230,80 @@ std::string FourSums(const VectorIsa& isa) {
   return text;
 }
 
-// Sums over the taps of every pixel of a block, for the weight zero point: dots with ones, four
-// pixels at a time, the last four overlapping their neighbours.
-Function BlockSums() {
+// The taps of a pixel that are summed: all, or those of its classes.
+std::string SumLoops(const GemmSchedule& s, const std::string& pixel) {
+  const std::string rows =
+      s.skips_rows ? "kRowBegin[row_class]; kh < kRowEnd[row_class]" : "0; kh < KH";
+  const std::string columns =
+      s.skips_columns
+          ? fmt::format("kColumnBegin[kColumnClass[{0}]]; kw < kColumnEnd[kColumnClass[{0}]]",
+                        pixel)
+          : "0; kw < SEGMENTS";
+  return fmt::format("    for (int32_t kh = {}; ++kh)\n    for (int32_t kw = {}; ++kw)\n", rows,
+                     columns);
+}
+
+// One pixel after the other, four at a time, the last four overlapping their neighbours.
+std::string SumsOfLongSegments(const GemmSchedule& s) {
+  return "for (int32_t j = 0; j < columns; j += 4) {\n"
+         "  const int32_t first = MAX(0, MIN(j, columns - 4));\n"
+         "  kv acc[4] = {{0}};\n"
+         "  for (int32_t q = 0; q < 4; ++q) {\n"
+         "    const int32_t pixel = MIN(first + q, columns - 1);\n" +
+         SumLoops(s, "pixel") +
+         "    acc[q] = segment_sum(acc[q], row + pixel * STEP_W * PIXEL_PITCH + kh * TAP_H * "
+         "ROW_PITCH +\n"
+         "                                     kw * TAP_W * PIXEL_PITCH);\n"
+         "  }\n"
+         "  int32_t four[4];\n"
+         "  four_sums(four, acc[0], acc[1], acc[2], acc[3]);\n"
+         "  for (int32_t q = 0; q < MIN(4, columns); ++q) {\n"
+         "    to[first + q] = (int32_t)((uint32_t)four[q] * (uint32_t)factor);\n"
+         "  }\n"
+         "}\n";
+}
+
+// A lane for each pixel: short segments are summed a group of values at a time.
+std::string SumsOfShortSegments(const GemmSchedule& s) {
+  std::string steps;
+  for (std::int32_t k = 0; k < s.segment_values; k += s.isa.group) {
+    std::string lanes;
+    for (std::int32_t lane = 0; lane < s.isa.lanes; ++lane) {
+      lanes += fmt::format("{}few(p + {} * STEP_W * PIXEL_PITCH + {}, {})", lane > 0 ? ", " : "",
+                           lane, k, std::min(s.isa.group, s.segment_values - k));
+    }
+    steps += fmt::format("      acc = k_dot(acc, (kop)(kv){{{}}}, ones);\n", lanes);
+  }
+  return "if (columns >= LANES) {\n"
+         "  const kop ones = (kop)k_splat(0x01010101);\n"
+         "  for (int32_t j = 0; j < columns; j += LANES) {\n"
+         "    const int32_t first = MIN(j, columns - LANES);\n"
+         "    kv acc = {0};\n" +
+         SumLoops(s, "") +
+         "    {\n"
+         "      const uint8_t *p = row + first * STEP_W * PIXEL_PITCH + kh * TAP_H * ROW_PITCH +\n"
+         "                         kw * TAP_W * PIXEL_PITCH;\n" +
+         steps +
+         "    }\n"
+         "    k_spill(to + first, (kv)((kvu)acc * (uint32_t)factor));\n"
+         "  }\n"
+         "  continue;\n"
+         "}\n";
+}
+
+// Sums over the taps of every pixel of a block, for the weight zero point: dots with ones.
+Function BlockSums(const GemmSchedule& s) {
   Function f;
-  f.signature =
+  f.signature = fmt::format(
       "NOINLINE void block_sums(const uint8_t *a, int32_t columns, int32_t factor, int32_t "
-      "*restrict sums)";
+      "*restrict sums{})",
+      s.skips_rows ? ", int32_t row_class" : "");
+  const bool lane_per_pixel = s.segment_values < s.isa.vector_bytes() && !s.skips_columns;
   f.body.push_back(
-      Text("for (int32_t i = 0; i < TILE_H; ++i) {\n"
-           "  for (int32_t j = 0; j < columns; j += 4) {\n"
-           "    kv acc[4] = {{0}};\n"
-           "    for (int32_t q = 0; q < 4; ++q) {\n"
-           "      const int32_t at = MAX(0, MIN(j, columns - 4)) + q;\n"
-           "      const uint8_t *p = a + i * STEP_H * ROW_PITCH + MIN(at, columns - 1) * STEP_W * "
-           "PIXEL_PITCH;\n"
-           "      for (int32_t kh = 0; kh < KH; ++kh) {\n"
-           "        for (int32_t kw = 0; kw < SEGMENTS; ++kw) {\n"
-           "          acc[q] = segment_sum(acc[q], p + kh * TAP_H * ROW_PITCH + kw * TAP_W * "
-           "PIXEL_PITCH);\n"
-           "        }\n"
-           "      }\n"
-           "    }\n"
-           "    int32_t four[4];\n"
-           "    four_sums(four, acc[0], acc[1], acc[2], acc[3]);\n"
-           "    for (int32_t q = 0; q < MIN(4, columns); ++q) {\n"
-           "      sums[i * BLOCK_COLUMNS + MAX(0, MIN(j, columns - 4)) + q] =\n"
-           "          (int32_t)((uint32_t)four[q] * (uint32_t)factor);\n"
-           "    }\n"
-           "  }\n"
-           "}\n"));
+      Loop("for (int32_t i = 0; i < TILE_H; ++i)", s.k.tile_h,
+           {Text("const uint8_t *row = a + i * STEP_H * ROW_PITCH;\n"
+                 "int32_t *to = sums + i * BLOCK_COLUMNS;\n" +
+                 (lane_per_pixel ? SumsOfShortSegments(s) : "") + SumsOfLongSegments(s))}));
   f.calls = 0;
   return f;
 }
@@ -339,7 +390,9 @@ Stmt GroupSums(const GemmSchedule& s) {
   OpCounts counts;
   counts.copies = double(s.k.tile_h) * s.block_columns * s.w.kh * s.segments_w * s.segment_values /
                   s.isa.vector_bytes();
-  return Text("block_sums(a + g * CG * VALUE, columns, header[SUM_FACTOR], sums);\n", counts);
+  return Text(fmt::format("block_sums(a + g * CG * VALUE, columns, header[SUM_FACTOR], sums{});\n",
+                          s.skips_rows ? ", kRowClass[oh]" : ""),
+              counts);
 }
 
 Stmts BlockBody(const GemmSchedule& s) {
@@ -434,7 +487,7 @@ LoopProgram LowerRowGemm(const GemmSchedule& s) {
   if (s.k.stage != DataStage::kRaw) program.functions.push_back(StageRow(s));
   if (s.sums) {
     program.prelude += SegmentSum(s) + FourSums(s.isa);
-    program.functions.push_back(BlockSums());
+    program.functions.push_back(BlockSums(s));
   }
   for (const auto& [panel, calls] : kinds) {
     program.functions.push_back(MicroKernel(s, panel, calls));

@@ -28,7 +28,7 @@ std::string ChannelTable(const GemmSchedule& s, const Panel& panel) {
 
 // Packing for skipped borders: outputs have the zero point's share of the taps that they have.
 constexpr std::string_view kCountTap =
-    "        by_tap[t / SEGMENTS][t % SEGMENTS] += (uint32_t)stored;\n";
+    "        by_tap[t / SEGMENTS][t % SEGMENTS] += (uint32_t)real;\n";
 constexpr std::string_view kClassBiases =
     R"(  const int32_t *constants = (const int32_t *)panel + vector * CONSTANTS * LANES;
   int32_t *biases = (int32_t *)panel + (vectors * CONSTANTS + vector) * LANES;

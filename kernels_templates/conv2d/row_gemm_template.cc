@@ -93,6 +93,7 @@ class RowGemmTemplate final : public KernelTemplate {
 
   Config Default(const TaskSpec&, const ConfigSpace& space) const override {
     for (const GemmKnobs& wish : family_.defaults) {
+      if (WidensForEveryPanel(wish)) continue;
       if (const std::optional<Config> config = Find(space, wish)) return *config;
     }
     return space.At(0);
@@ -181,6 +182,13 @@ class RowGemmTemplate final : public KernelTemplate {
                        return s.shared_bytes + threads * s.thread_bytes <= cap;
                      }});
     return rules;
+  }
+
+  // Widening several values is an instruction beside each broadcast; a stage has it once for all
+  // panels, where panels are not outermost.
+  bool WidensForEveryPanel(const GemmKnobs& wish) const {
+    return wish.stage == DataStage::kRaw && wish.order != GemmOrder::kPanelBlockTile &&
+           isa_.activation_bytes > 1 && isa_.group > 1;
   }
 
   static std::optional<Config> Find(const ConfigSpace& space, const GemmKnobs& wish) {

@@ -154,14 +154,16 @@ Stmt StartSkipping(const GemmSchedule& s, const Panel& panel) {
       panel.vectors);
   for (std::int32_t j = 0; j < s.k.tile_w; ++j) {
     for (std::int32_t v = 0; v < panel.vectors; ++v) {
-      text += fmt::format("kv {} = k_load(bias + {} * LANES);\n", Accumulator(j, v),
-                          (s.skips_columns ? s.column_classes.Of(j) : 0) * panel.vectors + v);
+      text += fmt::format("kv {} = k_load(bias + {} * LANES){};\n", Accumulator(j, v),
+                          (s.skips_columns ? s.column_classes.Of(j) : 0) * panel.vectors + v,
+                          s.sums ? fmt::format(" + sums[{}]", j) : "");
     }
   }
   text += fmt::format(
       "const uint8_t *w = panel + {0} * (CONSTANTS + {1}) * LANES * 4 +\n"
       "                   kRowBegin[row_class] * SEGMENTS * STEPS * {0} * WEIGHT_VECTOR;\n"
-      "a += kRowBegin[row_class] * TAP_H * ROW_PITCH;\n",
+      "a += kRowBegin[row_class] * TAP_H * ROW_PITCH;\n"
+      "(void)a, (void)w;  /* an image that no tap reaches */\n",
       panel.vectors, s.biases());
   return Text(text, {.loads = double(s.column_classes.count) * panel.vectors, .calls = 1});
 }

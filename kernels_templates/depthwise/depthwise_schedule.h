@@ -12,8 +12,8 @@
 // all its taps are written out. Rows of activations are interleaved (isa/interleave.h), so that a
 // dot sums several taps of every channel at once. Names:
 //
-//   block    the channels of `group` vectors: 64 for avx512vnni, 16 for avx2; the last one overlaps
-//   its neighbour.
+//   block    the channels of `group` vectors: 64 for avx512vnni, 32 for avxvnni, 16 for avx2; the
+//   last one overlaps its neighbour.
 //            With fewer channels than half a block, `pixels` neighbouring pixels fill it ("flat";
 //            stride 1 only)
 //   tail     the channels that do not fill the last block. Instead of overlapping, the last block

@@ -179,8 +179,10 @@ OpCounts SlideWalk::Count() const {
 namespace {
 
 // Vectors that loading, interleaving, requantizing and clamping need; found by compiling with clang
-// 19: docs/kernels.md. The integer forms hold products of even and odd lanes.
-std::int32_t Temporaries(const VectorIsa& isa, const Workload& w) {
+// 19: docs/kernels.md. The integer forms hold products of even and odd lanes. With few registers
+// the constants that flip and clamp are operands in memory.
+std::int32_t Temporaries(const VectorIsa& isa, const Workload& w, WeightStage weights) {
+  if (isa.registers < 32 && weights == WeightStage::kMemory) return 4;
   const double instructions = RequantizeInstructions(isa, w);
   return (w.act == Activation::kLoHi ? 7 : 6) + (instructions > 7 ? 3 : instructions > 4 ? 2 : 0);
 }
@@ -192,7 +194,8 @@ std::int32_t OtherRegisters(const DepthwiseSchedule& s) {
   if (Mixed(s)) carried = s.w.stride_w == 1 ? vectors + 1 : vectors / 2 + 1;
   if (Shifts(s)) carried = vectors;
   if (Paired(s)) carried = vectors / 2;
-  return (s.live_outputs + std::max(1, s.groups)) * vectors + carried + Temporaries(s.isa, s.w);
+  return (s.live_outputs + std::max(1, s.groups)) * vectors + carried +
+         Temporaries(s.isa, s.w, s.k.weights);
 }
 
 }  // namespace

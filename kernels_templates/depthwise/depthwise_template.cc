@@ -127,8 +127,11 @@ bool ReadsOnlyTheImage(const DepthwiseSchedule& s) {
 bool CanSlide(const Workload& w, const VectorIsa& isa) {
   return isa.group == 4 && RequantizeInstructions(isa, w) < 10;
 }
+// Shifting moves whole 128-bit blocks, as unpacking stays within them.
 bool CanShift(const Workload& w, const VectorIsa& isa) {
-  return CanSlide(w, isa) && (w.o == 16 || w.o == 32) && w.stride_w == 1 && w.kh <= 4;
+  if (!CanSlide(w, isa) || w.stride_w != 1 || w.kh > 4) return false;
+  const std::int32_t block = FindInterleave(isa, w, DepthwiseMethod::kDot)->channels();
+  return w.o % 16 == 0 && w.o < block && block % w.o == 0;
 }
 bool CanMix(const Workload& w, const VectorIsa& isa) {
   return CanSlide(w, isa) && w.kh % 4 == 1 && w.kw >= 2 && w.kw <= 8 && w.dilation_w == 1 &&
@@ -358,19 +361,28 @@ class DepthwiseTemplate final : public KernelTemplate {
     return rules;
   }
 
-  // A walk with most of its weights in registers, with the fewest dots and copies.
+  // A walk with most of its weights in registers, with the fewest dots and copies. With few
+  // registers, weights in memory are better than two walks.
   std::optional<Config> FindSlide(const Workload& w, const ConfigSpace& space) const {
     if (space.knobs()[kLoop].values.size() == 1) return std::nullopt;
-    for (const RowLoop loop : {RowLoop::kSlide, RowLoop::kHalves}) {
-      for (const TapGroup group : {TapGroup::kPaired, TapGroup::kMixed, TapGroup::kVertical}) {
-        for (const VecStage vec : {VecStage::kShift, VecStage::kInline}) {
-          for (const PadStage pad : {PadStage::kInline, PadStage::kRow}) {
-            for (const TailForm tail : {TailForm::kRows, TailForm::kOverlap}) {
-              const Config config = Slide(space, loop, group, vec, pad, tail);
-              if (!space.Contains(config)) continue;
-              const DepthwiseSchedule s(w, isa_, ReadKnobs(space, config));
-              if (2 * s.register_sets >= s.sets) return config;
-            }
+    constexpr auto kRegisters = WeightStage::kRegisters, kMemory = WeightStage::kMemory;
+    if (auto config = FindWalk(w, space, RowLoop::kSlide, kRegisters)) return config;
+    if (isa_.registers < 32) {
+      if (auto config = FindWalk(w, space, RowLoop::kSlide, kMemory)) return config;
+    }
+    return FindWalk(w, space, RowLoop::kHalves, kRegisters);
+  }
+
+  std::optional<Config> FindWalk(const Workload& w, const ConfigSpace& space, RowLoop loop,
+                                 WeightStage weights) const {
+    for (const TapGroup group : {TapGroup::kPaired, TapGroup::kMixed, TapGroup::kVertical}) {
+      for (const VecStage vec : {VecStage::kShift, VecStage::kInline}) {
+        for (const PadStage pad : {PadStage::kInline, PadStage::kRow}) {
+          for (const TailForm tail : {TailForm::kRows, TailForm::kOverlap}) {
+            const Config config = Slide(space, loop, group, vec, pad, tail, weights);
+            if (!space.Contains(config)) continue;
+            const DepthwiseSchedule s(w, isa_, ReadKnobs(space, config));
+            if (weights == WeightStage::kMemory || 2 * s.register_sets >= s.sets) return config;
           }
         }
       }
@@ -380,7 +392,7 @@ class DepthwiseTemplate final : public KernelTemplate {
 
   // With the most pixels per block; values that a space leaves out are those at a knob's end.
   static Config Slide(const ConfigSpace& space, RowLoop loop, TapGroup group, VecStage vec,
-                      PadStage pad, TailForm tail) {
+                      PadStage pad, TailForm tail, WeightStage weights) {
     Config config;
     config.choice.resize(space.knobs().size());
     const auto choose = [&](KnobIndex knob, auto value) {
@@ -394,7 +406,7 @@ class DepthwiseTemplate final : public KernelTemplate {
     const auto& groups = space.knobs()[kGroup].values;
     choose(kGroup, std::ranges::find(groups, static_cast<std::int64_t>(group), &KnobValue::value) -
                        groups.begin());
-    choose(kWeights, WeightStage::kRegisters);
+    choose(kWeights, weights);
     if (config.choice.size() > kTail) choose(kTail, tail);
     return config;
   }

@@ -9,10 +9,11 @@ namespace {
 
 // vpdpbusd on bytes: two rounds of unpacking, bytes then words.
 constexpr std::string_view kBytesBy4 = R"(
-typedef kb64 krow;
-typedef kh32 krow_pair;
+typedef int8_t krow __attribute__((vector_size(4 * LANES)));
+typedef krow krow_memory __attribute__((aligned(1), may_alias));
+typedef kh krow_pair;
 typedef kv ktaps;
-INLINE krow k_row(const uint8_t *p) { return *(const kb64_memory *)p; }
+INLINE krow k_row(const uint8_t *p) { return *(const krow_memory *)p; }
 INLINE krow k_row_splat(int32_t v) { return (krow){0} + (int8_t)v; }
 INLINE void k_pair(krow_pair *p, krow a, krow b) {
   p[0] = (krow_pair)K_LOW_BYTES(a, b);
@@ -34,35 +35,25 @@ INLINE kv k_taps_dot(kv acc, ktaps t, const uint8_t *w) { return k_dot(acc, t, k
 typedef int8_t k_weight;
 )";
 
-// Pairs of 16-bit values: vpdpwssd, pmaddwd.
+// Pairs of 16-bit values: k_words_dot is vpdpwssd or pmaddwd.
 constexpr std::string_view kWordsBy2 = R"(
+typedef kh krow;
+typedef K_BYTE krow_bytes __attribute__((vector_size(2 * LANES), aligned(1), may_alias));
+typedef kv ktaps;
 INLINE krow k_row(const uint8_t *p) { return __builtin_convertvector(*(const krow_bytes *)p, krow); }
 INLINE krow k_row_splat(int32_t v) { return (krow){0} + (int16_t)v; }
 INLINE void k_interleave(ktaps *t, krow a, krow b) {
   t[0] = (ktaps)K_LOW_WORDS(a, b);
   t[1] = (ktaps)K_HIGH_WORDS(a, b);
 }
+INLINE kv k_taps_dot(kv acc, ktaps t, const uint8_t *w) { return k_words_dot(acc, t, k_load(w)); }
 typedef int16_t k_weight;
-)";
-constexpr std::string_view kWordsBy2Avx512 = R"(
-typedef kh32 krow;
-typedef kx32 krow_bytes __attribute__((aligned(1), may_alias));
-typedef kv ktaps;
-INLINE kv k_taps_dot(kv acc, ktaps t, const uint8_t *w) {
-  return (kv)__builtin_ia32_vpdpwssd512(acc, t, k_load(w));
-}
-)";
-constexpr std::string_view kWordsBy2Avx2 = R"(
-typedef kop krow;
-typedef kx16 krow_bytes __attribute__((aligned(1), may_alias));
-typedef kop ktaps;
-INLINE kv k_taps_dot(kv acc, ktaps t, const uint8_t *w) { return k_dot(acc, t, k_weights(w)); }
 )";
 
 // 32-bit multiplications, one tap at a time.
 constexpr std::string_view kSingle = R"(
 typedef kv krow;
-typedef kx8 krow_bytes __attribute__((aligned(1), may_alias));
+typedef K_BYTE krow_bytes __attribute__((vector_size(LANES), aligned(1), may_alias));
 typedef kv ktaps;
 INLINE krow k_row(const uint8_t *p) { return __builtin_convertvector(*(const krow_bytes *)p, krow); }
 INLINE krow k_row_splat(int32_t v) { return k_splat(v); }
@@ -135,17 +126,16 @@ std::string UnpackWords(std::int32_t elements) {
   return Unpack("K_LOW_WORDS", elements, 8, false) + Unpack("K_HIGH_WORDS", elements, 8, true);
 }
 
-bool IsAvx512(const VectorIsa& isa) { return Has(isa.required, IsaFeature::kAvx512Vnni); }
+// Whether its dots are single instructions, of bytes by fours and of words by twos.
+bool IsVnni(const VectorIsa& isa) { return isa.group == 4; }
 
 std::string Rows(const VectorIsa& isa, std::int32_t group) {
   if (group == 4) {
-    return Unpack("K_LOW_BYTES", 64, 16, false) + Unpack("K_HIGH_BYTES", 64, 16, true) +
-           UnpackWords(32) + std::string(kBytesBy4);
+    const std::int32_t bytes = isa.vector_bytes();
+    return Unpack("K_LOW_BYTES", bytes, 16, false) + Unpack("K_HIGH_BYTES", bytes, 16, true) +
+           UnpackWords(bytes / 2) + std::string(kBytesBy4);
   }
-  if (group == 2) {
-    return UnpackWords(isa.lanes * 2) +
-           std::string(IsAvx512(isa) ? kWordsBy2Avx512 : kWordsBy2Avx2) + std::string(kWordsBy2);
-  }
+  if (group == 2) return UnpackWords(isa.lanes * 2) + std::string(kWordsBy2);
   return std::string(kSingle);
 }
 
@@ -204,7 +194,7 @@ std::optional<Interleave> FindInterleave(const VectorIsa& isa, const Workload& w
     il.interleave_shuffles = 8;
     return il;
   }
-  if ((dot && isa.group == 2) || (!dot && IsAvx512(isa))) {
+  if ((dot && isa.group == 2) || (!dot && IsVnni(isa))) {
     il.group = 2;
     il.weight_bytes = 2;
     il.row_shuffles = il.stored_row_shuffles = 1;
@@ -228,7 +218,7 @@ std::string InterleaveSource(const VectorIsa& isa, const Workload& workload,
       "#define K_RESULT {}\n",
       il.group, il.planes, il.weight_set_bytes(), kConstantVectors,
       short_form ? "INLINE" : "NOINLINE UNUSED");
-  text += IsAvx512(isa) ? "#define K_PIN(v)\n" : kPinSums;
+  text += IsVnni(isa) ? "#define K_PIN(v)\n" : kPinSums;
   text += Rows(isa, il.group);
   text += il.flips ? kFlips : kTakesBytesAsTheyAre;
   text += Blocks(il);
@@ -248,7 +238,7 @@ std::string StackSource(const Interleave& il, std::int32_t rows) {
         fmt::format("  *(kb{0}_memory *)(y + {1} * pitch) = __builtin_shufflevector(v, v{2});\n",
                     bytes, r, part);
   }
-  const auto concatenate = [](const char* type, const char* name, std::int32_t size,
+  const auto concatenate = [](const std::string& type, const char* name, std::int32_t size,
                               const std::string& a, const std::string& b) {
     std::string text =
         fmt::format("  const {} {} = __builtin_shufflevector({}, {}", type, name, a, b);
@@ -258,22 +248,24 @@ std::string StackSource(const Interleave& il, std::int32_t rows) {
   const auto load = [bytes](std::int32_t r) {
     return fmt::format("*(const kb{}_memory *)p{}", bytes, r);
   };
+  const std::int32_t whole = il.channels();
   std::string body;
   if (rows == 4) {
-    body = concatenate("kb32", "low", 32, load(0), load(1)) +
-           concatenate("kb32", "high", 32, load(2), load(3)) +
-           concatenate("krow", "row", 64, "low", "high");
+    const std::string half = fmt::format("kb{}", whole / 2);
+    body = concatenate(half, "low", whole / 2, load(0), load(1)) +
+           concatenate(half, "high", whole / 2, load(2), load(3)) +
+           concatenate("krow", "row", whole, "low", "high");
   } else {
-    body = concatenate("krow", "row", 64, load(0), load(1));
+    body = concatenate("krow", "row", whole, load(0), load(1));
   }
   return fmt::format(
       "INLINE krow k_stack({0}) {{\n{2}  return row;\n}}\n"
       "INLINE krow k_stack_raw({0}, krow flip) {{\n  {4}return k_stack({1}){5};\n}}\n"
       "INLINE void k_store_stack(uint8_t *y, int64_t pitch, k_range range, const kv *acc) {{\n"
-      "  const kb64 v = k_clamp64(k_bytes4(acc[0], acc[1], acc[2], acc[3], range), range);\n"
+      "  const kb{6} v = k_clamp{6}(k_bytes4(acc[0], acc[1], acc[2], acc[3], range), range);\n"
       "{3}}}\n",
       parameters, arguments, body, store, il.flips ? "" : "(void)flip;\n  ",
-      il.flips ? " ^ flip" : "");
+      il.flips ? " ^ flip" : "", whole);
 }
 
 }  // namespace kiln

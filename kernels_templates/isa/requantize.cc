@@ -54,13 +54,14 @@ INLINE kv k_requantize(kv acc, const int32_t *c) {
 }
 )";
 
-// ---- AVX-512: rounding per instruction. 9: down, 11: towards zero, 8: to nearest even.
-
-constexpr std::string_view kAvx512Step1 = R"(
+constexpr std::string_view kStep1 = R"(
 INLINE kv k_requantize(kv acc, const int32_t *c) {
   return (kv)__builtin_elementwise_fma((kvf)acc, (kvf)k_load(c + LANES), (kvf)k_load(c + 2 * LANES));
 }
 )";
+
+// ---- AVX-512: rounding per instruction. 9: down, 11: towards zero, 8: to nearest even.
+
 constexpr std::string_view kAvx512Step2 = R"(
 INLINE kv k_requantize(kv acc, const int32_t *c) {
   const kvf f = __builtin_convertvector(acc, kvf);
@@ -101,17 +102,24 @@ INLINE kv k_value(kv r, k_range range) { (void)range; return r; }
 // Results without: it is added to 16 bits, where one instruction serves two vectors.
 constexpr std::string_view kOffsetResults = R"(
 INLINE kv k_value(kv r, k_range range) { return r + range.zp; }
-INLINE kh32 k_words(kv a, kv b, k_range range) {
-  return __builtin_elementwise_add_sat(K_PACK_WORDS(a, b), (kh32){0} + (int16_t)range.zp);
+INLINE kh k_words(kv a, kv b, k_range range) {
+  return __builtin_elementwise_add_sat(K_PACK_WORDS(a, b), (kh){0} + (int16_t)range.zp);
 }
 )";
-// Results are the low halves.
+// Results are the low halves; packing with saturation reads all of a lane, so what is above goes.
+constexpr std::string_view kFloatBitsResults = R"(
+INLINE kv k_value(kv r, k_range range) { (void)range; return r - 0x4B400000; }
+INLINE kh k_words(kv a, kv b, k_range range) {
+  return K_PACK_WORDS(k_value(a, range), k_value(b, range));
+}
+)";
+// The same where any words of two vectors are taken in one instruction.
 constexpr std::string_view kLowHalfResults = R"(
 INLINE kv k_value(kv r, k_range range) { (void)range; return (r << 16) >> 16; }
 #define K_LOW_HALVES(q) 8 * q, 8 * q + 2, 8 * q + 4, 8 * q + 6, 8 * q + 32, 8 * q + 34, 8 * q + 36, 8 * q + 38
-INLINE kh32 k_words(kv a, kv b, k_range range) {
+INLINE kh k_words(kv a, kv b, k_range range) {
   (void)range;
-  return __builtin_shufflevector((kh32)a, (kh32)b, K_LOW_HALVES(0), K_LOW_HALVES(1), K_LOW_HALVES(2),
+  return __builtin_shufflevector((kh)a, (kh)b, K_LOW_HALVES(0), K_LOW_HALVES(1), K_LOW_HALVES(2),
                                  K_LOW_HALVES(3));
 }
 )";
@@ -214,7 +222,7 @@ std::string Avx512Source(RequantizeForm form) {
   };
   switch (form) {
     case RequantizeForm::kStep1:
-      return std::string(kAvx512Step1).append(kLowHalfResults);
+      return std::string(kStep1).append(kLowHalfResults);
     case RequantizeForm::kStep2:
       return std::string(kAvx512Step2).append(kOffsetResults);
     case RequantizeForm::kSigned1:
@@ -232,6 +240,7 @@ RequantizeForm KernelForm(const VectorIsa& isa, const Workload& workload) {
   if (isa.rounds_per_instruction) return workload.rq;
   switch (workload.rq) {
     case RequantizeForm::kStep1:
+      return isa.fuses_multiply_add ? RequantizeForm::kStep1 : RequantizeForm::kInt7;
     case RequantizeForm::kStep2:
       return RequantizeForm::kInt7;
     case RequantizeForm::kSigned1:
@@ -255,6 +264,7 @@ std::string RequantizeSource(const VectorIsa& isa, const Workload& workload) {
     return source.append(kGeneral).append(kPlainResults);
   }
   if (isa.rounds_per_instruction) return Avx512Source(form);
+  if (form == RequantizeForm::kStep1) return std::string(kStep1).append(kFloatBitsResults);
   return std::string(kFloat).append(kPlainResults);
 }
 
@@ -282,7 +292,7 @@ std::string PackConstantsSource(const VectorIsa& isa, const Workload& workload) 
 double RequantizeInstructions(const VectorIsa& isa, const Workload& workload) {
   switch (KernelForm(isa, workload)) {
     case RequantizeForm::kStep1:
-      return 2;
+      return isa.rounds_per_instruction ? 2 : 3;
     case RequantizeForm::kStep2:
     case RequantizeForm::kSigned1:
       return 5;

@@ -9,8 +9,9 @@
 namespace kiln {
 
 // The form that kernels of this instruction set compute the workload's form with. All have the same
-// bytes; step and signed forms need a rounding mode per instruction, without it int7 and int9 take
-// their place (IsValid in ops/requantize_form.h promises that they may).
+// bytes; step1 needs a fused multiply-add, the other step and signed forms a rounding mode per
+// instruction, without it int7 and int9 take their place (IsValid in ops/requantize_form.h promises
+// that they may).
 RequantizeForm KernelForm(const VectorIsa& isa, const Workload& workload);
 
 // Constants of a vector of output channels: kConstantVectors vectors of `lanes` int32, the first of

@@ -17,6 +17,8 @@ typedef uint32_t kvu __attribute__((vector_size(4 * LANES)));
 typedef uint64_t kvl __attribute__((vector_size(4 * LANES)));
 typedef float kvf __attribute__((vector_size(4 * LANES)));
 typedef kv kv_memory __attribute__((aligned(1), may_alias));
+typedef int16_t kh __attribute__((vector_size(4 * LANES))); /* words: two vectors packed */
+typedef kh kh_memory __attribute__((aligned(1), may_alias));
 typedef int8_t kb8 __attribute__((vector_size(8)));
 typedef K_BYTE kx8 __attribute__((vector_size(8)));
 typedef kb8 kb8_memory __attribute__((aligned(1), may_alias));
@@ -46,17 +48,14 @@ INLINE kv k_load(const void *p) { return *(const kv_memory *)p; }
 INLINE void k_spill(void *p, kv v) { *(kv_memory *)p = v; }
 )";
 
-// vpdpbusd: four unsigned bytes by four signed ones. Sources: Intel SDM; names of the builtins:
-// clang 19.
-constexpr std::string_view kAvx512VnniSource = R"(
-typedef kv kop;
-typedef int16_t kh32 __attribute__((vector_size(64)));
-#define K_HIGH_HALVES(a, b) \
-  __builtin_shufflevector(a, b, 1, 17, 3, 19, 5, 21, 7, 23, 9, 25, 11, 27, 13, 29, 15, 31)
-
+// What instruction sets of x86 have in common. "v": any vector register.
+constexpr std::string_view kX86 = R"(
 #define K_UNKNOWN(v) __asm__ volatile("" : "+v"(v))
+)";
 
-INLINE kv k_dot(kv acc, kop a, kop w) { return (kv)__builtin_ia32_vpdpbusd512(acc, a, w); }
+// Dots of four unsigned bytes by four signed ones.
+constexpr std::string_view kBytes = R"(
+typedef kv kop;
 INLINE kop k_weights(const void *p) { return k_load(p); }
 INLINE kop k_broadcast(const uint8_t *p) {
   int32_t four;
@@ -79,17 +78,28 @@ INLINE void k_prepare(void *restrict d, const uint8_t *restrict x, int64_t n) {
   for (int64_t i = 0; i < n; ++i) to[i] = x[i] ^ (K_FLIP ? 0x80 : 0);
 }
 INLINE void k_fill(void *d, int32_t value, int64_t n) { __builtin_memset(d, value, (__SIZE_TYPE__)n); }
-#define K_PACK_WORDS(a, b) ((kh32)__builtin_ia32_packssdw512(a, b))
 )";
 
-constexpr std::string_view kAvx512VnniStores = R"(
+// vpdpbusd, and vpdpwssd on pairs of words. Sources: Intel SDM; names of the builtins: clang 19.
+constexpr std::string_view kAvx512Dot = R"(
+INLINE kv k_dot(kv acc, kop a, kop w) { return (kv)__builtin_ia32_vpdpbusd512(acc, a, w); }
+INLINE kv k_words_dot(kv acc, kv a, kv w) { return (kv)__builtin_ia32_vpdpwssd512(acc, a, w); }
+#define K_PACK_WORDS(a, b) ((kh)__builtin_ia32_packssdw512(a, b))
+)";
+
+constexpr std::string_view kAvxVnniDot = R"(
+INLINE kv k_dot(kv acc, kop a, kop w) { return (kv)__builtin_ia32_vpdpbusd256(acc, a, w); }
+INLINE kv k_words_dot(kv acc, kv a, kv w) { return (kv)__builtin_ia32_vpdpwssd256(acc, a, w); }
+)";
+
+constexpr std::string_view kAvx512Stores = R"(
 #if K_UNSIGNED
 INLINE kb16 k_bytes1(kv a, k_range range) {
   const kv value = __builtin_elementwise_max(k_value(a, range), (kv){0});
   return (kb16)__builtin_ia32_pmovusdb512_mask(value, (kb16){0}, -1);
 }
 INLINE kb32 k_bytes2(kv a, kv b, k_range range) {
-  const kh32 words = __builtin_elementwise_max((kh32)k_words(a, b, range), (kh32){0});
+  const kh words = __builtin_elementwise_max((kh)k_words(a, b, range), (kh){0});
   return (kb32)__builtin_ia32_pmovuswb512_mask(words, (kb32){0}, -1);
 }
 INLINE kb64 k_bytes4(kv a, kv b, kv c, kv d, k_range range) {
@@ -128,17 +138,13 @@ INLINE void k_store4_n(uint8_t *y, k_range range, int32_t n, kv a, kv b, kv c, k
 )";
 
 // pmaddwd on 16-bit values: exact for any bytes, where pmaddubsw would saturate.
-constexpr std::string_view kAvx2Source = R"(
-typedef int16_t kop __attribute__((vector_size(32)));
-typedef kop kop_memory __attribute__((aligned(1), may_alias));
+constexpr std::string_view kAvx2Words = R"(
+typedef kh kop;
 typedef int16_t kh8 __attribute__((vector_size(16)));
-#define K_HIGH_HALVES(a, b) __builtin_shufflevector(a, b, 1, 9, 3, 11, 5, 13, 7, 15)
-
-#define K_UNKNOWN(v) __asm__ volatile("" : "+x"(v))
-#define K_PACK_WORDS(a, b) __builtin_ia32_packssdw256(a, b)
 
 INLINE kv k_dot(kv acc, kop a, kop w) { return acc + (kv)__builtin_ia32_pmaddwd256(a, w); }
-INLINE kop k_weights(const void *p) { return *(const kop_memory *)p; }
+INLINE kv k_words_dot(kv acc, kv a, kv w) { return k_dot(acc, (kop)a, (kop)w); }
+INLINE kop k_weights(const void *p) { return *(const kh_memory *)p; }
 INLINE kop k_broadcast(const uint8_t *p) {
   int32_t two;
   __builtin_memcpy(&two, p, 4);
@@ -156,7 +162,6 @@ constexpr std::string_view kPortableSource = R"(
 typedef kv kop;
 typedef int16_t kh8 __attribute__((vector_size(16)));
 typedef kh8 kh8_memory __attribute__((aligned(1), may_alias));
-#define K_HIGH_HALVES(a, b) __builtin_shufflevector(a, b, 1, 9, 3, 11, 5, 13, 7, 15)
 
 #define K_UNKNOWN(v) __asm__ volatile("" : "+m"(v))
 
@@ -169,6 +174,10 @@ INLINE kop k_broadcast(const uint8_t *p) {
 }
 INLINE kop k_broadcast_raw(const uint8_t *p) { return k_splat(*(const K_BYTE *)p); }
 #define K_PACK_WORDS(a, b) /* vectors are stored one by one */
+)";
+
+constexpr std::string_view kPackWords256 = R"(
+#define K_PACK_WORDS(a, b) ((kh)__builtin_ia32_packssdw256(a, b))
 )";
 
 // Preparing for dots of 16-bit operands.
@@ -189,12 +198,12 @@ constexpr std::string_view kAvx2Stores = R"(
 #define K_PACK_BYTES __builtin_ia32_packsswb256
 #endif
 INLINE kb8 k_bytes1(kv a, k_range range) {
-  const kop words = k_words(a, a, range);
+  const kh words = k_words(a, a, range);
   const kv bytes = (kv)K_PACK_BYTES(words, words);
   return (kb8)__builtin_shufflevector(bytes, bytes, 0, 4);
 }
 INLINE kb16 k_bytes2(kv a, kv b, k_range range) {
-  const kop words = k_words(a, b, range);
+  const kh words = k_words(a, b, range);
   const kvl bytes = (kvl)K_PACK_BYTES(words, words);
   return (kb16)__builtin_shufflevector(bytes, bytes, 0, 2);
 }
@@ -239,6 +248,21 @@ INLINE void k_store1_n(uint8_t *y, k_range range, int32_t n, kv a) {
 }
 )";
 
+// K_HIGH_HALVES of 64-bit products of even and of odd lanes, in the order of the lanes.
+std::string HighHalves(std::int32_t lanes) {
+  std::string source = "#define K_HIGH_HALVES(a, b) __builtin_shufflevector(a, b";
+  for (std::int32_t lane = 1; lane < lanes; lane += 2) {
+    source += ", " + std::to_string(lane) + ", " + std::to_string(lanes + lane);
+  }
+  return source + ")\n";
+}
+
+std::string Concatenate(std::initializer_list<std::string_view> parts) {
+  std::string all;
+  for (const std::string_view part : parts) all += part;
+  return all;
+}
+
 // k_clamp8, 16, 32, 64 on vectors of so many result bytes. Saturation has clamped to the type
 // already; what is left to do follows from the activation class.
 std::string ClampSource(const Workload& workload) {
@@ -261,6 +285,7 @@ std::string ClampSource(const Workload& workload) {
 }  // namespace
 
 const VectorIsa& Avx512Vnni() {
+  static const std::string source = Concatenate({kX86, kBytes, kAvx512Dot});
   static const VectorIsa isa = {
       .name = "avx512vnni",
       .required = Bit(IsaFeature::kAvx512) | Bit(IsaFeature::kAvx512Vnni),
@@ -272,15 +297,36 @@ const VectorIsa& Avx512Vnni() {
       .max_store_group = 4,
       .flips_signed_activations = true,
       .rounds_per_instruction = true,
+      .fuses_multiply_add = true,
       .subtracts_weight_zero_point = false,
-      .source = kAvx512VnniSource,
-      .stores = kAvx512VnniStores,
+      .source = source,
+      .stores = kAvx512Stores,
+  };
+  return isa;
+}
+
+const VectorIsa& AvxVnni() {
+  static const std::string source = Concatenate({kX86, kBytes, kAvxVnniDot, kPackWords256});
+  static const VectorIsa isa = {
+      .name = "avxvnni",
+      .required = Bit(IsaFeature::kAvx2) | Bit(IsaFeature::kAvxVnni),
+      .lanes = 8,
+      .group = 4,
+      .registers = 16,
+      .activation_bytes = 1,
+      .weight_bytes = 1,
+      .max_store_group = 4,
+      .flips_signed_activations = true,
+      .fuses_multiply_add = true,
+      .subtracts_weight_zero_point = false,
+      .source = source,
+      .stores = kAvx2Stores,
   };
   return isa;
 }
 
 const VectorIsa& Avx2() {
-  static const std::string source = std::string(kAvx2Source).append(kWiden);
+  static const std::string source = Concatenate({kX86, kAvx2Words, kPackWords256, kWiden});
   static const VectorIsa isa = {
       .name = "avx2",
       .required = Bit(IsaFeature::kAvx2),
@@ -291,6 +337,7 @@ const VectorIsa& Avx2() {
       .weight_bytes = 2,
       .max_store_group = 4,
       .flips_signed_activations = false,
+      .fuses_multiply_add = true,
       .subtracts_weight_zero_point = true,
       .source = source,
       .stores = kAvx2Stores,
@@ -299,7 +346,7 @@ const VectorIsa& Avx2() {
 }
 
 const VectorIsa& Portable() {
-  static const std::string source = std::string(kPortableSource).append(kWiden);
+  static const std::string source = Concatenate({kPortableSource, kWiden});
   static const VectorIsa isa = {
       .name = "portable",
       .required = 0,
@@ -331,6 +378,7 @@ std::string Prelude(const VectorIsa& isa, const Workload& workload) {
   text += "\n#define K_UNSIGNED " + std::to_string(workload.unsigned_activations() ? 1 : 0);
   text += "\n#define K_FLIP " + std::to_string(ActivationOffset(isa, workload) ? 1 : 0) + "\n";
   text += kCommon;
+  text += HighHalves(isa.lanes);
   text += ClampSource(workload);
   text += isa.source;
   text += RequantizeSource(isa, workload);

@@ -12,9 +12,10 @@ namespace kiln {
 // This is an instruction set as the templates see it: a few numbers, and C source that gives every
 // set the same vocabulary. A template writes C in these words and never mentions an instruction:
 //
-//   kv                     `lanes` int32 accumulators
+//   kv, kh                 `lanes` int32 accumulators; the same bits as words
 //   kop                    operand of a dot: `lanes` groups of `group` values
 //   k_dot(acc, a, w)       acc[l] += sum over the group of a[l][i] * w[l][i], exact, no saturation
+//   k_words_dot(acc, a, w) acc[l] += sum over two words of a[l] and w[l]: where `group` is above 1
 //   k_broadcast(p)         the `group` prepared activations at p, in every lane
 //   k_broadcast_raw(p)     the same from bytes of x as they lie in memory
 //   k_weights(p)           `weight_vector_bytes` bytes of packed weights
@@ -43,6 +44,7 @@ struct VectorIsa {
   std::int32_t max_store_group = 4;       // vectors that one store can pack: 1, 2 or 4
   bool flips_signed_activations = false;  // prepared s8 is x + 128
   bool rounds_per_instruction = false;    // a rounding mode can be part of an instruction
+  bool fuses_multiply_add = false;        // one instruction, rounded once, to nearest
   // Packed weights are the difference to their zero point (it fits), so legacy uint8 costs nothing.
   // Otherwise they are w - 128, and w_zp - 128 times the sum of the activations is subtracted.
   bool subtracts_weight_zero_point = false;
@@ -54,6 +56,7 @@ struct VectorIsa {
 };
 
 const VectorIsa& Avx512Vnni();
+const VectorIsa& AvxVnni();  // the same dots on 256 bits and 16 registers, without AVX-512
 const VectorIsa& Avx2();
 const VectorIsa& Portable();
 

@@ -57,7 +57,7 @@ Workload DrawDepthwise(Rng& rng) {
 }
 
 using DepthwiseTest = TemplateTest;
-INSTANTIATE_TEST_SUITE_P(All, DepthwiseTest, testing::Values("portable", "avx2", "avx512vnni"),
+INSTANTIATE_TEST_SUITE_P(All, DepthwiseTest, kEveryIsa,
                          [](const auto& param_info) { return param_info.param; });
 
 TEST_P(DepthwiseTest, RandomConfigsOfRandomWorkloadsAreBitExact) {
@@ -85,7 +85,7 @@ std::vector<Config> SlidingConfigs(const Task& task) {
 
 // A depthwise convolution that can slide: mostly without dilation, as that takes accumulators, and
 // with channel counts of all kinds of blocks.
-Workload DrawSliding(Rng& rng) {
+Workload DrawSliding(Rng& rng, const VectorIsa&) {
   constexpr std::int32_t kChannels[] = {8, 16, 16, 24, 32, 32, 40, 48, 64, 72, 100, 128, 136};
   constexpr std::int32_t kKernels[] = {3, 3, 5, 5, 1, 2, 4, 6, 7};
   for (;;) {
@@ -104,10 +104,11 @@ Workload DrawSliding(Rng& rng) {
 }
 
 // A task of a drawn workload, and one of those of its configs that `configs_of` picks.
-std::pair<Task, Config> DrawConfig(Rng& rng, const VectorIsa& isa, Workload (*draw)(Rng&),
+std::pair<Task, Config> DrawConfig(Rng& rng, const VectorIsa& isa,
+                                   Workload (*draw)(Rng&, const VectorIsa&),
                                    std::vector<Config> (*configs_of)(const Task&)) {
   for (;;) {
-    Task task = MakeTask(draw(rng), isa, static_cast<std::int32_t>(rng.Between(1, 3)));
+    Task task = MakeTask(draw(rng, isa), isa, static_cast<std::int32_t>(rng.Between(1, 3)));
     const std::vector<Config> configs = configs_of(task);
     if (configs.empty()) continue;
     return {std::move(task), configs[rng.Below(configs.size())]};
@@ -148,9 +149,9 @@ TEST_P(DepthwiseTest, RandomSlidingRowsAreBitExact) {
 }
 
 // What has columns that can be interleaved in pairs: padding and an image's end at either column.
-Workload DrawPaired(Rng& rng) {
+Workload DrawPaired(Rng& rng, const VectorIsa& isa) {
   for (;;) {
-    Workload w = DrawSliding(rng);
+    Workload w = DrawSliding(rng, isa);
     w.kh = w.kw = 3;
     w.stride_w = 2;
     w.dilation_w = 1;
@@ -175,20 +176,26 @@ std::pair<Task, Config> DrawPairedConfig(Rng& rng, const VectorIsa& isa) {
 TEST_P(DepthwiseTest, RandomPairsOfColumnsAreBitExact) {
   SKIP_WITHOUT_MACHINE();
   if (isa().group < 4) GTEST_SKIP() << "rows slide with dots of four taps only";
-  EXPECT_THAT(ExpectDrawnExact(isa(), Rng(79), 64, DrawPairedConfig),
-              testing::IsSupersetOf({"weights=memory", "weights=registers", "order=inner",
-                                     "order=outer", "data_pad_inline=inline", "data_pad_inline=row",
-                                     "data_pad_inline=root"}));
+  const std::set<std::string> drawn = ExpectDrawnExact(isa(), Rng(79), 64, DrawPairedConfig);
+  EXPECT_THAT(drawn, testing::IsSupersetOf({"weights=memory", "order=inner", "order=outer",
+                                            "data_pad_inline=inline", "data_pad_inline=row",
+                                            "data_pad_inline=root"}));
+  EXPECT_EQ(drawn.contains("weights=registers"), isa().registers >= 32);
+}
+
+// As many channels for the instruction set's blocks as `channels` are for blocks of 64.
+std::int32_t InBlocksOf(const VectorIsa& isa, std::int32_t channels) {
+  return (channels * isa.lanes + 15) / 16;
 }
 
 // A convolution with a tail of channels that a stack of rows can fill: of few rows, so that the
 // last stack overlaps, and that pad above and below.
-Workload DrawTail(Rng& rng) {
+Workload DrawTail(Rng& rng, const VectorIsa& isa) {
   constexpr std::int32_t kChannels[] = {65, 72, 80, 88, 96, 136, 144, 160};
   constexpr std::int32_t kKernels[] = {3, 3, 3, 5, 5, 1, 2, 4};
   for (;;) {
     Workload w = DrawDepthwise(rng);
-    w.c = kChannels[rng.Below(std::size(kChannels))];
+    w.c = InBlocksOf(isa, kChannels[rng.Below(std::size(kChannels))]);
     w.o = w.c * w.multiplier;
     w.kh = kKernels[rng.Below(std::size(kKernels))];
     w.kw = rng.Below(3) > 0 ? w.kh : kKernels[rng.Below(std::size(kKernels))];
@@ -223,15 +230,15 @@ TEST_P(DepthwiseTest, RandomStacksOfRowsAreBitExact) {
   EXPECT_THAT(drawn, testing::IsSupersetOf({"out_h=2", "out_h=3", "out_h=4", "out_h=5", "out_h=6",
                                             "out_h=7", "out_h=8", "out_h=9"}));
   EXPECT_THAT(drawn, testing::IsSupersetOf({"loop=slide", "loop=halves", "weights=memory",
-                                            "weights=registers", "group=mixed", "group=paired",
-                                            "order=inner", "order=outer", "split=blocks",
-                                            "data_pad_inline=inline", "data_pad_inline=root"}));
+                                            "weights=registers", "group=mixed", "order=inner",
+                                            "order=outer", "split=blocks", "data_pad_inline=inline",
+                                            "data_pad_inline=root"}));
 }
 
 TEST_P(DepthwiseTest, TailsAreStackedOnlyWhereTheyFit) {
   const auto has_stacks = [&](std::int32_t channels, std::int32_t height, std::int32_t threads) {
     Workload w = Parse(kTail);
-    w.c = w.o = channels, w.h = height;
+    w.c = w.o = InBlocksOf(isa(), channels), w.h = height;
     return !StackedConfigs(MakeTask(w, isa(), threads)).empty();
   };
   const bool slides = isa().group == 4;
@@ -358,7 +365,7 @@ TEST_P(DepthwiseTest, PackRefusesValuesOfAnotherClass) {
   const Task task = MakeTask(Parse(kShapes[0]), isa());
   const Config config = task.kernel_template().Default(task.spec(), task.space());
   const std::vector<KernelSource> sources = {*task.Emit(config)};
-  const auto kernels = CompileAndLoad(sources, task.target().cpu);
+  const auto kernels = CompileAndLoad(sources, task.target().isa);
   ASSERT_TRUE(kernels.ok()) << Message(kernels.status());
   OpCase op_case = MakeCase(task.workload(), DataSet::kUniform, 1);
   const auto expected = RunReference(task.workload(), op_case.values, op_case.x);

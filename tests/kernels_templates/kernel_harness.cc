@@ -13,6 +13,7 @@
 #include <fstream>
 #include <iterator>
 #include <sstream>
+#include <string_view>
 #include <thread>
 
 namespace kiln {
@@ -141,26 +142,73 @@ std::string ReadFile(const std::filesystem::path& path) {
   return text.str();
 }
 
-// Compiles sources[begin, end) into one shared object. Empty on success, else the compiler's
-// messages.
-std::string CompileBatch(std::span<const KernelSource> sources, const std::string& cpu,
+std::string MarchOf(IsaMask isa) {
+  return Has(isa, IsaFeature::kAvx512Vnni) ? "-march=cascadelake"
+         : Has(isa, IsaFeature::kAvxVnni)  ? "-march=x86-64-v3 -mavxvnni -mtune=alderlake"
+         : Has(isa, IsaFeature::kAvx2)     ? "-march=haswell"
+                                           : "-march=x86-64";
+}
+
+// Runs the compiler. Empty on success, else its messages.
+std::string Clang(const std::string& arguments, const std::filesystem::path& output) {
+  const std::string log = output.string() + ".log";
+  const std::string command =
+      "clang-19 -std=c11 -O2 -ffreestanding -nostdlib -fPIC -fvisibility=hidden "
+      "-ffp-contract=off -Wall -Wextra -Werror -Wno-psabi -Wno-pointer-sign -Wno-unused-function "
+      "-Wframe-larger-than=4096 -I " KILN_SOURCE_DIR "/kernel_host " +
+      arguments + " -o " + output.string() + " >" + log + " 2>&1";
+  return std::system(command.c_str()) == 0 ? "" : ReadFile(log) + "\n" + command;
+}
+
+// AVX-VNNI is the dots of AVX512-VNNI on 256 bits in the older encoding.
+bool ReencodesVnni(IsaMask isa, IsaMask machine) {
+  return Has(isa & ~machine, IsaFeature::kAvxVnni) && Has(machine, IsaFeature::kAvx512) &&
+         Has(machine, IsaFeature::kAvx512Vnni);
+}
+
+std::string ReplaceAll(std::string text, std::string_view from, std::string_view to) {
+  for (std::size_t at = 0; (at = text.find(from, at)) != std::string::npos; at += to.size())
+    text.replace(at, from.size(), to);
+  return text;
+}
+
+// Compiles sources into one shared object. Empty on success, else the compiler's messages.
+std::string CompileBatch(std::span<const KernelSource> sources, IsaMask isa,
                          const std::filesystem::path& directory,
                          const std::filesystem::path& object) {
+  const bool reencodes = ReencodesVnni(isa, DetectIsa());
   std::string files;
   for (const KernelSource& source : sources) {
     const auto path = directory / (source.symbol + ".c");
     std::ofstream(path) << source.c;
-    files += " " + path.string();
+    if (!reencodes) {
+      files += " " + path.string();
+      continue;
+    }
+    const auto assembly = directory / (source.symbol + ".s");
+    std::string error = Clang(MarchOf(isa) + " -S " + path.string(), assembly);
+    if (!error.empty()) return error;
+    const std::string text = ReadFile(assembly);
+    std::ofstream(assembly) << ReplaceAll(text, "{vex}", "{evex}");
+    files += " " + assembly.string();
   }
-  const std::string log = object.string() + ".log";
-  const std::string command =
-      "clang-19 -std=c11 -O2 -ffreestanding -nostdlib -fPIC -shared -fvisibility=hidden "
-      "-ffp-contract=off -march=" +
-      cpu +
-      " -Wall -Wextra -Werror -Wno-psabi -Wno-pointer-sign -Wno-unused-function "
-      "-Wframe-larger-than=4096 -I " KILN_SOURCE_DIR "/kernel_host -o " +
-      object.string() + files + " >" + log + " 2>&1";
-  return std::system(command.c_str()) == 0 ? "" : ReadFile(log) + "\n" + command;
+  const std::string march =
+      reencodes ? "-mavx512vl -mavx512vnni -Wno-unused-command-line-argument" : MarchOf(isa);
+  return Clang(march + " -shared" + files, object);
+}
+
+StatusOr<std::filesystem::path> MakeDirectory() {
+  std::string pattern = (std::filesystem::temp_directory_path() / "kiln-kernels-XXXXXX").string();
+  if (mkdtemp(pattern.data()) == nullptr)
+    return Error(StatusCode::kInternal, "cannot make ", pattern);
+  return std::filesystem::path(pattern);
+}
+
+// Leftovers in the temporary folder do no harm.
+void Remove(const std::filesystem::path& directory) {
+  if (std::getenv("KILN_KEEP_KERNELS") != nullptr) return;
+  std::error_code ignored;
+  std::filesystem::remove_all(directory, ignored);
 }
 
 StatusOr<LoadedKernel> Load(void* object, const KernelSource& source) {
@@ -177,14 +225,17 @@ StatusOr<LoadedKernel> Load(void* object, const KernelSource& source) {
 
 }  // namespace
 
+bool MachineRuns(IsaMask isa) {
+  const IsaMask machine = DetectIsa();
+  const IsaMask missing = isa & ~machine;
+  return missing == 0 || (missing == Bit(IsaFeature::kAvxVnni) && ReencodesVnni(isa, machine));
+}
+
 bool HasCompiler() { return std::system("clang-19 --version >/dev/null 2>&1") == 0; }
 
 StatusOr<std::vector<LoadedKernel>> CompileAndLoad(std::span<const KernelSource> sources,
-                                                   const std::string& cpu) {
-  std::string pattern = (std::filesystem::temp_directory_path() / "kiln-kernels-XXXXXX").string();
-  if (mkdtemp(pattern.data()) == nullptr)
-    return Error(StatusCode::kInternal, "cannot make ", pattern);
-  const std::filesystem::path directory = pattern;
+                                                   IsaMask isa) {
+  ASSIGN_OR_RETURN(const std::filesystem::path directory, MakeDirectory());
   const std::size_t batches = (sources.size() + kSourcesPerObject - 1) / kSourcesPerObject;
   const auto object = [&](std::size_t b) {
     return directory / ("batch" + std::to_string(b) + ".so");
@@ -198,7 +249,7 @@ StatusOr<std::vector<LoadedKernel>> CompileAndLoad(std::span<const KernelSource>
       for (std::size_t b; (b = next++) < batches;) {
         const std::size_t first = b * kSourcesPerObject;
         errors[b] = CompileBatch(
-            sources.subspan(first, std::min(kSourcesPerObject, sources.size() - first)), cpu,
+            sources.subspan(first, std::min(kSourcesPerObject, sources.size() - first)), isa,
             directory, object(b));
       }
     });
@@ -214,10 +265,19 @@ StatusOr<std::vector<LoadedKernel>> CompileAndLoad(std::span<const KernelSource>
     ASSIGN_OR_RETURN(const LoadedKernel kernel, Load(handle, sources[i]));
     kernels.push_back(kernel);
   }
-  if (std::getenv("KILN_KEEP_KERNELS") != nullptr) return kernels;
-  std::error_code ignored;  // the objects stay mapped; leftovers in the temporary folder do no harm
-  std::filesystem::remove_all(directory, ignored);
+  Remove(directory);  // the objects stay mapped
   return kernels;
+}
+
+StatusOr<std::string> CompileToAssembly(const KernelSource& source, IsaMask isa) {
+  ASSIGN_OR_RETURN(const std::filesystem::path directory, MakeDirectory());
+  const auto path = directory / "kernel.c", assembly = directory / "kernel.s";
+  std::ofstream(path) << source.c;
+  const std::string error = Clang(MarchOf(isa) + " -S " + path.string(), assembly);
+  std::string text = ReadFile(assembly);
+  Remove(directory);
+  if (!error.empty()) return Error(StatusCode::kInternal, error);
+  return text;
 }
 
 std::string CheckKernel(const LoadedKernel& kernel, const OpCase& op_case,
@@ -231,6 +291,7 @@ Target TestTarget(IsaMask isa) {
   target.name = "test";
   target.arch = "x86_64";
   target.cpu = Has(isa, IsaFeature::kAvx512Vnni) ? "cascadelake"
+               : Has(isa, IsaFeature::kAvxVnni)  ? "alderlake"
                : Has(isa, IsaFeature::kAvx2)     ? "haswell"
                                                  : "x86-64";
   target.isa = isa;

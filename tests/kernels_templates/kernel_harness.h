@@ -22,12 +22,20 @@ struct LoadedKernel {
   kiln_run_fn* run = nullptr;
 };
 
-// Compiles sources for one CPU ("cascadelake", clang's -march) with the flags that kernels are
-// always compiled with, warnings being fatal (a vocabulary is never used in full: those but not),
-// and loads them into this process for good. KILN_KEEP_KERNELS in the environment keeps the files
-// in the temporary folder. kInternal: what the compiler said.
+// Whether this machine executes what CompileAndLoad makes for an instruction set: it has the
+// features, or for AVX-VNNI the same instructions as AVX512-VNNI encodes them.
+bool MachineRuns(IsaMask isa);
+
+// Compiles sources for an instruction set with the flags that kernels are always compiled with,
+// warnings being fatal (a vocabulary is never used in full: those but not), and loads them into
+// this process for good. Where the machine lacks AVX-VNNI the compiler's assembly for it, made for
+// 16 registers as ever, is assembled with the dots in AVX512-VNNI's encoding. KILN_KEEP_KERNELS in
+// the environment keeps the files in the temporary folder. kInternal: what the compiler said.
 StatusOr<std::vector<LoadedKernel>> CompileAndLoad(std::span<const KernelSource> sources,
-                                                   const std::string& cpu);
+                                                   IsaMask isa);
+
+// The compiler's assembly, on any machine.
+StatusOr<std::string> CompileToAssembly(const KernelSource& source, IsaMask isa);
 
 // Whether clang-19 is there; a test without it should skip loudly.
 bool HasCompiler();

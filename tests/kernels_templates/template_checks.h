@@ -19,7 +19,10 @@
 namespace kiln {
 
 inline const VectorIsa& IsaNamed(const std::string& name) {
-  return name == "avx512vnni" ? Avx512Vnni() : name == "avx2" ? Avx2() : Portable();
+  for (const VectorIsa* isa : {&Avx512Vnni(), &AvxVnni(), &Avx2()}) {
+    if (isa->name == name) return *isa;
+  }
+  return Portable();
 }
 
 inline Workload Parse(const std::string& key) {
@@ -35,13 +38,13 @@ inline std::string Describe(const Task& task, const Config& config) {
 }
 
 // Each test runs once per instruction set.
+inline const auto kEveryIsa = testing::Values("portable", "avx2", "avxvnni", "avx512vnni");
 class TemplateTest : public testing::TestWithParam<std::string> {
  protected:
   const VectorIsa& isa() const { return IsaNamed(GetParam()); }
-  bool MachineHasIt() const { return (isa().required & ~DetectIsa()) == 0; }
 };
-#define SKIP_WITHOUT_MACHINE()                                          \
-  if (!MachineHasIt()) GTEST_SKIP() << "this CPU lacks " << GetParam(); \
+#define SKIP_WITHOUT_MACHINE()                                                       \
+  if (!MachineRuns(isa().required)) GTEST_SKIP() << "this CPU lacks " << GetParam(); \
   if (!HasCompiler()) GTEST_SKIP() << "clang-19 is not installed"
 
 struct NamedWorkload {
@@ -52,7 +55,7 @@ struct NamedWorkload {
 // Kernels against the reference, on both data sets.
 inline void ExpectExact(const std::vector<NamedWorkload>& trials,
                         const std::vector<KernelSource>& sources, const VectorIsa& isa) {
-  const auto kernels = CompileAndLoad(sources, TestTarget(isa.required).cpu);
+  const auto kernels = CompileAndLoad(sources, isa.required);
   ASSERT_TRUE(kernels.ok()) << Message(kernels.status());
   for (std::size_t i = 0; i < trials.size(); ++i) {
     for (const DataSet set : {DataSet::kUniform, DataSet::kEdges}) {
@@ -64,15 +67,20 @@ inline void ExpectExact(const std::vector<NamedWorkload>& trials,
   }
 }
 
-// One random config of each of `count` drawn tasks, all of different code, is bit-exact.
+inline bool AnyConfig(const Task&, const Config&) { return true; }
+
+// One random config of each of `count` drawn tasks, all of different code, is bit-exact. Configs
+// that are not `wanted` are drawn again, with their task.
 template <typename DrawTask>
-void ExpectRandomConfigsExact(const VectorIsa& isa, Rng rng, std::size_t count, DrawTask draw) {
+void ExpectRandomConfigsExact(const VectorIsa& isa, Rng rng, std::size_t count, DrawTask draw,
+                              bool (*wanted)(const Task&, const Config&) = AnyConfig) {
   std::vector<NamedWorkload> trials;
   std::vector<KernelSource> sources;
   std::set<std::uint64_t> digests;
   while (trials.size() < count) {
     const Task task = draw(rng);
     const Config config = task.space().Sample(rng);
+    if (!wanted(task, config)) continue;
     auto source = task.Emit(config);
     ASSERT_TRUE(source.ok()) << Message(source.status());
     if (!digests.insert(source->code_digest).second) continue;

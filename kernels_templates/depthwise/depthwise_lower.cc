@@ -53,7 +53,13 @@ std::string Defines(const DepthwiseSchedule& s) {
   define("PAD_ROW_BYTES", s.pad_row_bytes);
   define("FIRST_BLOCK", 64 + s.pad_row_bytes);
   define("CONSTANT_BYTES", s.constant_bytes);
-  define("BLOCK_BYTES", s.block_bytes);        // of packed constants and weights
+  define("BLOCK_BYTES", s.block_bytes);  // of packed constants and weights
+  if (s.walks_narrow_weights()) {
+    text +=
+        "#define IS_WIDE(b) /* some weight is two numbers */ \\\n"
+        "  (*(const int32_t *)((const uint8_t *)packed + FIRST_BLOCK + (b) * BLOCK_BYTES + \\\n"
+        "                      CONSTANT_BYTES + SETS * K_WEIGHT_SET))\n";
+  }
   define("K_BLOCK_BYTES", s.il.taps_bytes());  // of operands or sums
   define("RING_BYTES", s.ring_bytes);
   define("TAPS_BYTES", s.taps_bytes);

@@ -87,6 +87,11 @@ constexpr std::string_view kBlockValues = R"(
           if (tap < 0) continue;
           const int32_t v = ((const K_WEIGHT *)op->w)[tap * C + channel] - op->w_zp;
           k_put_weight(weights + set * K_WEIGHT_SET, vector, lane, i, sign * v);
+)";
+constexpr std::string_view kMarkWide = R"(
+          if (sign * v > 127 || sign * v < -128) *(int32_t *)(weights + SETS * K_WEIGHT_SET) = 1;
+)";
+constexpr std::string_view kChannelConstants = R"(
         }
       }
       const int64_t real = op->bias ? op->bias[channel] : 0;
@@ -111,6 +116,8 @@ Function PackFunction(const DepthwiseSchedule& s) {
   text += std::string(kBlocks.substr(1));
   text += std::string((s.stack > 1 ? kStackChannel : kChannel).substr(1));
   text += std::string(kBlockValues.substr(1));
+  if (s.walks_narrow_weights()) text += kMarkWide.substr(1);
+  text += std::string(kChannelConstants.substr(1));
   text += "return KILN_OK;\n";
   return {"COLD int pack_values(const kiln_op *op, void *packed)", {Text(text)}, 0};
 }

@@ -49,7 +49,7 @@ DepthwiseSchedule::DepthwiseSchedule(const Workload& workload, const VectorIsa& 
   PlaceColumns();
   NumberPatterns();
   CountLiveOutputs();
-  if (slides()) register_sets = RegisterSets(*this);
+  if (slides()) register_sets = RegisterSets(*this, walk_planes());
   SizeBuffers();
 }
 
@@ -127,7 +127,8 @@ void DepthwiseSchedule::CountLiveOutputs() {
 void DepthwiseSchedule::SizeBuffers() {
   const std::int32_t block = il.channels();
   constant_bytes = std::int64_t{il.taps_bytes()} * kConstantVectors;
-  block_bytes = RoundUp64(constant_bytes + std::int64_t{sets} * il.weight_set_bytes());
+  const std::int64_t mark = walks_narrow_weights() ? 4 : 0;
+  block_bytes = RoundUp64(constant_bytes + std::int64_t{sets} * il.weight_set_bytes() + mark);
   if (k.pad == PadStage::kInline && pads_rows())
     pad_row_bytes = RoundUp64(std::int64_t{w.w} * channels);
   packed_bytes = 64 + pad_row_bytes + blocks * block_bytes;

@@ -136,6 +136,10 @@ struct DepthwiseSchedule {
   // The kernel column with which output column `tw` (in blocks) reads the tile's column `i`, or -1.
   std::int32_t TapColumn(std::int32_t i, std::int32_t tw) const;
   bool slides() const { return k.loop != RowLoop::kTile; }
+  // Legacy weights are two numbers each, but few are further than a byte from the zero point: walks
+  // of blocks without any take the first numbers alone; `pack` says which blocks those are.
+  bool walks_narrow_weights() const { return slides() && il.planes > 1; }
+  std::int32_t walk_planes() const { return walks_narrow_weights() ? 1 : il.planes; }
   std::int32_t TileStart(std::int32_t tile) const;  // first output column of a column of tiles
   bool pads_columns() const;                        // some tile reads left or right of the image
   bool pads_rows() const;

@@ -155,9 +155,9 @@ void SlideWalk::CountColumns(OpCounts& walk) const {
 OpCounts SlideWalk::Count() const {
   const double from_registers = s.register_sets;
   OpCounts walk;
-  walk.dots = double{1} * outputs * s.sets * vectors * s.il.planes;
+  walk.dots = double{1} * outputs * s.sets * vectors * s.walk_planes();
   walk.loads = double{1} * outputs * vectors +
-               outputs * (s.sets - from_registers) * vectors * s.il.planes;  // bias, weights
+               outputs * (s.sets - from_registers) * vectors * s.walk_planes();  // bias, weights
   walk.requantizes = double{1} * outputs * vectors;
   CountColumns(walk);
   OpCounts row = walk * halves;
@@ -170,7 +170,7 @@ OpCounts SlideWalk::Count() const {
   const bool rows_inside = s.k.order == ChannelOrder::kOuter && halves == 1;
   OpCounts call;
   call.calls = 1;
-  call.loads = from_registers * vectors * s.il.planes;
+  call.loads = from_registers * vectors * s.walk_planes();
   const double blocks = stack > 1 ? 1 : s.whole_blocks();
   sum += call * (rows_inside ? blocks : walks() * halves);
   return sum;
@@ -200,11 +200,11 @@ std::int32_t OtherRegisters(const DepthwiseSchedule& s) {
 
 }  // namespace
 
-std::int32_t RegisterSets(const DepthwiseSchedule& s) {
+std::int32_t RegisterSets(const DepthwiseSchedule& s, std::int32_t planes) {
   if (s.k.weights == WeightStage::kMemory) return 0;
   const std::int32_t vectors = s.il.group / (s.k.loop == RowLoop::kHalves ? 2 : 1);
   const std::int32_t left = s.isa.registers - OtherRegisters(s);
-  return std::clamp(left / (vectors * s.il.planes), 0, s.sets);
+  return std::clamp(left / (vectors * planes), 0, s.sets);
 }
 
 bool SlideFitsRegisters(const DepthwiseSchedule& s) {
@@ -216,7 +216,8 @@ std::int64_t WrittenDots(const DepthwiseSchedule& s) {
   const SlideWalk walk(s, 1);
   const std::int64_t columns =
       walk.columns - std::int64_t{walk.period} * std::max(0, walk.loop_trips - 1);
-  return columns * s.sets * s.il.group * s.il.planes / walk.step;
+  const std::int64_t planes = s.il.planes + (s.walks_narrow_weights() ? 1 : 0);
+  return columns * s.sets * s.il.group * planes / walk.step;
 }
 
 }  // namespace kiln

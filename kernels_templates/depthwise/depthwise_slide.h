@@ -87,7 +87,7 @@ enum PairedSet : std::int32_t { kEvenSet, kOddSet, kPastSet };
 std::int32_t PairedTap(std::int32_t set, std::int32_t slot);
 
 // The sets that fit the registers beside everything else; 0 for weights in memory.
-std::int32_t RegisterSets(const DepthwiseSchedule& schedule);
+std::int32_t RegisterSets(const DepthwiseSchedule& schedule, std::int32_t planes);
 // Whether the rest fits the registers.
 bool SlideFitsRegisters(const DepthwiseSchedule& schedule);
 // Dots in the code of a row.

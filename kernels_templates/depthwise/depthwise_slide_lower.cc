@@ -37,24 +37,29 @@ constexpr std::string_view kPadRow =
 // Writes the columns of one walk; its state is what they have done so far.
 class WalkEmitter {
  public:
-  WalkEmitter(const SlideWalk& walk, std::int32_t half)
-      : walk_(walk), s_(walk.s), half_(half), first_(half * walk.vectors) {
+  WalkEmitter(const SlideWalk& walk, std::int32_t planes, std::int32_t half)
+      : walk_(walk),
+        s_(walk.s),
+        planes_(planes),
+        register_sets_(RegisterSets(walk.s, planes)),
+        half_(half),
+        first_(half * walk.vectors) {
     next_block_ = -s_.w.pad_left - s_.k.pixels;
   }
 
   // The weights that stay in registers, to be declared before the walk.
   Stmt Weights() const {
     std::string text;
-    const std::int32_t vectors = walk_.vectors * s_.il.planes;
-    for (std::int32_t set = 0; set < s_.register_sets; ++set) {
-      for (std::int32_t plane = 0; plane < s_.il.planes; ++plane) {
+    const std::int32_t vectors = walk_.vectors * planes_;
+    for (std::int32_t set = 0; set < register_sets_; ++set) {
+      for (std::int32_t plane = 0; plane < planes_; ++plane) {
         for (std::int32_t v = first_; v < first_ + walk_.vectors; ++v) {
           text += fmt::format("kop {0} = k_weights(w + {1}); K_UNKNOWN({0});\n",
                               Weight(set, plane, v), WeightAt(set, plane, v));
         }
       }
     }
-    return Text(text, {.loads = double(s_.register_sets) * vectors, .calls = 1});
+    return Text(text, {.loads = double(register_sets_) * vectors, .calls = 1});
   }
 
   Stmts Emit() {
@@ -313,8 +318,8 @@ class WalkEmitter {
 
   void Dots(std::int32_t output, const std::string& operand, std::int32_t set, std::string& text,
             OpCounts& counts) const {
-    const bool in_register = set < s_.register_sets;
-    for (std::int32_t plane = 0; plane < s_.il.planes; ++plane) {
+    const bool in_register = set < register_sets_;
+    for (std::int32_t plane = 0; plane < planes_; ++plane) {
       for (std::int32_t v = first_; v < first_ + walk_.vectors; ++v) {
         text += in_register
                     ? fmt::format("{0}[{1}] = k_dot({0}[{1}], {2}[{1}], {3});\n",
@@ -323,7 +328,7 @@ class WalkEmitter {
                                   Accumulators(output), v, operand, WeightAt(set, plane, v));
       }
     }
-    const double dots = double(walk_.vectors) * s_.il.planes;
+    const double dots = double(walk_.vectors) * planes_;
     counts.dots += dots;
     if (!in_register) counts.loads += dots;
   }
@@ -358,6 +363,7 @@ class WalkEmitter {
 
   const SlideWalk& walk_;
   const DepthwiseSchedule& s_;
+  const std::int32_t planes_, register_sets_;
   const std::int32_t half_, first_;
   std::int32_t moved_ = 0;       // columns that the loop has moved `at` on
   std::int32_t next_block_ = 0;  // vec stage shift: blocks of pixels before it are interleaved
@@ -385,18 +391,29 @@ std::string BlockLocals(const DepthwiseSchedule& s) {
   return text;
 }
 
-// Names of functions: those of whole blocks and of the narrow one.
-const char* FunctionName(const SlideWalk& walk) { return walk.stack > 1 ? "stack" : "slide"; }
+// Names of functions: those of whole blocks and of the narrow one, and those for blocks with
+// weights of several numbers where others have functions of their own.
+std::string FunctionName(const SlideWalk& walk, std::int32_t planes) {
+  const bool wide = walk.s.walks_narrow_weights() && planes > 1;
+  return std::string(walk.stack > 1 ? "stack" : "slide") + (wide ? "_wide" : "");
+}
+// The function of block `b`.
+std::string FunctionOf(const DepthwiseSchedule& s, const std::string& name,
+                       const std::string& suffix) {
+  if (!s.walks_narrow_weights()) return name + suffix;
+  return fmt::format("(IS_WIDE(b) ? {0}_wide{1} : {0}{1})", name, suffix);
+}
 
 // One walk: a row of a block, or a stack.
-Function WalkFunction(const DepthwiseSchedule& s, const SlideWalk& walk, std::int32_t half) {
-  WalkEmitter emitter(walk, half);
+Function WalkFunction(const DepthwiseSchedule& s, const SlideWalk& walk, std::int32_t planes,
+                      std::int32_t half) {
+  WalkEmitter emitter(walk, planes, half);
   Function f;
-  f.calls = walk.walks();
+  f.calls = planes == s.walk_planes() ? walk.walks() : 0;
   f.signature = fmt::format(
       "NOINLINE void {}_{}(const int32_t *header, const uint8_t *block, "
       "const uint8_t *const *row, int64_t at, uint8_t *y{})",
-      FunctionName(walk), half, Halves(s) ? ", uint8_t *sums" : "");
+      FunctionName(walk, planes), half, Halves(s) ? ", uint8_t *sums" : "");
   f.body = {Text(BlockLocals(s) + (Halves(s) && half == 0 ? "(void)y, (void)header;\n" : "")),
             emitter.Weights(), Text(Locals(s, walk))};
   for (Stmt& stmt : emitter.Emit()) f.body.push_back(std::move(stmt));
@@ -424,15 +441,15 @@ Stmt StackLoop(const DepthwiseSchedule& s, Stmts body) {
 }
 
 // All rows of block `b`, or all stacks.
-Function RowsFunction(const DepthwiseSchedule& s, const SlideWalk& walk) {
+Function RowsFunction(const DepthwiseSchedule& s, const SlideWalk& walk, std::int32_t planes) {
   const bool stacked = walk.stack > 1;
-  WalkEmitter emitter(walk, 0);
+  WalkEmitter emitter(walk, planes, 0);
   Function f;
-  f.calls = stacked ? 1 : s.whole_blocks();
+  f.calls = planes != s.walk_planes() ? 0 : stacked ? 1 : s.whole_blocks();
   f.signature = fmt::format(
       "NOINLINE void {}_rows(const uint8_t *packed, const uint8_t *x, uint8_t *y_, "
       "const uint8_t *shared_ws, int32_t b, uint32_t begin, uint32_t end)",
-      FunctionName(walk));
+      FunctionName(walk, planes));
   f.body = {Text("const int32_t *header = (const int32_t *)packed;\n"
                  "const uint8_t *block = packed + FIRST_BLOCK + b * BLOCK_BYTES;\n"
                  "(void)x, (void)shared_ws;\n" +
@@ -450,10 +467,11 @@ Stmt CallWalks(const DepthwiseSchedule& s, const char* function) {
   std::string text;
   for (std::int32_t half = 0; half < (Halves(s) ? 2 : 1); ++half) {
     text += fmt::format(
-        "{}_{}((const int32_t *)packed, (const uint8_t *)packed + FIRST_BLOCK + b * "
+        "{}((const int32_t *)packed, (const uint8_t *)packed + FIRST_BLOCK + b * "
         "BLOCK_BYTES, "
         "row, {},\n        {}{});\n",
-        function, half, At(s), kRowOfY, Halves(s) ? ", (uint8_t *)thread_ws + RING_BYTES" : "");
+        FunctionOf(s, function, fmt::format("_{}", half)), At(s), kRowOfY,
+        Halves(s) ? ", (uint8_t *)thread_ws + RING_BYTES" : "");
   }
   return Text(text);
 }
@@ -467,13 +485,12 @@ Stmt WholeBlocks(const DepthwiseSchedule& s, Stmts body) {
 // All rows of the blocks that a thread was given.
 Stmt BlockLoop(const DepthwiseSchedule& s) {
   const auto call = [&s](const char* function) {
-    return fmt::format("{}(packed, x, y, shared_ws, (int32_t)chunk, 0, {});\n", function,
+    return fmt::format("{}(packed, x, y, shared_ws, b, 0, {});\n", FunctionOf(s, function, "_rows"),
                        s.row_chunks);
   };
-  std::string text = call("slide_rows");
-  if (s.stack > 1) {
-    text = "if (chunk < BLOCKS - 1)\n  " + text + "else\n  " + call("stack_rows");
-  }
+  std::string text = call("slide");
+  if (s.stack > 1) text = "if (b < BLOCKS - 1)\n  " + text + "else\n  " + call("stack");
+  text = "const int32_t b = (int32_t)chunk;\n" + text;
   return Loop("for (uint32_t chunk = begin; chunk < end; ++chunk)", s.chunks, {Text(text)});
 }
 
@@ -485,11 +502,14 @@ std::vector<Function> SlideFunctions(const DepthwiseSchedule& s) {
   std::vector<Function> functions;
   for (const SlideWalk& walk : walks) {
     if (RowsInside(s)) {
-      functions.push_back(RowsFunction(s, walk));
+      for (std::int32_t planes = s.walk_planes(); planes <= s.il.planes; ++planes)
+        functions.push_back(RowsFunction(s, walk, planes));
       continue;
     }
-    for (std::int32_t half = 0; half < walk.halves; ++half)
-      functions.push_back(WalkFunction(s, walk, half));
+    for (std::int32_t planes = s.walk_planes(); planes <= s.il.planes; ++planes) {
+      for (std::int32_t half = 0; half < walk.halves; ++half)
+        functions.push_back(WalkFunction(s, walk, planes, half));
+    }
   }
   return functions;
 }
@@ -497,9 +517,12 @@ std::vector<Function> SlideFunctions(const DepthwiseSchedule& s) {
 std::vector<Stmt> SlidePhase(const DepthwiseSchedule& s) {
   if (s.k.split == ThreadSplit::kBlocks) return {BlockLoop(s)};
   if (RowsInside(s)) {
-    Stmts body{WholeBlocks(s, {Text("slide_rows(packed, x, y, shared_ws, b, begin, end);\n")})};
+    const auto call = [&s](const char* function) {
+      return Text(FunctionOf(s, function, "_rows") + "(packed, x, y, shared_ws, b, begin, end);\n");
+    };
+    Stmts body{WholeBlocks(s, {call("slide")})};
     if (s.stack > 1)
-      body.push_back(Text("stack_rows(packed, x, y, shared_ws, BLOCKS - 1, begin, end);\n"));
+      body.push_back(Block({Text("const int32_t b = BLOCKS - 1;\n"), call("stack")}));
     return body;
   }
   Stmts walks{CallWalks(s, "slide")};

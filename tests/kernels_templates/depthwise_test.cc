@@ -235,6 +235,61 @@ TEST_P(DepthwiseTest, RandomStacksOfRowsAreBitExact) {
                                             "data_pad_inline=root"}));
 }
 
+// A legacy workload whose values have weights further than a byte from their zero point, in some of
+// the blocks; of the class that the values are of.
+std::pair<Workload, OpCase> DrawFarWeights(Rng& rng, const VectorIsa& isa) {
+  for (;;) {
+    Workload w = DrawSliding(rng, isa);
+    w.type = DataType::kU8;
+    w.weight_zero_point = true;
+    w.per_channel = false;
+    w.rq = RequantizeForm::kInt9;
+    w.rounding = Rounding::kDouble;
+    const auto canonical = Canonical(w);
+    if (!canonical.ok() || canonical->op != OpKind::kDepthwise) continue;
+    OpCase op_case = MakeCase(*canonical, DataSet::kUniform, rng.Below(1000));
+    const auto channels = static_cast<std::size_t>(canonical->o);
+    for (int i = 0; i < 4; ++i) {
+      op_case.values
+          .w[rng.Below(op_case.values.w.size() / channels) * channels + rng.Below(channels)] =
+          op_case.values.w_zp > 127 ? 0 : 255;
+    }
+    const Workload classified = Classify(*canonical, op_case.values);
+    if (classified.rq != RequantizeForm::kGen) return {classified, std::move(op_case)};
+  }
+}
+
+TEST_P(DepthwiseTest, WeightsFarFromTheirZeroPointAreBitExact) {
+  SKIP_WITHOUT_MACHINE();
+  if (isa().group < 4) GTEST_SKIP() << "16 bits hold every difference";
+  Rng rng(81);
+  std::vector<std::string> names;
+  std::vector<OpCase> cases;
+  std::vector<Workload> workloads;
+  std::vector<KernelSource> sources;
+  std::set<std::string> drawn;
+  while (sources.size() < 48) {
+    auto [workload, op_case] = DrawFarWeights(rng, isa());
+    const Task task = MakeTask(workload, isa(), static_cast<std::int32_t>(rng.Between(1, 2)));
+    const std::vector<Config> configs = SlidingConfigs(task);
+    if (configs.empty()) continue;
+    const Config config = configs[rng.Below(configs.size())];
+    for (const auto& [knob, label] : task.space().Labels(config)) drawn.insert(knob + "=" + label);
+    names.push_back(Describe(task, config));
+    sources.push_back(*task.Emit(config));
+    cases.push_back(std::move(op_case));
+    workloads.push_back(workload);
+  }
+  EXPECT_THAT(drawn, testing::IsSupersetOf({"loop=slide", "loop=halves", "order=inner",
+                                            "order=outer", "split=blocks", "tail=rows"}));
+  const auto kernels = CompileAndLoad(sources, isa().required);
+  ASSERT_TRUE(kernels.ok()) << Message(kernels.status());
+  for (std::size_t i = 0; i < cases.size(); ++i) {
+    const auto expected = RunReference(workloads[i], cases[i].values, cases[i].x);
+    EXPECT_EQ(CheckKernel((*kernels)[i], cases[i], expected), "") << names[i];
+  }
+}
+
 TEST_P(DepthwiseTest, TailsAreStackedOnlyWhereTheyFit) {
   const auto has_stacks = [&](std::int32_t channels, std::int32_t height, std::int32_t threads) {
     Workload w = Parse(kTail);

@@ -13,6 +13,7 @@ namespace kiln {
 // thread gives its core away now and then, or all the time where there are more threads than cores.
 // After construction it allocates nothing and makes no system call but futex and sched_yield. Its
 // threads end with the process: it must live as long.
+// NOLINTNEXTLINE(clang-analyzer-optin.performance.Padding): what threads wait on has its own line
 class ThreadPool {
  public:
   // Starts `threads` - 1 threads; thread t runs on cores[t % size], anywhere if `cores` is empty.

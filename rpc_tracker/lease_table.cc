@@ -247,9 +247,10 @@ void LeaseTable::Enqueue(Waiting waiting) {
 void LeaseTable::Match(SteadyTime now) {
   for (auto& [name, device] : devices_) {
     if (device.session == 0 || !std::holds_alternative<std::monostate>(device.use)) continue;
-    const auto first = std::find_if(queue_.begin(), queue_.end(), [&](const Waiting& waiting) {
-      return waiting.request.target == device.hello.target;
-    });
+    const std::string& target = device.hello.target;
+    const auto first = std::find_if(
+        queue_.begin(), queue_.end(),
+        [&target](const Waiting& waiting) { return waiting.request.target == target; });
     if (first == queue_.end()) continue;
     Waiting waiting = std::move(*first);
     queue_.erase(first);

@@ -210,7 +210,7 @@ class Shell final : public std::enable_shared_from_this<Shell> {
     change(now);
     table_.Tick(now);
     for (const LeaseAction& action : table_.TakeActions()) {
-      std::visit([this](const auto& known) { Carry(known); }, action);
+      std::visit([this](const auto& known) { this->Carry(known); }, action);
     }
     Schedule(now);
   }

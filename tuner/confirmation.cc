@@ -61,6 +61,7 @@ StatusOr<std::vector<Trial>> MeasureInTurns(Measurer& measurer, const MeasureReq
   }
   RETURN_IF_ERROR(error);
   std::vector<Trial> trials;
+  trials.reserve(joined.size());
   for (std::optional<Trial>& trial : joined) trials.push_back(*std::move(trial));
   return trials;
 }

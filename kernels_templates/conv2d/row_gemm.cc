@@ -146,7 +146,7 @@ GemmSchedule::GemmSchedule(const Workload& workload, const VectorIsa& vector_isa
 
   sums = NeedsSums(w, isa);
   if (k.stage == DataStage::kRoot)
-    shared_bytes = RoundUp(images * staged_rows * row_pitch + kSlack, 64);
+    shared_bytes = RoundUp(std::int64_t{images} * staged_rows * row_pitch + kSlack, 64);
   if (k.stage == DataStage::kBlock) stage_bytes = RoundUp(staged_rows * row_pitch + kSlack, 64);
   if (sums) sums_bytes = RoundUp(std::int64_t{4} * k.tile_h * block_columns, 64);
   if (k.requantize == RequantizeAt::kRow) {
@@ -157,7 +157,7 @@ GemmSchedule::GemmSchedule(const Workload& workload, const VectorIsa& vector_isa
 }
 
 std::int64_t GemmSchedule::PanelBytes(std::int32_t vectors) const {
-  return std::int64_t{vectors} * ((kConstantVectors + biases()) * isa.vector_bytes() +
+  return std::int64_t{vectors} * (std::int64_t{kConstantVectors + biases()} * isa.vector_bytes() +
                                   std::int64_t{all_steps()} * isa.weight_vector_bytes());
 }
 

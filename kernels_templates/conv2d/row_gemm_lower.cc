@@ -65,7 +65,7 @@ std::string Defines(const GemmSchedule& s) {
   define("BLOCK_COLUMNS", s.block_columns);
   define("FULL_PANELS", s.full_panels);
   define("PANELS", s.panels());
-  define("PANEL_CHANNELS", s.k.tile_c * s.isa.lanes);
+  define("PANEL_CHANNELS", std::int64_t{s.k.tile_c} * s.isa.lanes);
   define("PANEL_BYTES", s.panel_bytes);
   define("GROUP_BYTES", s.group_bytes);
   define("WEIGHT_VECTOR", s.isa.weight_vector_bytes());
@@ -369,7 +369,7 @@ Stmt TileLoop(const GemmSchedule& s, Stmts body) {
               std::move(body));
 }
 
-const char* kPanelPointer =
+constexpr char kPanelPointer[] =
     "const uint8_t *panel = (const uint8_t *)packed + HEADER + g * (int64_t)GROUP_BYTES + p * "
     "(int64_t)PANEL_BYTES;\n";
 

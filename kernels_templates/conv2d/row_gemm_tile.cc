@@ -67,7 +67,8 @@ Stmt Step(const GemmSchedule& s, const Panel& panel, Columns columns, std::int32
   }
   for (std::int32_t i = 0; i < s.k.tile_h; ++i) {
     for (std::int32_t j = columns.begin; j < columns.end; ++j) {
-      const std::int64_t at = i * s.step_h * s.row_pitch + j * s.step_w * s.pixel_pitch +
+      const std::int64_t at = std::int64_t{i} * s.step_h * s.row_pitch +
+                              std::int64_t{j} * s.step_w * s.pixel_pitch +
                               std::int64_t{unrolled} * s.isa.group * value_bytes;
       text += fmt::format("{{ const kop v = {}(a + {});", broadcast, at);
       for (std::int32_t v = 0; v < panel.vectors; ++v) {
@@ -93,10 +94,10 @@ Stmts Steps(const GemmSchedule& s, const Panel& panel, Columns columns, std::int
 
 // All steps of a segment, and `a` back at its begin.
 Stmts Segment(const GemmSchedule& s, const Panel& panel, Columns columns) {
-  const std::int32_t unroll = std::min(s.k.unroll_k, s.steps);
+  const std::int32_t unroll = std::min(s.k.unroll_k, s.steps), rounds = s.steps / unroll;
   Stmts segment;
-  segment.push_back(Loop(fmt::format("for (int32_t k = 0; k < STEPS / {}; ++k)", unroll),
-                         s.steps / unroll, Steps(s, panel, columns, unroll)));
+  segment.push_back(Loop(fmt::format("for (int32_t k = 0; k < STEPS / {}; ++k)", unroll), rounds,
+                         Steps(s, panel, columns, unroll)));
   if (s.steps % unroll > 0) {
     segment.push_back(Block(Steps(s, panel, columns, s.steps % unroll)));
   }

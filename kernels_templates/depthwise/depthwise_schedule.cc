@@ -90,15 +90,15 @@ void DepthwiseSchedule::NumberPatterns() {
       for (std::int32_t slot = 0; slot < il.group && RowOf(g, slot) >= 0; ++slot) {
         const std::int32_t below = row[static_cast<std::size_t>(RowOf(g, slot))] - th * w.stride_h;
         if (below < 0 || below % w.dilation_h != 0 || below / w.dilation_h >= w.kh) continue;
-        p[static_cast<std::size_t>(slot)] = static_cast<std::int8_t>(below / w.dilation_h);
+        p[static_cast<std::size_t>(slot)] = static_cast<std::int16_t>(below / w.dilation_h);
         any = true;
       }
-      std::int8_t& number = pattern_of[static_cast<std::size_t>(g)][static_cast<std::size_t>(th)];
+      std::int16_t& number = pattern_of[static_cast<std::size_t>(g)][static_cast<std::size_t>(th)];
       number = -1;
       if (!any) continue;
       const auto end = pattern.begin() + patterns;
       const auto known = std::find(pattern.begin(), end, p);
-      number = static_cast<std::int8_t>(known - pattern.begin());
+      number = static_cast<std::int16_t>(known - pattern.begin());
       if (known == end) pattern[static_cast<std::size_t>(patterns++)] = p;
       tile_dots += k.tile_w * w.kw;
     }

@@ -115,12 +115,12 @@ struct DepthwiseSchedule {
   std::array<std::int16_t, kMaxColumns> column{};
   // Vertical taps: the kernel rows that an output row has in a group of rows, slot by slot (-1:
   // none). Patterns are numbered; an output row without a tap in a group has pattern -1 there.
-  using Pattern = std::array<std::int8_t, 4>;
+  using Pattern = std::array<std::int16_t, 4>;
   std::int32_t patterns = 0;
   std::array<Pattern, kMaxRows> pattern{};
-  std::array<std::array<std::int8_t, kMaxTileH>, kMaxRows> pattern_of{};  // [group][output row]
-  std::int32_t sets = 0;                                                  // of weights, per block
-  std::int32_t tile_dots = 0;                                             // sets read by one tile
+  std::array<std::array<std::int16_t, kMaxTileH>, kMaxRows> pattern_of{};  // [group][output row]
+  std::int32_t sets = 0;                                                   // of weights, per block
+  std::int32_t tile_dots = 0;                                              // sets read by one tile
   std::int32_t live_outputs = 1;   // accumulators that are in use at a time, in blocks
   std::int32_t register_sets = 0;  // sliding: sets that stay in registers
   // Buffers, exact; parts in this order.

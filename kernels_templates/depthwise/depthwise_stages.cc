@@ -47,7 +47,9 @@ Function PadRow(const DepthwiseSchedule& s, double calls) {
     text +=
         fmt::format("for (int32_t i = {} * C; i < PADDED_W * C; ++i) d[i] = pad;\n", left + inside);
   }
-  const double copies = (s.padded_w * s.channels + s.isa.vector_bytes() - 1) / s.isa.vector_bytes();
+  const std::int32_t vectors =
+      (s.padded_w * s.channels + s.isa.vector_bytes() - 1) / s.isa.vector_bytes();
+  const double copies = vectors;
   return {
       "NOINLINE void write_padded_row(const int32_t *header, const uint8_t *restrict x, "
       "int32_t v, "

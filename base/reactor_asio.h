@@ -1,8 +1,10 @@
 #pragma once
 
-#include <boost/asio/io_context.hpp>
-
 #include "base/reactor.h"
+
+namespace boost::asio {
+class io_context;
+}
 
 namespace kiln {
 

@@ -35,7 +35,8 @@ struct Contest {
   std::string trouble;
 };
 
-// What --against says: the untuned default, the same config but for some knobs, or a database.
+// Whether --against is knob=label,...: the config itself but for some knobs. A database whose name
+// has an equals sign is given with a directory.
 bool IsLabels(const std::string& against) {
   const auto equal = against.find('=');
   return equal != std::string::npos && against.find('/') == std::string::npos;

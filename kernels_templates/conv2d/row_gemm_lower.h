@@ -30,6 +30,11 @@ std::string PanelCall(const GemmSchedule& schedule, const std::string& name,
 Function MicroKernel(const GemmSchedule& schedule, const Panel& panel, double calls);
 Function RequantizeRow(const GemmSchedule& schedule, const Panel& panel, double tile_calls);
 
+// row_gemm_sums.cc, for a weight zero point: the sums of a block's pixels, and what they are
+// written with.
+std::string SumsSource(const GemmSchedule& schedule);
+Function BlockSums(const GemmSchedule& schedule);
+
 // row_gemm_pack.cc
 Function PackPanel(const GemmSchedule& schedule, const Panel& panel);
 std::vector<Stmt> PackBody(const GemmSchedule& schedule);

@@ -35,7 +35,7 @@ enum class DataSet : std::uint8_t { kUniform, kEdges };
 // Data recipe, version kDataRecipeVersion: integer arithmetic only, so that x86 and arm64 make the
 // same bytes from the same seed. The multipliers are drawn as real networks have them for this kind
 // of op (docs/kernels.md), inside of the class that the workload names: `pack` accepts them.
-inline constexpr int kDataRecipeVersion = 2;
+inline constexpr int kDataRecipeVersion = 3;
 OpCase MakeCase(const Workload& workload, DataSet set, std::uint64_t seed);
 
 // The classes that the values are in: the workload with type, shape and pc or pt as given, and act,

@@ -9,8 +9,8 @@
 
 #include "kernels_templates/conv2d/row_gemm_lower.h"
 
-// Sums of activations over the taps of a pixel, which a weight zero point is multiplied by: dots with
-// ones, once per block for all its panels.
+// Sums of activations over the taps of a pixel, which a weight zero point is multiplied by: dots
+// with ones, once per block for all its panels.
 
 namespace kiln {
 namespace {
@@ -79,14 +79,15 @@ std::string FourSums(const VectorIsa& isa) {
 // The taps of a pixel that are summed: all, or those of its classes.
 std::string SumLoops(const GemmSchedule& s, const std::string& pixel) {
   const std::string rows =
-      s.skips_rows ? "kRowBegin[row_class]; kh < kRowEnd[row_class]" : "0; kh < KH";
+      s.skips_rows ? "kRowBegin[row_class]; tap_row < kRowEnd[row_class]" : "0; tap_row < KH";
   const std::string columns =
       s.skips_columns
-          ? fmt::format("kColumnBegin[kColumnClass[{0}]]; kw < kColumnEnd[kColumnClass[{0}]]",
+          ? fmt::format("kColumnBegin[kColumnClass[{0}]]; segment < kColumnEnd[kColumnClass[{0}]]",
                         pixel)
-          : "0; kw < SEGMENTS";
-  return fmt::format("    for (int32_t kh = {}; ++kh)\n    for (int32_t kw = {}; ++kw)\n", rows,
-                     columns);
+          : "0; segment < SEGMENTS";
+  return fmt::format(
+      "    for (int32_t tap_row = {}; ++tap_row)\n    for (int32_t segment = {}; ++segment)\n",
+      rows, columns);
 }
 
 // One pixel after the other, four at a time, the last four overlapping their neighbours.
@@ -97,9 +98,9 @@ std::string SumsOfLongSegments(const GemmSchedule& s) {
          "  for (int32_t q = 0; q < 4; ++q) {\n"
          "    const int32_t pixel = MIN(first + q, columns - 1);\n" +
          SumLoops(s, "pixel") +
-         "    acc[q] = segment_sum(acc[q], row + pixel * STEP_W * PIXEL_PITCH + kh * TAP_H * "
+         "    acc[q] = segment_sum(acc[q], row + pixel * STEP_W * PIXEL_PITCH + tap_row * TAP_H * "
          "ROW_PITCH +\n"
-         "                                     kw * TAP_W * PIXEL_PITCH);\n"
+         "                                     segment * TAP_W * PIXEL_PITCH);\n"
          "  }\n"
          "  int32_t four[4];\n"
          "  four_sums(four, acc[0], acc[1], acc[2], acc[3]);\n"
@@ -109,8 +110,50 @@ std::string SumsOfLongSegments(const GemmSchedule& s) {
          "}\n";
 }
 
-// A lane for each pixel: short segments are summed a group of values at a time.
-std::string SumsOfShortSegments(const GemmSchedule& s) {
+// From a lane's pixel to the next lane's.
+std::int32_t LaneStep(const GemmSchedule& s) {
+  return static_cast<std::int32_t>(s.step_w * s.pixel_pitch);
+}
+
+// The bytes that the lanes of one tap are in.
+std::int32_t LaneSpan(const GemmSchedule& s) {
+  return (s.isa.lanes - 1) * LaneStep(s) + s.segment_values;
+}
+
+bool SumsLanePerPixel(const GemmSchedule& s) {
+  return s.segment_values < s.isa.vector_bytes() && !s.skips_columns;
+}
+
+bool PicksWords(const GemmSchedule& s) {
+  return SumsLanePerPixel(s) && !s.isa.partial_load.empty() && LaneStep(s) % 2 == 0 &&
+         LaneSpan(s) <= 2 * s.isa.vector_bytes();
+}
+
+// Groups that are made of words of two vectors.
+std::string StepsOfPickedWords(const GemmSchedule& s) {
+  const std::int32_t vector = s.isa.vector_bytes();
+  std::string steps =
+      fmt::format("      const kh low = (kh)k_load_n(p, {0}), high = (kh)k_load_n(p + {1}, {2});\n",
+                  std::min(LaneSpan(s), vector), std::min(LaneSpan(s), vector),
+                  std::max(LaneSpan(s) - vector, 0));
+  for (std::int32_t k = 0; k < s.segment_values; k += s.isa.group) {
+    const std::int32_t values = std::min(s.isa.group, s.segment_values - k);
+    std::vector<std::int32_t> words;
+    for (std::int32_t lane = 0; lane < s.isa.lanes; ++lane) {
+      const std::int32_t first = (lane * LaneStep(s) + k) / 2;
+      words.push_back(first);
+      words.push_back(values > 2 ? first + 1 : first);
+    }
+    steps += fmt::format(
+        "      acc = k_dot(acc, (kop)__builtin_shufflevector(low, high, {}), "
+        "(kop)k_splat({:#x}));\n",
+        fmt::join(words, ", "), 0x01010101U >> 8 * (s.isa.group - values));
+  }
+  return steps;
+}
+
+// Groups that are loaded one by one.
+std::string StepsOfLoads(const GemmSchedule& s) {
   std::string steps;
   for (std::int32_t k = 0; k < s.segment_values; k += s.isa.group) {
     std::string lanes;
@@ -118,17 +161,24 @@ std::string SumsOfShortSegments(const GemmSchedule& s) {
       lanes += fmt::format("{}few(p + {} * STEP_W * PIXEL_PITCH + {}, {})", lane > 0 ? ", " : "",
                            lane, k, std::min(s.isa.group, s.segment_values - k));
     }
-    steps += fmt::format("      acc = k_dot(acc, (kop)(kv){{{}}}, ones);\n", lanes);
+    steps +=
+        fmt::format("      acc = k_dot(acc, (kop)(kv){{{}}}, (kop)k_splat(0x01010101));\n", lanes);
   }
+  return steps;
+}
+
+// A lane for each pixel: short segments are summed a group of values at a time.
+std::string SumsOfShortSegments(const GemmSchedule& s) {
+  const std::string steps = PicksWords(s) ? StepsOfPickedWords(s) : StepsOfLoads(s);
   return "if (columns >= LANES) {\n"
-         "  const kop ones = (kop)k_splat(0x01010101);\n"
          "  for (int32_t j = 0; j < columns; j += LANES) {\n"
          "    const int32_t first = MIN(j, columns - LANES);\n"
          "    kv acc = {0};\n" +
          SumLoops(s, "") +
          "    {\n"
-         "      const uint8_t *p = row + first * STEP_W * PIXEL_PITCH + kh * TAP_H * ROW_PITCH +\n"
-         "                         kw * TAP_W * PIXEL_PITCH;\n" +
+         "      const uint8_t *p = row + first * STEP_W * PIXEL_PITCH + tap_row * TAP_H * "
+         "ROW_PITCH +\n"
+         "                         segment * TAP_W * PIXEL_PITCH;\n" +
          steps +
          "    }\n"
          "    k_spill(to + first, (kv)((kvu)acc * (uint32_t)factor));\n"
@@ -139,7 +189,11 @@ std::string SumsOfShortSegments(const GemmSchedule& s) {
 
 }  // namespace
 
-std::string SumsSource(const GemmSchedule& s) { return SegmentSum(s) + FourSums(s.isa); }
+std::string SumsSource(const GemmSchedule& s) {
+  std::string text = SegmentSum(s) + FourSums(s.isa);
+  if (PicksWords(s)) text += s.isa.partial_load;
+  return text;
+}
 
 Function BlockSums(const GemmSchedule& s) {
   Function f;
@@ -147,12 +201,11 @@ Function BlockSums(const GemmSchedule& s) {
       "NOINLINE void block_sums(const uint8_t *a, int32_t columns, int32_t factor, int32_t "
       "*restrict sums{})",
       s.skips_rows ? ", int32_t row_class" : "");
-  const bool lane_per_pixel = s.segment_values < s.isa.vector_bytes() && !s.skips_columns;
   f.body.push_back(
       Loop("for (int32_t i = 0; i < TILE_H; ++i)", s.k.tile_h,
            {Text("const uint8_t *row = a + i * STEP_H * ROW_PITCH;\n"
                  "int32_t *to = sums + i * BLOCK_COLUMNS;\n" +
-                 (lane_per_pixel ? SumsOfShortSegments(s) : "") + SumsOfLongSegments(s))}));
+                 (SumsLanePerPixel(s) ? SumsOfShortSegments(s) : "") + SumsOfLongSegments(s))}));
   f.calls = 0;
   return f;
 }

@@ -87,6 +87,12 @@ INLINE kv k_words_dot(kv acc, kv a, kv w) { return (kv)__builtin_ia32_vpdpwssd51
 #define K_PACK_WORDS(a, b) ((kh)__builtin_ia32_packssdw512(a, b))
 )";
 
+constexpr std::string_view kAvx512PartialLoad = R"(
+INLINE kv k_load_n(const void *p, int32_t n) {
+  return (kv)__builtin_ia32_loaddquqi512_mask((const kb64 *)p, (kb64){0}, n < 64 ? (1ull << n) - 1 : ~0ull);
+}
+)";
+
 constexpr std::string_view kAvxVnniDot = R"(
 INLINE kv k_dot(kv acc, kop a, kop w) { return (kv)__builtin_ia32_vpdpbusd256(acc, a, w); }
 INLINE kv k_words_dot(kv acc, kv a, kv w) { return (kv)__builtin_ia32_vpdpwssd256(acc, a, w); }
@@ -301,6 +307,7 @@ const VectorIsa& Avx512Vnni() {
       .subtracts_weight_zero_point = false,
       .source = source,
       .stores = kAvx512Stores,
+      .partial_load = kAvx512PartialLoad,
   };
   return isa;
 }

@@ -50,6 +50,9 @@ struct VectorIsa {
   bool subtracts_weight_zero_point = false;
   // The vocabulary in C; the stores come after the requantize form, whose results they read.
   std::string_view source, stores;
+  // k_load_n(p, n): n bytes at p, zeros after them. For the few kernels that say they need it, and
+  // only where one instruction picks any words of two such vectors.
+  std::string_view partial_load;
 
   std::int32_t vector_bytes() const { return lanes * 4; }
   std::int32_t weight_vector_bytes() const { return lanes * group * weight_bytes; }

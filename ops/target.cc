@@ -16,6 +16,8 @@ using Json = nlohmann::json;
 
 constexpr std::array<std::string_view, 9> kKeys = {
     "summary", "arch", "cpu", "isa", "cores", "l1_kib", "l2_kib", "l3_kib", "workspace_kib"};
+constexpr std::string_view kEstimate = "estimate";  // may be missing
+constexpr double kMostGhz = 10;
 
 // This is the reader of one target's JSON object; its errors name the file and the key.
 class TargetReader {
@@ -39,6 +41,7 @@ class TargetReader {
     ASSIGN_OR_RETURN(target.l2_bytes, Kibibytes("l2_kib", 0));
     ASSIGN_OR_RETURN(target.l3_bytes, Kibibytes("l3_kib", 0));
     ASSIGN_OR_RETURN(target.workspace_cap, Kibibytes("workspace_kib", 1));
+    ASSIGN_OR_RETURN(target.estimate, Estimate());
     return target;
   }
 
@@ -52,7 +55,7 @@ class TargetReader {
       return Error(StatusCode::kInvalidArgument, file_.string(), ": not a JSON object");
     }
     for (const auto& [key, unused] : json_.items()) {
-      if (std::find(kKeys.begin(), kKeys.end(), key) == kKeys.end()) {
+      if (key != kEstimate && std::find(kKeys.begin(), kKeys.end(), key) == kKeys.end()) {
         return Bad(key, "is not a key of a target");
       }
     }
@@ -97,6 +100,19 @@ class TargetReader {
       mask |= Bit(feature);
     }
     return mask;
+  }
+
+  StatusOr<std::optional<EstimateModel>> Estimate() const {
+    if (!json_.contains(kEstimate)) return std::optional<EstimateModel>();
+    const Json& value = json_.at(std::string(kEstimate));
+    const auto cpu = value.find("mca_cpu"), ghz = value.find("ghz");
+    if (!value.is_object() || value.size() != 2 || cpu == value.end() || ghz == value.end() ||
+        !cpu->is_string() || !ghz->is_number() || ghz->get<double>() <= 0 ||
+        ghz->get<double>() > kMostGhz) {
+      return Bad(kEstimate,
+                 R"(must be like {"mca_cpu": "cortex-a72", "ghz": 1.5}, not )" + value.dump());
+    }
+    return std::optional(EstimateModel{cpu->get<std::string>(), ghz->get<double>()});
   }
 
   const fs::path& file_;

@@ -32,6 +32,9 @@ struct TuneOptions {
   // thought of. Policies with a barrier (search_policy.h) get 1.
   std::int32_t batches_in_flight = 2;
   CacheState cache = CacheState::kHot;
+  // Of the times that the measurer gives. Stored trials of other kinds are no part of this run:
+  // they do not count, and teach neither policy nor model.
+  TimeKind kind = TimeKind::kMeasured;
   MeasurePlan plan;                  // its cut_off_ns is set per batch
   std::int32_t finalists = 5;        // re-measured interleaved at the end; 0: none
   std::int32_t errors_in_a_row = 3;  // of the measurer, not of configs: then the tuning ends

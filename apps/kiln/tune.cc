@@ -28,8 +28,60 @@ struct Options {
   std::string policy = "kiln", scheduler = "gradient";
   std::int32_t batch = 16;
   std::uint64_t seed = 0;
+  bool estimate = false;
   bool json = false;
 };
+
+// A model of one core with all data in its first cache knows nothing of what these ask for.
+Status CheckEstimate(const Environment& env, const Options& options) {
+  const auto refuse = [](const std::string& why) {
+    return Error(StatusCode::kInvalidArgument, "--estimate ", why);
+  };
+  if (options.where.threads != 1) return refuse("is of one core: it takes --threads 1");
+  if (CacheOf(options.where) != CacheState::kHot)
+    return refuse("has no caches: it takes --cache hot");
+  if (!env.tracker.empty()) return refuse("needs no device: it takes no --tracker");
+  return absl::OkStatus();
+}
+
+StatusOr<std::unique_ptr<Rig>> RigFor(const Environment& env, const Options& options,
+                                      const Target& target) {
+  if (options.estimate) return Rig::CreateEstimating(target);
+  return Rig::Create(env, options.where.target, options.where.threads);
+}
+
+// What the kernels are held to, stored; 0 where it is not measured.
+StatusOr<double> PeakGops(Rig& rig, const Options& options, const Target& target,
+                          TuningStore& store) {
+  if (options.estimate) return 0.0;
+  ASSIGN_OR_RETURN(const Peak peak, MeasurePeak(rig, target, options.where.threads));
+  RETURN_IF_ERROR(store.AppendPeak(peak));
+  return peak.gops;
+}
+
+void Announce(const Options& options, const Network& network, const Target& target,
+              std::size_t tasks, double peak_gops) {
+  fmt::print(stderr, "{}: {} tasks on {}, {} thread{}, {}\n", network.name, tasks, target.name,
+             options.where.threads, options.where.threads == 1 ? "" : "s",
+             options.estimate ? fmt::format("estimated with LLVM's model of {} at {} GHz",
+                                            target.estimate->mca_cpu, target.estimate->ghz)
+                              : fmt::format("measured peak {:.0f} GOP/s", peak_gops));
+}
+
+TuneOptions TuneOptionsOf(const Options& options) {
+  TuneOptions tune;
+  tune.policy = options.policy;
+  tune.seed = options.seed;
+  tune.batch = options.batch;
+  tune.cache = CacheOf(options.where);
+  tune.plan.threads = options.where.threads;
+  tune.plan.cache = tune.cache;
+  if (options.estimate) {
+    tune.kind = TimeKind::kEstimated;
+    tune.finalists = 0;  // an estimate made again is the same
+  }
+  return tune;
+}
 
 StatusOr<Budget> BudgetOf(const Options& options) {
   Budget budget;
@@ -83,6 +135,7 @@ std::unique_ptr<CostModel> ModelFor(const Options& options) {
 }
 
 StatusOr<int> Tune(const Environment& env, const Options& options) {
+  if (options.estimate) RETURN_IF_ERROR(CheckEstimate(env, options));
   ASSIGN_OR_RETURN(const Network network, Resolve(options.what));
   ASSIGN_OR_RETURN(const Target target, FindTarget(options.where.target));
   ASSIGN_OR_RETURN(const NetworkTasks tasks,
@@ -94,21 +147,11 @@ StatusOr<int> Tune(const Environment& env, const Options& options) {
     return Error(StatusCode::kNotFound, network.name, " has no layer that Kiln tunes");
 
   const auto start = std::chrono::steady_clock::now();
-  ASSIGN_OR_RETURN(const std::unique_ptr<Rig> rig,
-                   Rig::Create(env, options.where.target, options.where.threads));
-  ASSIGN_OR_RETURN(const Peak peak, MeasurePeak(*rig, target, options.where.threads));
-  RETURN_IF_ERROR(store->AppendPeak(peak));
-  fmt::print(stderr, "{}: {} tasks on {}, {} thread{}, measured peak {:.0f} GOP/s\n", network.name,
-             tasks.tasks.size(), target.name, options.where.threads,
-             options.where.threads == 1 ? "" : "s", peak.gops);
+  ASSIGN_OR_RETURN(const std::unique_ptr<Rig> rig, RigFor(env, options, target));
+  ASSIGN_OR_RETURN(const double peak_gops, PeakGops(*rig, options, target, *store));
+  Announce(options, network, target, tasks.tasks.size(), peak_gops);
 
-  TuneOptions tune;
-  tune.policy = options.policy;
-  tune.seed = options.seed;
-  tune.batch = options.batch;
-  tune.cache = CacheOf(options.where);
-  tune.plan.threads = options.where.threads;
-  tune.plan.cache = tune.cache;
+  const TuneOptions tune = TuneOptionsOf(options);
   const std::unique_ptr<CostModel> model = ModelFor(options);
   const std::unique_ptr<TaskScheduler> scheduler =
       options.scheduler == "gradient" ? NewGradientScheduler() : NewRoundRobinScheduler();
@@ -116,7 +159,7 @@ StatusOr<int> Tune(const Environment& env, const Options& options) {
   for (const NetworkTask& task : tasks.tasks) {
     weighted.push_back({task.task, static_cast<double>(task.workload.count)});
   }
-  TuneProgress progress(tasks.tasks, peak.gops, TrialsExpected(budget, tasks.tasks));
+  TuneProgress progress(tasks.tasks, peak_gops, TrialsExpected(budget, tasks.tasks));
   Tuner tuner({rig->measurer(), rig->expected(), *store, *model, *scheduler, SystemClock()}, tune,
               budget);
   const StatusOr<std::vector<TaskResult>> results = tuner.Tune(
@@ -127,7 +170,8 @@ StatusOr<int> Tune(const Environment& env, const Options& options) {
 
   const double seconds =
       std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-  const TuneSummary summary{network, tasks, *results, peak.gops, options.where.threads, seconds};
+  const TuneSummary summary{network, tasks, *results, tune.kind, peak_gops, options.where.threads,
+                            seconds};
   options.json ? PrintSummaryJson(summary) : PrintSummary(summary);
   if (rig->interrupt().requested()) return kInterruptedStatus;
   for (const TaskResult& result : *results) {
@@ -171,6 +215,8 @@ void AddTune(CLI::App& app, Environment& env) {
       ->capture_default_str();
   command->add_option("--seed", o->seed, "the same seed and store give the same proposals")
       ->capture_default_str();
+  command->add_flag("--estimate", o->estimate,
+                    "no device: times are estimates by LLVM's model of the target's processor");
   command->add_flag("--json", o->json, "the summary as one JSON object per line");
   AddDatabase(*command, env);
   AddTracker(*command, env);
@@ -180,6 +226,7 @@ void AddTune(CLI::App& app, Environment& env) {
       "Examples:\n"
       "  kiln tune --network mobilenet_v1\n"
       "  kiln tune --model m.tflite --threads 2 --time-budget 30m\n"
+      "  kiln tune --network mobilenet_v1 --target rasp4b --estimate\n"
       "  kiln tune --workload "
       "conv2d/i8/n1h56w56c64/o64/k3x3/s1x1/p1,1,1,1/d1x1/g1/pc/wz0/act=lo/rq=step1/double");
   command->callback([&env, o] { env.action = [&env, o] { return Tune(env, *o); }; });

@@ -28,6 +28,8 @@ std::string Share(double gops, double peak) {
   return peak > 0 ? fmt::format("{:.0f}%", 100 * gops / peak) : "-";
 }
 
+constexpr std::string_view kEstimatesNote = "estimated, not measured: docs/estimates.md";
+
 // Sums of the network over its layers; a layer without a default or a best has none.
 struct Totals {
   double before_ns = 0, after_ns = 0;
@@ -178,12 +180,13 @@ void PrintSummary(const TuneSummary& s) {
     fmt::print("not tuned: {}\n", Message(why));
   for (const auto& [op, count] : s.network.skipped) fmt::print("not tuned: {} x {}\n", count, op);
   const Totals totals = TotalsOf(s);
-  fmt::print(
-      "{}, {} thread{}: {:.3f} ms untuned, {:.3f} ms tuned{}: {:.2f}x  (measured peak {:.0f} "
-      "GOP/s)\n",
-      s.network.name, s.threads, s.threads == 1 ? "" : "s", totals.before_ns / 1e6,
-      totals.after_ns / 1e6, totals.complete ? "" : " (over the layers that have both)",
-      totals.after_ns > 0 ? totals.before_ns / totals.after_ns : 0, s.peak_gops);
+  fmt::print("{}, {} thread{}: {:.3f} ms untuned, {:.3f} ms tuned{}: {:.2f}x  ({})\n",
+             s.network.name, s.threads, s.threads == 1 ? "" : "s", totals.before_ns / 1e6,
+             totals.after_ns / 1e6, totals.complete ? "" : " (over the layers that have both)",
+             totals.after_ns > 0 ? totals.before_ns / totals.after_ns : 0,
+             s.kind == TimeKind::kEstimated
+                 ? std::string(kEstimatesNote)
+                 : fmt::format("{} peak {:.0f} GOP/s", Name(s.kind), s.peak_gops));
   std::int64_t trials = 0, resumed = 0;
   for (const TaskResult& result : s.results) trials += result.trials, resumed += result.resumed;
   fmt::print("{} trials", trials);
@@ -198,6 +201,7 @@ void PrintSummaryJson(const TuneSummary& s) {
     nlohmann::json line = {{"workload", Key(task.workload())},
                            {"count", s.tasks.tasks[i].workload.count},
                            {"template", task.kernel_template().name()},
+                           {"kind", Name(s.kind)},
                            {"space", task.space().size()},
                            {"trials", result.trials},
                            {"resumed", result.resumed},
@@ -217,14 +221,12 @@ void PrintSummaryJson(const TuneSummary& s) {
     std::puts(line.dump().c_str());
   }
   const Totals totals = TotalsOf(s);
-  const nlohmann::json line = {{"network", s.network.name},
-                               {"threads", s.threads},
-                               {"untuned_ns", totals.before_ns},
-                               {"tuned_ns", totals.after_ns},
-                               {"complete", totals.complete},
-                               {"peak_gops", s.peak_gops},
-                               {"unsupported", s.tasks.unsupported.size()},
-                               {"seconds", s.seconds}};
+  const nlohmann::json line = {
+      {"network", s.network.name},   {"kind", Name(s.kind)},
+      {"threads", s.threads},        {"untuned_ns", totals.before_ns},
+      {"tuned_ns", totals.after_ns}, {"complete", totals.complete},
+      {"peak_gops", s.peak_gops},    {"unsupported", s.tasks.unsupported.size()},
+      {"seconds", s.seconds}};
   std::puts(line.dump().c_str());
 }
 

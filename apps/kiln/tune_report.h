@@ -45,7 +45,8 @@ struct TuneSummary {
   const Network& network;
   const NetworkTasks& tasks;
   const std::vector<TaskResult>& results;
-  double peak_gops = 0;
+  TimeKind kind = TimeKind::kMeasured;
+  double peak_gops = 0;  // 0: not measured
   std::int32_t threads = 1;
   double seconds = 0;  // of the tuning
 };

@@ -94,7 +94,7 @@ class MemoryStore final : public TuningStore {
       const std::optional<std::size_t> best = ChooseBest(candidates);
       if (!best) continue;
       bests.push_back({.record = *records[*best],
-                       .trials = std::ssize(records),
+                       .trials = TrialsLike(candidates[*best], candidates),
                        .confirmed = candidates[*best].confirmed});
     }
     return bests;
@@ -129,7 +129,8 @@ class MemoryStore final : public TuningStore {
   TrialRecord* Find(const TrialRecord& like) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     Trials& trials = settings_[SettingOf(like)][like.kernel_template];
     const auto found = std::ranges::find_if(trials, [&](const TrialRecord& r) {
-      return r.config_id == like.config_id && r.trial.code_digest == like.trial.code_digest;
+      return r.config_id == like.config_id && r.trial.code_digest == like.trial.code_digest &&
+             r.trial.kind == like.trial.kind;
     });
     return found == trials.end() ? nullptr : &*found;
   }

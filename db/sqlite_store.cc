@@ -81,7 +81,7 @@ class SqliteStore final : public TuningStore {
         const std::optional<std::size_t> best = ChooseBest(contest.candidates);
         if (!best) continue;
         bests.push_back({.record = tables.ReadRecord(contest.trials[*best]),
-                         .trials = std::ssize(contest.trials),
+                         .trials = TrialsLike(contest.candidates[*best], contest.candidates),
                          .confirmed = contest.candidates[*best].confirmed});
       }
       return bests;

@@ -33,7 +33,7 @@ struct TrialRecord {
 // takes the task to say: BestFor() has no stale ones, TuningStore::Bests may.
 struct Best {
   TrialRecord record;            // its time, device and kind: record.Judged()
-  std::int64_t trials = 0;       // stored for (workload, target, threads, cache)
+  std::int64_t trials = 0;       // of its kind, stored for (workload, target, threads, cache)
   std::string origin = "tuned";  // how it was chosen: tuned | transferred | fallback
   bool confirmed = false;        // re-measured against other finalists
 };
@@ -66,14 +66,14 @@ class TuningStore {
  public:
   virtual ~TuningStore() = default;
 
-  // All or nothing. A trial whose uuid, or whose (task, config, code digest), is there already is
-  // skipped. kInvalidArgument: a trial without uuid, without samples, of a config that is not in
-  // the task's space, or with a lost device, which says nothing of the config.
+  // All or nothing. A trial whose uuid, or whose (task, config, code digest, kind), is there
+  // already is skipped. kInvalidArgument: a trial without uuid, without samples, of a config that
+  // is not in the task's space, or with a lost device, which says nothing of the config.
   virtual Status Append(const Task& task, CacheState cache, std::span<const Trial> trials) = 0;
 
-  // A further measurement, with a uuid of its own, of a stored (config, code digest), interleaved
-  // with other finalists (docs/search.md). From then on the trial is judged by it. A known uuid is
-  // skipped. kNotFound: no such trial.
+  // A further measurement, with a uuid of its own, of a stored (config, code digest, kind),
+  // interleaved with other finalists (docs/search.md). From then on the trial is judged by it. A
+  // known uuid is skipped. kNotFound: no such trial.
   virtual Status AppendConfirmation(const Task& task, CacheState cache, const Trial& trial) = 0;
 
   // Stored trials of the task that its present space and code still mean, in order of seq: their
@@ -98,8 +98,10 @@ class TuningStore {
 };
 
 // The best of a task, chosen by the same rule among the trials that its History has: never a stale
-// one, and of its template alone. Costs as much as History. nullopt: none.
-StatusOr<std::optional<Best>> BestFor(const TuningStore& store, const Task& task, CacheState cache);
+// one, of its template alone, and of one kind of times where one is named. Costs as much as
+// History. nullopt: none.
+StatusOr<std::optional<Best>> BestFor(const TuningStore& store, const Task& task, CacheState cache,
+                                      std::optional<TimeKind> kind = std::nullopt);
 
 std::unique_ptr<TuningStore> NewMemoryStore();
 

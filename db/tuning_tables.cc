@@ -172,14 +172,15 @@ std::int64_t TuningTables::AddTask(const TrialRecord& record) {
 
 void TuningTables::AddTrial(std::int64_t task, std::int64_t session, const TrialRecord& record) {
   Statement insert(database_,
-                   "INSERT INTO trials (task_id, seq, config_id, labels, code_digest, predicted,"
-                   " batch, session_id) VALUES (:task,"
+                   "INSERT INTO trials (task_id, seq, config_id, labels, code_digest, kind,"
+                   " predicted, batch, session_id) VALUES (:task,"
                    " (SELECT coalesce(max(seq), 0) + 1 FROM trials WHERE task_id = :task),"
-                   " :config, :labels, :digest, :predicted, :batch, :session)");
+                   " :config, :labels, :digest, :kind, :predicted, :batch, :session)");
   insert.bind(":task", task);
   insert.bind(":config", record.config_id);
   insert.bind(":labels", LabelsText(record.labels));
   insert.bind(":digest", DigestText(record.trial.code_digest));
+  insert.bind(":kind", Name(record.trial.kind));
   if (record.trial.predicted) insert.bind(":predicted", *record.trial.predicted);
   insert.bind(":batch", record.trial.batch);
   insert.bind(":session", session);
@@ -232,8 +233,10 @@ bool TuningTables::HasMeasurement(const std::string& uuid) {
 
 std::optional<std::int64_t> TuningTables::FindTrial(std::int64_t task, const TrialRecord& record) {
   Statement find(database_,
-                 "SELECT id FROM trials WHERE task_id = ? AND config_id = ? AND code_digest = ?");
-  SQLite::bind(find, task, record.config_id, DigestText(record.trial.code_digest));
+                 "SELECT id FROM trials WHERE task_id = ? AND config_id = ? AND code_digest = ?"
+                 " AND kind = ?");
+  SQLite::bind(find, task, record.config_id, DigestText(record.trial.code_digest),
+               Name(record.trial.kind));
   if (!find.executeStep()) return std::nullopt;
   return find.getColumn(0).getInt64();
 }

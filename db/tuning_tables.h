@@ -33,7 +33,7 @@ class TuningTables {
   std::optional<double> HighestPeak(const std::string& target, std::int32_t threads);
 
   bool HasMeasurement(const std::string& uuid);
-  // The trial of a task with this record's config and code digest.
+  // The trial of a task with this record's config, code digest and kind.
   std::optional<std::int64_t> FindTrial(std::int64_t task, const TrialRecord& record);
 
   // By task, then seq. `kernel_template`: all, if unset.

@@ -286,6 +286,31 @@ TEST_P(TuningStoreTest, MeasuredTimesBeatEmulatedAndEstimatedOnesWhateverTheySay
   EXPECT_EQ(TheBest().first, Id(2));
 }
 
+TEST_P(TuningStoreTest, AConfigHasATrialOfEachKindOfTimes) {
+  Trial estimated = OkTrial(task_, 0, 5, "estimated");
+  estimated.kind = TimeKind::kEstimated;
+  Append(task_, {estimated});
+  EXPECT_EQ(TheBest(), std::pair(Id(0), 5.0)) << "there is nothing better to go by";
+  EXPECT_EQ((*store_->Bests({}))[0].trials, 1);
+  EXPECT_FALSE(*BestFor(*store_, task_, kHot, TimeKind::kMeasured));
+
+  Append(task_, {OkTrial(task_, 0, 70, "measured"), OkTrial(task_, 1, 60, "other")});
+  EXPECT_THAT(Records(), SizeIs(3));
+  EXPECT_EQ(TheBest(), std::pair(Id(1), 60.0));
+  EXPECT_EQ((*store_->Bests({}))[0].trials, 2) << "estimates are not counted";
+  EXPECT_EQ((*BestFor(*store_, task_, kHot))->trials, 2);
+  EXPECT_EQ(*RankTime((*BestFor(*store_, task_, kHot, TimeKind::kEstimated))->record.trial), 5);
+
+  // A later estimate of the same config does not stand for it.
+  estimated.uuid = "again";
+  estimated.code_digest ^= 1;
+  Append(task_, {estimated});
+  EXPECT_THAT(Records(), SizeIs(4));
+  EXPECT_EQ(TheBest(), std::pair(Id(1), 60.0));
+  Append(task_, {OkTrial(task_, 0, 70, "once more")});
+  EXPECT_THAT(Records(), SizeIs(4)) << "there is one of that kind already";
+}
+
 TEST_P(TuningStoreTest, TheFastestConfirmedConfigBeatsFasterUnconfirmedOnes) {
   Append(task_,
          {OkTrial(task_, 0, 100, "a"), OkTrial(task_, 1, 110, "b"), OkTrial(task_, 2, 90, "c")});

@@ -95,13 +95,32 @@ class TuningRun {
                                                     PolicyOptions{options_.seed}));
       sessions_.push_back(std::make_unique<TaskSession>(tasks_[i], std::move(policy), budget_));
       progress_.push_back({});
-      ASSIGN_OR_RETURN(const auto history, with_.store.History(task, options_.cache));
+      ASSIGN_OR_RETURN(auto history, with_.store.History(task, options_.cache));
+      const std::vector<Trial> others = TakeOtherKinds(history);
+      WarmStart(i, others);
       sessions_[i]->Restore(history);
       if (learns_) with_.model.Add(task, history);
       trials_ += static_cast<std::int64_t>(history.size());
       if (!history.empty()) Tell(TuneEvent::Kind::kResumed, i, nullptr);
     }
-    return learns_ && trials_ > 0 ? with_.model.Fit() : absl::OkStatus();
+    return learns_ ? with_.model.Fit() : absl::OkStatus();
+  }
+
+  // What is not of this run's kind leaves `history`.
+  std::vector<Trial> TakeOtherKinds(std::vector<Trial>& history) const {
+    const auto others = std::ranges::stable_partition(
+        history, [this](const Trial& trial) { return trial.kind == options_.kind; });
+    std::vector<Trial> taken(others.begin(), others.end());
+    history.erase(others.begin(), others.end());
+    return taken;
+  }
+
+  // Estimates of a task are where its measuring begins.
+  void WarmStart(std::size_t task, std::vector<Trial> others) {
+    if (options_.kind == TimeKind::kEstimated) return;
+    std::erase_if(others, [](const Trial& trial) { return trial.kind != TimeKind::kEstimated; });
+    sessions_[task]->policy().Suggest(others);
+    if (learns_) with_.model.Add(tasks_[task].task, others);
   }
 
   // The reference outputs of tasks whose turn has not come, so that their turn begins at once.
@@ -264,8 +283,8 @@ class TuningRun {
       RecallDefault(*sessions_[task], result);
       return absl::OkStatus();
     }
-    const FinalRound round{with_.measurer, with_.expected, with_.store,
-                           options_.cache, Plan(task),     options_.finalists};
+    const FinalRound round{with_.measurer, with_.expected, with_.store,       options_.cache,
+                           options_.kind,  Plan(task),     options_.finalists};
     RETURN_IF_ERROR(RunFinalRound(round, *sessions_[task], result));
     if (result.best) Tell(TuneEvent::Kind::kConfirmed, task, &*result.best);
     return absl::OkStatus();

@@ -155,9 +155,8 @@ class EmulatedCounter final : public BlockCounter {
 
   StatusOr<std::variant<std::vector<CountedBlock>, Failure>> ReadCounts() const {
     std::ifstream file(counts_, std::ios::binary);
-    ASSIGN_OR_RETURN(
-        std::vector<CountedBlock> blocks,
-        ParseBlockCounts(std::string(std::istreambuf_iterator<char>(file), {})));
+    ASSIGN_OR_RETURN(std::vector<CountedBlock> blocks,
+                     ParseBlockCounts(std::string(std::istreambuf_iterator<char>(file), {})));
     return blocks;
   }
 
@@ -174,8 +173,7 @@ class EmulatedCounter final : public BlockCounter {
 StatusOr<std::unique_ptr<BlockCounter>> NewEmulatedCounter(Reactor& reactor,
                                                            const EmulatedCounterOptions& options) {
   ASSIGN_OR_RETURN(const std::string emulator, FindEmulator("qemu-" + options.arch));
-  ASSIGN_OR_RETURN(const std::string host,
-                   FindHelper(std::string(kHostName) + "-" + options.arch));
+  ASSIGN_OR_RETURN(const std::string host, FindHelper(std::string(kHostName) + "-" + options.arch));
   ASSIGN_OR_RETURN(const std::string plugin, FindHelper("kiln-count-plugin.so"));
   ASSIGN_OR_RETURN(std::unique_ptr<PrivateDirectory> directory, PrivateDirectory::Create());
   std::string counts = directory->file("counts");

@@ -17,8 +17,8 @@ namespace kiln {
 class BlockCounter {
  public:
   virtual ~BlockCounter() = default;
-  // Every case of the request is verified, the first is counted. A Failure is the kernel's; an error
-  // is the tool's: the emulator cannot be run.
+  // Every case of the request is verified, the first is counted. A Failure is the kernel's; an
+  // error is the tool's: the emulator cannot be run.
   virtual StatusOr<std::variant<std::vector<CountedBlock>, Failure>> Count(
       const RunRequest& request) = 0;
 };
@@ -32,8 +32,8 @@ struct EmulatedCounterOptions {
 };
 
 // Counts in qemu-user, with kiln-count-host in it, one process for many kernels. kNotFound: the
-// emulator or the program is not installed; kFailedPrecondition: it does not count here, or emulates
-// no processor with these features. The reactor must outlive it.
+// emulator or the program is not installed; kFailedPrecondition: it does not count here, or
+// emulates no processor with these features. The reactor must outlive it.
 StatusOr<std::unique_ptr<BlockCounter>> NewEmulatedCounter(Reactor& reactor,
                                                            const EmulatedCounterOptions& options);
 

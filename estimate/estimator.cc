@@ -95,13 +95,13 @@ class EstimatorRunner final : public Runner {
  private:
   StatusOr<Outcome> TimeOf(const RunRequest& request, std::vector<CountedBlock> blocks) const {
     const EstimateModel& model = *shared_->target.estimate;
-    ASSIGN_OR_RETURN(const auto estimate, shared_->model->Estimate({.object = *request.artifact->object,
-                                                                    .arch = shared_->target.arch,
-                                                                    .cpu = model.mca_cpu,
-                                                                    .blocks = std::move(blocks)}));
+    ASSIGN_OR_RETURN(const auto estimate,
+                     shared_->model->Estimate({.object = *request.artifact->object,
+                                               .arch = shared_->target.arch,
+                                               .cpu = model.mca_cpu,
+                                               .blocks = std::move(blocks)}));
     if (const auto* failure = std::get_if<EstimateFailure>(&estimate)) {
-      return Failure{Stage::kRun, FailureKind::kRuntimeError,
-                     "no estimate: " + failure->message};
+      return Failure{Stage::kRun, FailureKind::kRuntimeError, "no estimate: " + failure->message};
     }
     Timings timings;
     timings.samples_ns = {std::get<CycleEstimate>(estimate).cycles / model.ghz};
@@ -122,15 +122,14 @@ StatusOr<Estimator> NewEstimator(Reactor& reactor, const EstimatorOptions& optio
   auto shared = std::make_shared<Shared>();
   shared->target = options.target;
   shared->name = DeviceName(options.target);
-  shared->model = NewCycleModel(reactor, {.program = worker,
-                                          .workers = options.devices,
-                                          .jobs_per_worker = kJobsPerWorker});
+  shared->model = NewCycleModel(
+      reactor, {.program = worker, .workers = options.devices, .jobs_per_worker = kJobsPerWorker});
   // An empty job: whether there is such a model.
-  RETURN_IF_ERROR(shared->model
-                      ->Estimate({.object = {},
-                                  .arch = options.target.arch,
-                                  .cpu = options.target.estimate->mca_cpu})
-                      .status());
+  RETURN_IF_ERROR(
+      shared->model
+          ->Estimate(
+              {.object = {}, .arch = options.target.arch, .cpu = options.target.estimate->mca_cpu})
+          .status());
   for (std::int32_t i = 0; i < options.devices; ++i) {
     ASSIGN_OR_RETURN(auto counter, NewEmulatedCounter(reactor, {.arch = options.target.arch,
                                                                 .isa = options.target.isa}));

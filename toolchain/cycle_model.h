@@ -23,8 +23,9 @@ struct EstimateFailure {
   std::string message;
 };
 
-// This says how many cycles counted code takes on a processor that is not there. Thread-safe; blocks
-// the calling thread. An error is the tool's: no worker program, a processor without a model.
+// This says how many cycles counted code takes on a processor that is not there. Thread-safe;
+// blocks the calling thread. An error is the tool's: no worker program, a processor without a
+// model.
 class CycleModel {
  public:
   virtual ~CycleModel() = default;

@@ -104,8 +104,7 @@ StatusOr<std::string> WorkerCalls::Call(const std::string& request) {
 
 std::string WorkerCalls::TimeOutText() const {
   const auto time_out = pool_->options().time_out;
-  return std::to_string(
-             std::chrono::duration_cast<std::chrono::milliseconds>(time_out).count()) +
+  return std::to_string(std::chrono::duration_cast<std::chrono::milliseconds>(time_out).count()) +
          " ms";
 }
 

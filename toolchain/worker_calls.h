@@ -7,9 +7,9 @@
 
 namespace kiln {
 
-// These are the kiln-compile-worker processes of one pool, started when there is work. A worker that
-// dies takes nothing along: its job is tried once more in a fresh one; a job out of time is not
-// tried again. Thread-safe; a call blocks.
+// These are the kiln-compile-worker processes of one pool, started when there is work. A worker
+// that dies takes nothing along: its job is tried once more in a fresh one; a job out of time is
+// not tried again. Thread-safe; a call blocks.
 class WorkerCalls {
  public:
   WorkerCalls(Reactor& reactor, const WorkerPoolOptions& options);

@@ -81,6 +81,11 @@ void PrintCsv(const std::vector<StoredBest>& bests) {
   }
 }
 
+// Times are measured unless something else is said.
+std::string KindNote(TimeKind kind) {
+  return kind == TimeKind::kMeasured ? "" : fmt::format(", {}", Name(kind));
+}
+
 void PrintTable(const std::vector<StoredBest>& bests) {
   using A = Table::Align;
   Table table({{"layer", A::kLeft},
@@ -97,14 +102,15 @@ void PrintTable(const std::vector<StoredBest>& bests) {
     const TrialRecord& record = stored.best.record;
     const double ns = std::get<Timings>(record.Judged().outcome).min_ns();
     const StatusOr<Workload> workload = ParseWorkload(record.workload);
-    table.Add({workload.ok() ? Describe(*workload) : record.workload, record.target,
-               std::to_string(record.threads), fmt::format("{:.2f}", ns / 1e3),
-               fmt::format("{:.1f}", stored.gops),
-               stored.peak_share ? fmt::format("{:.0f}%", 100 * *stored.peak_share) : "-",
-               std::to_string(stored.best.trials),
-               fmt::format("{}{}{}", stored.best.origin, stored.best.confirmed ? ", confirmed" : "",
-                           stored.stale ? ", stale" : ""),
-               record.config_id, DescribeConfig(record.labels)});
+    table.Add(
+        {workload.ok() ? Describe(*workload) : record.workload, record.target,
+         std::to_string(record.threads), fmt::format("{:.2f}", ns / 1e3),
+         fmt::format("{:.1f}", stored.gops),
+         stored.peak_share ? fmt::format("{:.0f}%", 100 * *stored.peak_share) : "-",
+         std::to_string(stored.best.trials),
+         fmt::format("{}{}{}{}", stored.best.origin, KindNote(record.Judged().kind),
+                     stored.best.confirmed ? ", confirmed" : "", stored.stale ? ", stale" : ""),
+         record.config_id, DescribeConfig(record.labels)});
   }
   std::fputs(table.Print().c_str(), stdout);
 }

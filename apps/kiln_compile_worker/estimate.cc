@@ -1,8 +1,9 @@
 // From counted blocks to cycles:
 //   1. every instruction gets the counts of all blocks that it is in;
-//   2. instructions that lie one behind the other and were executed equally often are a run; it ends
-//      where control leaves or jumps back, and begins where it jumps back to, so that a loop's body is
-//      a run of its own;
+//   2. instructions that lie one behind the other and were executed equally often are a run; it
+//   ends
+//      where control leaves or jumps back, and begins where it jumps back to, so that a loop's body
+//      is a run of its own;
 //   3. the hottest runs are simulated; what they leave counts as their average.
 
 #include "apps/kiln_compile_worker/estimate.h"

@@ -95,8 +95,8 @@ std::unique_ptr<Processor> Processor::Create(const std::string& arch, const std:
   tables->context = std::make_unique<llvm::MCContext>(
       tables->triple, tables->assembly.get(), tables->registers.get(), tables->subtarget.get());
   tables->disassembler.reset(target->createMCDisassembler(*tables->subtarget, *tables->context));
-  tables->instruments = std::make_unique<llvm::mca::InstrumentManager>(*tables->subtarget,
-                                                                       *tables->instructions);
+  tables->instruments =
+      std::make_unique<llvm::mca::InstrumentManager>(*tables->subtarget, *tables->instructions);
   return std::unique_ptr<Processor>(new Processor(std::move(tables)));
 }
 

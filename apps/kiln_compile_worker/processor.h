@@ -20,7 +20,7 @@ struct CodeInstruction {
 
 // How an instruction passes control on.
 struct ControlFlow {
-  bool leaves = false;  // never to the instruction behind it
+  bool leaves = false;                  // never to the instruction behind it
   std::optional<std::uint64_t> target;  // of a direct branch
 };
 
@@ -37,8 +37,8 @@ class Processor {
   ControlFlow FlowOf(const CodeInstruction& instruction) const;
 
   // Cycles for one iteration of a loop of these instructions in steady state: loads hit the first
-  // cache, no load waits for a store, branches are foreseen. `bytes` are the instructions' code: the
-  // answer for the same bytes is remembered. nullopt: not one instruction can be simulated.
+  // cache, no load waits for a store, branches are foreseen. `bytes` are the instructions' code:
+  // the answer for the same bytes is remembered. nullopt: not one instruction can be simulated.
   std::optional<double> CyclesOfLoop(const std::string& bytes,
                                      const std::vector<const CodeInstruction*>& instructions);
 

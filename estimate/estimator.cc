@@ -39,6 +39,7 @@ class EstimatorLease final : public Lease {
     shared_.idle.push_back(std::move(counter_));
   }
   std::string_view device() const override { return shared_.name; }
+  TimeKind kind() const override { return TimeKind::kEstimated; }
   BlockCounter& counter() { return *counter_; }
 
  private:
@@ -50,11 +51,11 @@ class EstimatorPool final : public DevicePool {
  public:
   explicit EstimatorPool(std::shared_ptr<Shared> shared) : shared_(std::move(shared)) {}
 
-  StatusOr<std::unique_ptr<Lease>> Acquire(const Target& target,
+  StatusOr<std::unique_ptr<Lease>> Acquire(const Target& target, TimeKind kind,
                                            std::chrono::nanoseconds timeout) override {
-    if (target.name != shared_->target.name) {
+    if (target.name != shared_->target.name || kind != TimeKind::kEstimated) {
       return Error(StatusCode::kInvalidArgument, "estimates are made for ", shared_->target.name,
-                   ", not for ", target.name);
+                   ", no ", Name(kind), " times for ", target.name);
     }
     absl::MutexLock lock(&shared_->mutex);
     const auto is_free = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(shared_->mutex) {

@@ -222,7 +222,8 @@ class TuningRun {
     trials_ += static_cast<std::int64_t>(proposals.size());
     MeasureRequest request{
         tasks_[task].task, {},           cases,
-        Plan(task),        std::nullopt, sessions_[task]->BeginBatch(proposals.size())};
+        Plan(task),        std::nullopt, sessions_[task]->BeginBatch(proposals.size()),
+        options_.kind};
     request.plan.cut_off_ns = sessions_[task]->CutOff();
     for (std::size_t i = 0; i < proposals.size(); ++i) {
       request.config = proposals[i].config;

@@ -81,11 +81,6 @@ void PrintCsv(const std::vector<StoredBest>& bests) {
   }
 }
 
-// Times are measured unless something else is said.
-std::string KindNote(TimeKind kind) {
-  return kind == TimeKind::kMeasured ? "" : fmt::format(", {}", Name(kind));
-}
-
 void PrintTable(const std::vector<StoredBest>& bests) {
   using A = Table::Align;
   Table table({{"layer", A::kLeft},
@@ -101,6 +96,7 @@ void PrintTable(const std::vector<StoredBest>& bests) {
   for (const StoredBest& stored : bests) {
     const TrialRecord& record = stored.best.record;
     const double ns = std::get<Timings>(record.Judged().outcome).min_ns();
+    const TimeKind kind = record.Judged().kind;
     const StatusOr<Workload> workload = ParseWorkload(record.workload);
     table.Add(
         {workload.ok() ? Describe(*workload) : record.workload, record.target,
@@ -108,8 +104,9 @@ void PrintTable(const std::vector<StoredBest>& bests) {
          fmt::format("{:.1f}", stored.gops),
          stored.peak_share ? fmt::format("{:.0f}%", 100 * *stored.peak_share) : "-",
          std::to_string(stored.best.trials),
-         fmt::format("{}{}{}{}", stored.best.origin, KindNote(record.Judged().kind),
-                     stored.best.confirmed ? ", confirmed" : "", stored.stale ? ", stale" : ""),
+         fmt::format("{}{}{}{}", stored.best.origin, stored.best.confirmed ? ", confirmed" : "",
+                     kind == TimeKind::kMeasured ? "" : fmt::format(", {}", Name(kind)),
+                     stored.stale ? ", stale" : ""),
          record.config_id, DescribeConfig(record.labels)});
   }
   std::fputs(table.Print().c_str(), stdout);

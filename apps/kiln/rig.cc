@@ -1,11 +1,15 @@
 #include "apps/kiln/rig.h"
 
+#include <fmt/format.h>
 #include <sched.h>
 
 #include <algorithm>
+#include <cstdio>
 #include <future>
+#include <optional>
 #include <utility>
 
+#include "apps/kiln/emulation.h"
 #include "base/clock.h"
 #include "estimate/estimator.h"
 #include "kernels_templates/peak_probe.h"
@@ -111,44 +115,59 @@ Status Rig::UseToolchain(const std::vector<std::int32_t>& cores) {
   return absl::OkStatus();
 }
 
-void Rig::UseMeasurer(PipelineOptions options) {
-  options.build_threads = workers_;
-  measurer_ = NewPipelineMeasurer(*builder_, *devices_, *runner_, SystemClock(), options);
+void Rig::UseMeasurer(std::int32_t devices) {
+  measurer_ = NewPipelineMeasurer(*builder_, *devices_, *runner_, SystemClock(),
+                                  {.build_threads = workers_, .devices = devices});
 }
 
 StatusOr<std::unique_ptr<Rig>> Rig::Create(const Environment& env, const std::string& target,
                                            std::int32_t threads) {
+  ASSIGN_OR_RETURN(const Target described, FindTarget(target));
   std::unique_ptr<Rig> rig(new Rig);
   const bool local = env.tracker.empty();
   const CoreSplit cores = SplitCores(threads);
   RETURN_IF_ERROR(rig->UseToolchain(local ? cores.compile : AllowedCores()));
   const ClientIdentity client{DefaultClientName(), 0};
   if (local) {
-    ASSIGN_OR_RETURN(rig->devices_, StartLocalDevice(*rig->reactor_, {.target = target,
-                                                                      .cores = cores.measure,
-                                                                      .client = client}));
+    LocalDeviceOptions options{.target = target, .cores = cores.measure, .client = client};
+    ASSIGN_OR_RETURN(const std::optional<Emulator> emulator, EmulatorFor(described));
+    if (emulator) {
+      options.emulator = emulator->program;
+      options.emulated_cpu = emulator->cpu;
+      rig->kind_ = TimeKind::kEmulated;
+    }
+    ASSIGN_OR_RETURN(rig->devices_, StartLocalDevice(*rig->reactor_, options));
   } else {
+    ASSIGN_OR_RETURN(rig->kind_, KindOfTimes(env.tracker, described));
     ASSIGN_OR_RETURN(rig->devices_, ConnectTracker(*rig->reactor_, env.tracker, client));
   }
+  if (rig->kind_ == TimeKind::kEmulated) {
+    fmt::print(stderr,
+               "{} is emulated: results are exact, but times are those of the emulator; they are "
+               "marked as emulated and never count beside measured ones\n",
+               described.name);
+  }
   rig->runner_ = NewRemoteRunner();
-  rig->UseMeasurer({.devices = local ? 1 : 8});
+  rig->UseMeasurer(local ? 1 : 8);
   return rig;
 }
 
 StatusOr<std::unique_ptr<Rig>> Rig::CreateEstimating(const Target& target) {
   std::unique_ptr<Rig> rig(new Rig);
+  rig->kind_ = TimeKind::kEstimated;
   RETURN_IF_ERROR(rig->UseToolchain(AllowedCores()));
   ASSIGN_OR_RETURN(Estimator estimator,
                    NewEstimator(*rig->reactor_, {.target = target, .devices = rig->workers_}));
   rig->devices_ = std::move(estimator.devices);
   rig->runner_ = std::move(estimator.runner);
-  rig->UseMeasurer({.devices = rig->workers_, .kind = TimeKind::kEstimated});
+  rig->UseMeasurer(rig->workers_);
   return rig;
 }
 
 std::vector<StatusOr<Trial>> Rig::MeasureAll(std::vector<MeasureRequest> requests) {
   std::vector<std::promise<StatusOr<Trial>>> promises(requests.size());
   for (std::size_t i = 0; i < requests.size(); ++i) {
+    requests[i].kind = kind_;
     measurer_->Submit(std::move(requests[i]), [&promises, i](StatusOr<Trial> trial) {
       promises[i].set_value(std::move(trial));
     });

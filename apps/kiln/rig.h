@@ -24,13 +24,15 @@ class Rig {
                                                std::int32_t threads);
 
   // The same for a device that is not there: kernels are estimated (estimate/estimator.h) for one
-  // thread with hot caches, times are of kind `estimated`.
+  // thread with hot caches.
   static StatusOr<std::unique_ptr<Rig>> CreateEstimating(const Target& target);
 
   Reactor& reactor() { return *reactor_; }
   const Interrupt& interrupt() const { return *interrupt_; }
   Measurer& measurer() { return *measurer_; }
   ExpectedOutputs& expected() { return *expected_; }
+  // Of all times that it gives. Emulated ones are announced, once, on standard error.
+  TimeKind kind() const { return kind_; }
 
   // Makes one trial and waits for it.
   StatusOr<Trial> Measure(MeasureRequest request);
@@ -40,9 +42,10 @@ class Rig {
  private:
   Rig();
   Status UseToolchain(const std::vector<std::int32_t>& cores);
-  void UseMeasurer(PipelineOptions options);
+  void UseMeasurer(std::int32_t devices);
 
   std::int32_t workers_ = 1;  // that compile
+  TimeKind kind_ = TimeKind::kMeasured;
   std::unique_ptr<Reactor> reactor_;
   std::unique_ptr<Interrupt> interrupt_;
   std::unique_ptr<Builder> builder_;

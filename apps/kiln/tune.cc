@@ -38,8 +38,9 @@ Status CheckEstimate(const Environment& env, const Options& options) {
     return Error(StatusCode::kInvalidArgument, "--estimate ", why);
   };
   if (options.where.threads != 1) return refuse("is of one core: it takes --threads 1");
-  if (CacheOf(options.where) != CacheState::kHot)
-    return refuse("has no caches: it takes --cache hot");
+  if (CacheOf(options.where) != CacheState::kHot) {
+    return refuse("knows no caches: it takes --cache hot");
+  }
   if (!env.tracker.empty()) return refuse("needs no device: it takes no --tracker");
   return absl::OkStatus();
 }
@@ -50,36 +51,16 @@ StatusOr<std::unique_ptr<Rig>> RigFor(const Environment& env, const Options& opt
   return Rig::Create(env, options.where.target, options.where.threads);
 }
 
-// What the kernels are held to, stored; 0 where it is not measured.
-StatusOr<double> PeakGops(Rig& rig, const Options& options, const Target& target,
-                          TuningStore& store) {
-  if (options.estimate) return 0.0;
-  ASSIGN_OR_RETURN(const Peak peak, MeasurePeak(rig, target, options.where.threads));
-  RETURN_IF_ERROR(store.AppendPeak(peak));
-  return peak.gops;
-}
-
-void Announce(const Options& options, const Network& network, const Target& target,
-              std::size_t tasks, double peak_gops) {
-  fmt::print(stderr, "{}: {} tasks on {}, {} thread{}, {}\n", network.name, tasks, target.name,
-             options.where.threads, options.where.threads == 1 ? "" : "s",
-             options.estimate ? fmt::format("estimated with LLVM's model of {} at {} GHz",
-                                            target.estimate->mca_cpu, target.estimate->ghz)
-                              : fmt::format("measured peak {:.0f} GOP/s", peak_gops));
-}
-
-TuneOptions TuneOptionsOf(const Options& options) {
+TuneOptions TuneOptionsOf(const Options& options, TimeKind kind) {
   TuneOptions tune;
   tune.policy = options.policy;
   tune.seed = options.seed;
   tune.batch = options.batch;
   tune.cache = CacheOf(options.where);
+  tune.kind = kind;
   tune.plan.threads = options.where.threads;
   tune.plan.cache = tune.cache;
-  if (options.estimate) {
-    tune.kind = TimeKind::kEstimated;
-    tune.finalists = 0;  // an estimate made again is the same
-  }
+  if (kind == TimeKind::kEstimated) tune.finalists = 0;  // an estimate made again is the same
   return tune;
 }
 
@@ -134,6 +115,14 @@ std::unique_ptr<CostModel> ModelFor(const Options& options) {
   return NewXgboostCostModel({.seed = options.seed});
 }
 
+// Measured and stored; 0: other times have a peak that means nothing.
+StatusOr<double> PeakFor(Rig& rig, TuningStore& store, const Target& target, std::int32_t threads) {
+  if (rig.kind() != TimeKind::kMeasured) return 0;
+  ASSIGN_OR_RETURN(const Peak peak, MeasurePeak(rig, target, threads));
+  RETURN_IF_ERROR(store.AppendPeak(peak));
+  return peak.gops;
+}
+
 StatusOr<int> Tune(const Environment& env, const Options& options) {
   if (options.estimate) RETURN_IF_ERROR(CheckEstimate(env, options));
   ASSIGN_OR_RETURN(const Network network, Resolve(options.what));
@@ -148,10 +137,12 @@ StatusOr<int> Tune(const Environment& env, const Options& options) {
 
   const auto start = std::chrono::steady_clock::now();
   ASSIGN_OR_RETURN(const std::unique_ptr<Rig> rig, RigFor(env, options, target));
-  ASSIGN_OR_RETURN(const double peak_gops, PeakGops(*rig, options, target, *store));
-  Announce(options, network, target, tasks.tasks.size(), peak_gops);
+  ASSIGN_OR_RETURN(const double peak_gops, PeakFor(*rig, *store, target, options.where.threads));
+  fmt::print(stderr, "{}: {} tasks on {}, {} thread{}, {}\n", network.name, tasks.tasks.size(),
+             target.name, options.where.threads, options.where.threads == 1 ? "" : "s",
+             DescribePeak(rig->kind(), peak_gops));
 
-  const TuneOptions tune = TuneOptionsOf(options);
+  const TuneOptions tune = TuneOptionsOf(options, rig->kind());
   const std::unique_ptr<CostModel> model = ModelFor(options);
   const std::unique_ptr<TaskScheduler> scheduler =
       options.scheduler == "gradient" ? NewGradientScheduler() : NewRoundRobinScheduler();
@@ -159,7 +150,7 @@ StatusOr<int> Tune(const Environment& env, const Options& options) {
   for (const NetworkTask& task : tasks.tasks) {
     weighted.push_back({task.task, static_cast<double>(task.workload.count)});
   }
-  TuneProgress progress(tasks.tasks, peak_gops, TrialsExpected(budget, tasks.tasks));
+  TuneProgress progress(tasks.tasks, rig->kind(), peak_gops, TrialsExpected(budget, tasks.tasks));
   Tuner tuner({rig->measurer(), rig->expected(), *store, *model, *scheduler, SystemClock()}, tune,
               budget);
   const StatusOr<std::vector<TaskResult>> results = tuner.Tune(
@@ -170,7 +161,7 @@ StatusOr<int> Tune(const Environment& env, const Options& options) {
 
   const double seconds =
       std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-  const TuneSummary summary{network, tasks, *results, tune.kind, peak_gops, options.where.threads,
+  const TuneSummary summary{network, tasks, *results, peak_gops, rig->kind(), options.where.threads,
                             seconds};
   options.json ? PrintSummaryJson(summary) : PrintSummary(summary);
   if (rig->interrupt().requested()) return kInterruptedStatus;

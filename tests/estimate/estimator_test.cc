@@ -1,5 +1,5 @@
-// Kernels estimated from end to end for this machine's architecture: the emulator, the program in it,
-// the models. Skips where there is no qemu-user.
+// Kernels estimated from end to end for this machine's architecture: the emulator, the program in
+// it, the models. Skips where there is no qemu-user.
 
 #include "estimate/estimator.h"
 
@@ -39,7 +39,8 @@ class EstimatorTest : public testing::Test {
     auto estimator = NewEstimator(*reactor_, {.target = EstimatedTarget()});
     ASSERT_TRUE(estimator.ok()) << estimator.status();
     estimator_ = *std::move(estimator);
-    auto lease = estimator_.devices->Acquire(EstimatedTarget(), std::chrono::seconds(10));
+    auto lease = estimator_.devices->Acquire(EstimatedTarget(), TimeKind::kEstimated,
+                                             std::chrono::seconds(10));
     ASSERT_TRUE(lease.ok()) << lease.status();
     lease_ = *std::move(lease);
   }
@@ -117,11 +118,9 @@ TEST_F(EstimatorTest, RefusesWhatAModelOfOneCoreDoesNotKnow) {
   const Artifact artifact = Build(task);
   RunRequest request{&artifact, task.workload(), expected_->CasesFor(task.workload()), {}};
   request.plan.threads = 2;
-  EXPECT_EQ(estimator_.runner->Run(*lease_, request).status().code(),
-            StatusCode::kInvalidArgument);
+  EXPECT_EQ(estimator_.runner->Run(*lease_, request).status().code(), StatusCode::kInvalidArgument);
   request.plan = {.cache = CacheState::kCold};
-  EXPECT_EQ(estimator_.runner->Run(*lease_, request).status().code(),
-            StatusCode::kInvalidArgument);
+  EXPECT_EQ(estimator_.runner->Run(*lease_, request).status().code(), StatusCode::kInvalidArgument);
 }
 
 TEST_F(EstimatorTest, TellsWhatItCannotEstimate) {

@@ -41,18 +41,11 @@ TEST_F(TunerTest, MakesAndStoresAsManyTrialsAsTheBudgetSays) {
   }
 }
 
-// The measurer of a run of estimates.
-StatusOr<Trial> Estimate(const MeasureRequest& request) {
-  StatusOr<Trial> trial = FakeMeasurer::Exact(request);
-  trial->kind = TimeKind::kEstimated;
-  return trial;
-}
-
 TEST_F(TunerTest, TrialsOfOtherKindsDoNotCount) {
   budget_ = {.trials_per_task = 40};
   options_.kind = TimeKind::kEstimated;
   {
-    FakeMeasurer estimator(FakeMeasurer::Order::kSubmitted, Estimate);
+    FakeMeasurer estimator;
     const auto results = Tune(estimator);
     ASSERT_TRUE(results.ok()) << results.status();
     EXPECT_EQ((*results)[0].trials, 40);
@@ -69,7 +62,7 @@ TEST_F(TunerTest, TrialsOfOtherKindsDoNotCount) {
   }
   // And the other way round: the estimates are complete.
   options_.kind = TimeKind::kEstimated;
-  FakeMeasurer idle(FakeMeasurer::Order::kSubmitted, Estimate);
+  FakeMeasurer idle;
   results = Tune(idle);
   ASSERT_TRUE(results.ok()) << results.status();
   EXPECT_EQ((*results)[0].resumed, 40);
@@ -80,7 +73,7 @@ TEST_F(TunerTest, MeasuringBeginsWithTheBestEstimates) {
   budget_ = {.trials_per_task = 60};
   options_.kind = TimeKind::kEstimated;
   {
-    FakeMeasurer estimator(FakeMeasurer::Order::kSubmitted, Estimate);
+    FakeMeasurer estimator;
     ASSERT_TRUE(Tune(estimator).ok());
   }
   std::vector<Trial> estimates = History(0);
@@ -140,6 +133,38 @@ TEST_F(TunerTest, ALaterRunMakesTheMissingTrialsAndRepeatsNone) {
       for (const MeasureRequest& r : run->submitted()) distinct.emplace(r.task.Key(), r.config);
     }
     EXPECT_EQ(distinct.size(), 120U) << policy;
+  }
+}
+
+// First with an emulator, which is as fast here and whose times are a hundredth: nothing of it may
+// count when a device measures, and the other way round.
+TEST_F(TunerTest, TimesOfAnotherKindNeitherCountNorWin) {
+  options_.finalists = 5;
+  options_.kind = TimeKind::kEmulated;
+  FakeMeasurer emulator(FakeMeasurer::Order::kSubmitted, [](const MeasureRequest& request) {
+    EXPECT_EQ(request.kind, TimeKind::kEmulated);
+    StatusOr<Trial> trial = FakeMeasurer::Exact(request);
+    if (auto* timings = std::get_if<Timings>(&trial->outcome)) {
+      for (double& ns : timings->samples_ns) ns /= 100;
+    }
+    return trial;
+  });
+  ASSERT_TRUE(Tune(emulator).ok());
+  options_.kind = TimeKind::kMeasured;
+  FakeMeasurer device;
+  const auto results = Tune(device);
+  ASSERT_TRUE(results.ok()) << results.status();
+  std::unique_ptr<TuningStore> untouched = NewMemoryStore();
+  std::swap(store_, untouched);
+  FakeMeasurer alone;
+  ASSERT_TRUE(Tune(alone).ok());
+  EXPECT_EQ(Sequence(device), Sequence(alone)) << "the store with emulated times proposes the same";
+  for (std::size_t i = 0; i < 2; ++i) {
+    EXPECT_EQ((*results)[i].resumed, 0);
+    EXPECT_EQ((*results)[i].best->kind, TimeKind::kMeasured);
+    const auto best = BestFor(*untouched, tasks_[i].task, options_.cache);
+    EXPECT_EQ((*best)->record.trial.kind, TimeKind::kMeasured);
+    EXPECT_EQ(RankTime((*best)->record.Judged()), RankTime(*(*results)[i].best));
   }
 }
 

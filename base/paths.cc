@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <vector>
@@ -27,6 +28,22 @@ std::string Join(const std::vector<fs::path>& places) {
   return text;
 }
 
+bool IsProgram(const fs::path& path) {
+  std::error_code error;
+  return fs::is_regular_file(path, error) && access(path.c_str(), X_OK) == 0;
+}
+
+// "a:b" as {a, b}.
+std::vector<fs::path> SplitPath(std::string_view list) {
+  std::vector<fs::path> places;
+  while (!list.empty()) {
+    const std::size_t colon = std::min(list.find(':'), list.size());
+    places.emplace_back(list.substr(0, colon));
+    list.remove_prefix(std::min(colon + 1, list.size()));
+  }
+  return places;
+}
+
 }  // namespace
 
 void SetInstallPrefix(std::string_view prefix) { InstallPrefix() = prefix; }
@@ -44,13 +61,26 @@ StatusOr<std::string> FindHelper(std::string_view name) {
   }
   for (const fs::path& place : places) {
     const fs::path program = place / name;
-    std::error_code error;
-    if (fs::is_regular_file(program, error) && access(program.c_str(), X_OK) == 0) {
-      return program.string();
-    }
+    if (IsProgram(program)) return program.string();
   }
   return Error(StatusCode::kNotFound, "no helper program ", name, " in ", Join(places),
                "; KILN_LIBEXEC names another place");
+}
+
+StatusOr<std::string> FindProgram(std::string_view name) {
+  std::vector<fs::path> places;
+  if (name.find('/') != std::string_view::npos) {
+    places.push_back(fs::path());
+  } else if (const char* path = std::getenv("PATH")) {
+    places = SplitPath(path);
+  }
+  for (const fs::path& place : places) {
+    std::error_code error;
+    const fs::path program = fs::absolute(place / name, error);
+    if (IsProgram(program)) return program.string();
+  }
+  return Error(StatusCode::kNotFound, "no program ", name,
+               name.find('/') != std::string_view::npos ? "" : " in $PATH");
 }
 
 StatusOr<std::string> FindData(std::string_view name) {

@@ -22,6 +22,10 @@ void SetInstallPrefix(std::string_view prefix);
 // kNotFound names the places.
 StatusOr<std::string> FindHelper(std::string_view name);
 
+// The absolute path of a program that is not Kiln's own, as a shell finds it: one with a '/' is a
+// path, any other is looked for in $PATH. kNotFound.
+StatusOr<std::string> FindProgram(std::string_view name);
+
 // The directory of data files of this name ("targets"). $KILN_DATA/<name>, if set; else
 // share/kiln/<name> one or two levels above the running program (bin; bin/tests or libexec/kiln),
 // then in the install prefix.

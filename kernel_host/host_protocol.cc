@@ -1,5 +1,7 @@
 #include "kernel_host/host_protocol.h"
 
+#include <unistd.h>
+
 #include <type_traits>
 
 #include "base/bytes.h"
@@ -235,6 +237,31 @@ bool Deserialize(std::string_view bytes, HostReply& reply) {
   Get(in, reply.before);
   Get(in, reply.after);
   in.Get(reply.log);
+  return in.finished();
+}
+
+HostDescription DescribeHost() {
+#if defined(__x86_64__)
+  constexpr char kArch[] = "x86_64";
+#else
+  constexpr char kArch[] = "aarch64";
+#endif
+  return {.arch = kArch, .isa = DetectIsa(), .page_bytes = sysconf(_SC_PAGESIZE)};
+}
+
+std::string Serialize(const HostDescription& description) {
+  ByteWriter out;
+  out.PutBytes(description.arch);
+  out.Put(description.isa);
+  out.Put(description.page_bytes);
+  return out.Take();
+}
+
+bool Deserialize(std::string_view bytes, HostDescription& description) {
+  CheckedReader in(bytes);
+  in.Get(description.arch);
+  in.Get(description.isa);
+  in.Get(description.page_bytes);
   return in.finished();
 }
 

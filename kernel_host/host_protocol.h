@@ -11,7 +11,7 @@
 #include "ops/workload.h"
 
 // What kiln-server and kiln-host say to each other, one frame (base/frame.h) each way per trial.
-// Plain C++.
+// Both machines are 64-bit and little-endian, so they need not be of one architecture. Plain C++.
 
 namespace kiln {
 
@@ -50,11 +50,23 @@ struct HostReply {
   std::string log;  // the last lines that the runner said
 };
 
+// What a kiln-host is: the machine that kernels find themselves on, which may be an emulated one.
+// The answer to a frame that holds kDescribeFrame, which is no request.
+struct HostDescription {
+  std::string arch;  // "x86_64", "aarch64", as Target::arch
+  IsaMask isa = 0;
+  std::int64_t page_bytes = 0;
+};
+inline constexpr std::string_view kDescribeFrame = "describe";
+HostDescription DescribeHost();  // this process's machine
+
 // Deserialize() refuses what no Serialize() wrote; whether the values make sense is checked where
 // they are used.
 std::string Serialize(const HostRequest& request);
 bool Deserialize(std::string_view bytes, HostRequest& request);
 std::string Serialize(const HostReply& reply);
 bool Deserialize(std::string_view bytes, HostReply& reply);
+std::string Serialize(const HostDescription& description);
+bool Deserialize(std::string_view bytes, HostDescription& description);
 
 }  // namespace kiln

@@ -11,19 +11,25 @@
 // times as long. So kiln-server starts this one once, and it forks a runner per kernel.
 
 namespace kiln {
+namespace {
+
+HostReply Try(TrialSupervisor& supervisor, const std::string& frame) {
+  HostRequest request;
+  if (Deserialize(frame, request)) return supervisor.Run(request);
+  HostReply reply;
+  reply.outcome = Failure{Stage::kLoad, FailureKind::kBadObject, "malformed request frame"};
+  return reply;
+}
+
+}  // namespace
 
 int ServeTrials(int socket) {
   TrialSupervisor supervisor(socket);
   std::string frame;
   while (ReadFrame(socket, frame)) {
-    HostRequest request;
-    HostReply reply;
-    if (Deserialize(frame, request)) {
-      reply = supervisor.Run(request);
-    } else {
-      reply.outcome = Failure{Stage::kLoad, FailureKind::kBadObject, "malformed request frame"};
-    }
-    if (!WriteFrame(socket, Serialize(reply))) break;
+    const std::string answer =
+        frame == kDescribeFrame ? Serialize(DescribeHost()) : Serialize(Try(supervisor, frame));
+    if (!WriteFrame(socket, answer)) break;
   }
   return 0;
 }

@@ -31,7 +31,7 @@ class RestartingHostProcess final : public HostProcess {
     const std::string frame = Serialize(request);
     const auto timeout = std::chrono::nanoseconds(request.plan.time_out_ns) + kMargin;
     for (int attempt = 1;; ++attempt) {
-      StatusOr<HostReply> reply = Try(frame, timeout);
+      StatusOr<HostReply> reply = Ask<HostReply>(frame, timeout);
       if (reply.ok()) return *std::move(reply);
       helper_.reset();
       spdlog::error("{}", Message(reply.status()));
@@ -41,17 +41,22 @@ class RestartingHostProcess final : public HostProcess {
     }
   }
 
+  StatusOr<HostDescription> Describe() override {
+    return Ask<HostDescription>(kDescribeFrame, kMargin);
+  }
+
  private:
-  StatusOr<HostReply> Try(const std::string& frame, std::chrono::nanoseconds timeout) {
+  template <typename Answer>
+  StatusOr<Answer> Ask(std::string_view frame, std::chrono::nanoseconds timeout) {
     if (!helper_ || !helper_->alive()) {
       ASSIGN_OR_RETURN(helper_, StartHelper(reactor_, options_));
     }
-    ASSIGN_OR_RETURN(const std::string answer, helper_->Call(frame, timeout));
-    HostReply reply;
-    if (!Deserialize(answer, reply)) {
+    ASSIGN_OR_RETURN(const std::string bytes, helper_->Call(frame, timeout));
+    Answer answer;
+    if (!Deserialize(bytes, answer)) {
       return Error(StatusCode::kUnavailable, options_.name, ": an answer that cannot be read");
     }
-    return reply;
+    return answer;
   }
 
   Reactor& reactor_;

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "base/reactor.h"
+#include "base/status.h"
 #include "kernel_host/host_protocol.h"
 
 namespace kiln {
@@ -17,6 +18,9 @@ class HostProcess {
   // Blocks until the trial is over, at most its time-out and some seconds. Never fails: what the
   // host itself does wrong is the outcome kDeviceLost, after a second try in a new host if it died.
   virtual HostReply Run(const HostRequest& request) = 0;
+  // What machine the kernels find themselves on. kUnavailable, kDeadlineExceeded: the host does not
+  // start.
+  virtual StatusOr<HostDescription> Describe() = 0;
 };
 
 // `program` with `arguments` is exec'd; the reactor must outlive it.

@@ -7,6 +7,7 @@
 
 #include "base/frame.h"
 #include "base/version.h"
+#include "kernel_host/host_protocol.h"
 #include "kernel_host/zygote.h"
 
 namespace {
@@ -15,11 +16,19 @@ constexpr char kHelp[] =
     "kiln-host runs kernels for kiln-server, each in a sandboxed process of its own: checks their\n"
     "output and times them. It is started by kiln-server, which talks to it on a socket that it\n"
     "finds as file descriptor 3.\n\n"
-    "usage: kiln-host [--help | --version]\n";
+    "usage: kiln-host [--help | --version | --describe]\n"
+    "  --describe  what this machine has: architecture, features, size of a page\n";
 
 bool IsSocket(int fd) {
   struct stat status {};
   return fstat(fd, &status) == 0 && S_ISSOCK(status.st_mode);
+}
+
+void PrintDescription() {
+  const kiln::HostDescription machine = kiln::DescribeHost();
+  std::printf("%s", machine.arch.c_str());
+  for (const std::string& feature : kiln::Names(machine.isa)) std::printf(" %s", feature.c_str());
+  std::printf(", pages of %lld bytes\n", static_cast<long long>(machine.page_bytes));
 }
 
 }  // namespace
@@ -31,6 +40,10 @@ int main(int argc, char** argv) {
   }
   if (argc == 2 && std::strcmp(argv[1], "--help") == 0) {
     std::fputs(kHelp, stdout);
+    return 0;
+  }
+  if (argc == 2 && std::strcmp(argv[1], "--describe") == 0) {
+    PrintDescription();
     return 0;
   }
   if (argc != 1) {

@@ -76,6 +76,16 @@ TEST_F(PathsTest, MissingHelperNamesThePlaces) {
   EXPECT_THAT(message, HasSubstr("libexec/kiln"));
 }
 
+TEST_F(PathsTest, OtherProgramsAreFoundAsAShellFindsThem) {
+  const std::string path = std::getenv("PATH");
+  setenv("PATH", ("/nowhere:" + place_.string() + ":" + path).c_str(), 1);
+  EXPECT_EQ(*FindProgram("kiln-host"), place_ / "kiln-host");
+  EXPECT_EQ(FindProgram("notes").status().code(), StatusCode::kNotFound) << "not executable";
+  EXPECT_EQ(*FindProgram((place_ / "kiln-host").string()), place_ / "kiln-host");
+  setenv("PATH", path.c_str(), 1);
+  EXPECT_EQ(FindProgram("kiln-host").status().code(), StatusCode::kNotFound);
+}
+
 TEST_F(PathsTest, EnvironmentNamesTheOnlyPlaceForData) {
   setenv("KILN_DATA", place_.c_str(), 1);
   EXPECT_EQ(*FindData("targets"), place_ / "targets");

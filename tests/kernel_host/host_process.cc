@@ -18,7 +18,7 @@
 
 namespace kiln {
 
-HostProcess::HostProcess() {
+HostProcess::HostProcess(std::vector<std::string> command) {
   int ends[2];
   EXPECT_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
   // Away from 3, so that dup2 to it in the child is a real one and clears close-on-exec.
@@ -27,9 +27,10 @@ HostProcess::HostProcess() {
   posix_spawn_file_actions_t actions;
   posix_spawn_file_actions_init(&actions);
   posix_spawn_file_actions_adddup2(&actions, theirs, kHelperSocket);
-  char program[] = KILN_HOST_PROGRAM;
-  char* arguments[] = {program, nullptr};
-  EXPECT_EQ(posix_spawn(&pid_, program, &actions, nullptr, arguments, environ), 0);
+  std::vector<char*> arguments;
+  for (std::string& argument : command) arguments.push_back(argument.data());
+  arguments.push_back(nullptr);
+  EXPECT_EQ(posix_spawn(&pid_, arguments[0], &actions, nullptr, arguments.data(), environ), 0);
   posix_spawn_file_actions_destroy(&actions);
   close(theirs);
   socket_ = ends[0];

@@ -14,7 +14,9 @@ namespace kiln {
 // and waits for its end.
 class HostProcess {
  public:
-  HostProcess();
+  // The program and its arguments: this machine's kiln-host, or that of another one and an
+  // emulator.
+  explicit HostProcess(std::vector<std::string> command = {KILN_HOST_PROGRAM});
   HostProcess(const HostProcess&) = delete;
   HostProcess& operator=(const HostProcess&) = delete;
   ~HostProcess();

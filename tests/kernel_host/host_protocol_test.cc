@@ -70,6 +70,17 @@ TEST(HostProtocolTest, EveryOutcomeComesBackAsItWas) {
   }
 }
 
+TEST(HostProtocolTest, DescriptionComesBackAsItWas) {
+  const HostDescription sent = {"aarch64", Bit(IsaFeature::kNeon), 16384};
+  HostDescription received;
+  ASSERT_TRUE(Deserialize(Serialize(sent), received));
+  EXPECT_EQ(received.arch, "aarch64");
+  EXPECT_EQ(received.isa, sent.isa);
+  EXPECT_EQ(received.page_bytes, 16384);
+  HostRequest request;
+  EXPECT_FALSE(Deserialize(kDescribeFrame, request)) << "the question must not look like a request";
+}
+
 TEST(HostProtocolTest, EveryTruncationAndEveryTailIsRefused) {
   const std::string frame = Serialize(SomeRequest());
   HostRequest request;

@@ -18,6 +18,7 @@ class FakeHostProcess final : public HostProcess {
  public:
   explicit FakeHostProcess(FakeKernel kernel) : kernel_(std::move(kernel)) {}
   HostReply Run(const HostRequest& request) override { return kernel_(request); }
+  StatusOr<HostDescription> Describe() override { return DescribeHost(); }
 
  private:
   const FakeKernel kernel_;

@@ -23,6 +23,10 @@ bool FirstTime(const std::string& path) {
 int main() {
   std::string frame;
   while (kiln::ReadFrame(kiln::kHelperSocket, frame)) {
+    if (frame == kiln::kDescribeFrame) {
+      if (!kiln::WriteFrame(kiln::kHelperSocket, kiln::Serialize(kiln::DescribeHost()))) return 1;
+      continue;
+    }
     kiln::HostRequest request;
     if (!kiln::Deserialize(frame, request)) return 9;
     if (request.symbol == "die") std::abort();

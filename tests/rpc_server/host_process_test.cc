@@ -62,6 +62,16 @@ TEST_F(HostProcessTest, AnswerThatCannotBeReadIsADeviceLost) {
   EXPECT_EQ(failure->kind, FailureKind::kDeviceLost);
 }
 
+TEST_F(HostProcessTest, HostSaysWhatMachineItIs) {
+  const StatusOr<HostDescription> description = host_->Describe();
+  ASSERT_TRUE(description.ok()) << description.status();
+  EXPECT_EQ(description->arch, DescribeHost().arch);
+  EXPECT_EQ(description->isa, DetectIsa());
+  EXPECT_GT(Pid(Run("run")), 0) << "and serves on";
+  EXPECT_EQ(NewHostProcess(*reactor_, "/nowhere/kiln-host", {})->Describe().status().code(),
+            StatusCode::kUnavailable);
+}
+
 TEST_F(HostProcessTest, MissingProgramIsADeviceLost) {
   const auto host = NewHostProcess(*reactor_, "/nowhere/kiln-host", {});
   const HostReply reply = host->Run({});

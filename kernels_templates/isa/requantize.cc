@@ -242,6 +242,7 @@ static int k_pack_constants(const kiln_op *op, int32_t channel, int32_t lane, in
   const int64_t down = shift - 31;
   __builtin_memcpy(c + 2 * LANES + 2 * lane, &down, 8);
 #else
+  if (shift > 0 && !K_SHIFTS_LEFT) return KILN_E_CLASS;
   c[2 * LANES + lane] = shift < 0 ? shift : 0;
   c[3 * LANES + lane] = shift > 0 ? shift : 0;
 #endif
@@ -320,9 +321,11 @@ std::string RequantizeSource(const VectorIsa& isa, const Workload& workload) {
     if (workload.rounding == Rounding::kSingle) {
       source = kHighHalfSingle;
     } else {
-      const bool shifts_left = workload.rq == RequantizeForm::kGen;
-      source = shifts_left ? "#define K_LEFT(acc, c) ((acc) << k_load((c) + 3 * LANES))\n"
-                           : "#define K_LEFT(acc, c) (acc)\n";
+      // Only general values have factors of 1 and more.
+      source = workload.rq == RequantizeForm::kGen
+                   ? "#define K_SHIFTS_LEFT 1\n"
+                     "#define K_LEFT(acc, c) ((acc) << k_load((c) + 3 * LANES))\n"
+                   : "#define K_SHIFTS_LEFT 0\n#define K_LEFT(acc, c) (acc)\n";
       source += kHighHalfDouble;
     }
     return source.append(kOffsetResults);

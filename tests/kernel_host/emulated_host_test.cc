@@ -39,7 +39,8 @@ class EmulatedHostTest : public testing::Test {
     if (Qemu().empty()) {
       GTEST_SKIP() << "SKIPPED: qemu-aarch64 is not installed (Debian: apt install qemu-user)";
     }
-    host_.emplace(std::vector<std::string>{Qemu(), "-cpu", "cortex-a72", KILN_AARCH64_HOST_PROGRAM});
+    host_.emplace(
+        std::vector<std::string>{Qemu(), "-cpu", "cortex-a72", KILN_AARCH64_HOST_PROGRAM});
   }
   std::string Outcome(const std::string& kernel) {
     return Summary(host_->Ask(EmulatedRequest(kernel)));
@@ -106,8 +107,7 @@ TEST_F(EmulatedHostTest, KernelOfTheMachineThatEmulatesIsABadObject) {
 }
 
 std::string DescriptionOf(const std::string& cpu) {
-  const std::string command =
-      Qemu() + " -cpu " + cpu + " " KILN_AARCH64_HOST_PROGRAM " --describe";
+  const std::string command = Qemu() + " -cpu " + cpu + " " KILN_AARCH64_HOST_PROGRAM " --describe";
   FILE* pipe = popen(command.c_str(), "r");
   std::array<char, 1000> text;
   std::string output(text.data(), fread(text.data(), 1, text.size(), pipe));

@@ -33,13 +33,13 @@ bool AreTied(const BestCandidate& c, const BestCandidate& fastest) {
 }  // namespace
 
 std::optional<std::size_t> ChooseBest(std::span<const BestCandidate> candidates) {
-  std::map<std::pair<std::string_view, std::string_view>, std::int64_t> latest;
+  std::map<std::tuple<std::string_view, std::string_view, TimeKind>, std::int64_t> latest;
   for (const BestCandidate& c : candidates) {
-    std::int64_t& seq = latest[{c.kernel_template, c.config_id}];
+    std::int64_t& seq = latest[{c.kernel_template, c.config_id, c.kind}];
     seq = std::max(seq, c.seq);
   }
   const auto eligible = [&](const BestCandidate& c) {
-    return c.rank_ns && c.seq == latest[{c.kernel_template, c.config_id}];
+    return c.rank_ns && c.seq == latest[{c.kernel_template, c.config_id, c.kind}];
   };
   std::optional<std::size_t> best;
   for (std::size_t i = 0; i < candidates.size(); ++i) {
@@ -68,15 +68,16 @@ BestCandidate CandidateOf(const TrialRecord& record) {
           .rank_ns = wrong ? std::nullopt : RankTime(judged)};
 }
 
-StatusOr<std::optional<Best>> BestFor(const TuningStore& store, const Task& task,
-                                      CacheState cache) {
+StatusOr<std::optional<Best>> BestFor(const TuningStore& store, const Task& task, CacheState cache,
+                                      std::optional<TimeKind> kind) {
   ASSIGN_OR_RETURN(std::vector<TrialRecord> records,
                    store.Records({.workload = Key(task.workload()),
                                   .target = task.target().name,
                                   .threads = task.threads(),
                                   .cache = cache}));
   std::erase_if(records, [&](const TrialRecord& record) {
-    return record.kernel_template != task.kernel_template().name();
+    return record.kernel_template != task.kernel_template().name() ||
+           (kind && record.trial.kind != *kind);
   });
   const std::int64_t trials = std::ssize(records);
   std::erase_if(records, [&](const TrialRecord& record) { return !CurrentConfig(task, record); });

@@ -20,11 +20,11 @@ struct BestCandidate {
 };
 
 // The rule of every store. A config whose code has changed is represented by its latest trial
-// alone; a config that failed, or was cut off, when last measured, or that ever gave a wrong
-// result, is out. Of the rest: measured before emulated before estimated; confirmed before not;
-// then the smallest rank time; but confirmed candidates within kTieBand of it are a tie, which goes
-// to the smallest config id, so that noise does not make equal stores answer differently.
-// Returns a position; nullopt: none can be best.
+// of each kind of times alone; a config that failed, or was cut off, when last measured, or that
+// ever gave a wrong result, is out. Of the rest: measured before emulated before estimated;
+// confirmed before not; then the smallest rank time; but confirmed candidates within kTieBand of it
+// are a tie, which goes to the smallest config id, so that noise does not make equal stores answer
+// differently. Returns a position; nullopt: none can be best.
 inline constexpr double kTieBand = 0.003;  // relative; minima of repeated runs differ by more
 std::optional<std::size_t> ChooseBest(std::span<const BestCandidate> candidates);
 

@@ -82,7 +82,14 @@ CREATE VIEW kiln_trials (task_id, config_id, status, seq) AS
   WHERE measurements.purpose = 'tune';
 )sql";
 
-constexpr std::array kMigrations = {kVersion1};
+// A config may have been measured on a device and on an emulated one: a tuning measurement of each
+// kind.
+constexpr std::string_view kVersion2 = R"sql(
+DROP INDEX one_tuning_measurement;
+CREATE UNIQUE INDEX one_tuning_measurement ON measurements (trial_id, kind) WHERE purpose = 'tune';
+)sql";
+
+constexpr std::array kMigrations = {kVersion1, kVersion2};
 
 }  // namespace
 

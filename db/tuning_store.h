@@ -14,7 +14,7 @@
 namespace kiln {
 
 // A trial as it is stored: knob names and labels instead of indices, so that it outlives changes of
-// its space.
+// its space. One that was measured with several kinds of times has a record for each.
 struct TrialRecord {
   std::string workload, target, kernel_template;
   std::int32_t threads = 1;
@@ -23,7 +23,8 @@ struct TrialRecord {
   std::string config_id;
   ConfigLabels labels;
   Trial trial;  // as it was tuned; its `config` is empty: ConfigSpace::FromLabels gives it
-  std::vector<Trial> confirmations;  // later measurements of it, in order of insertion
+  // Later measurements of it, in order of insertion, and of the same kind of times.
+  std::vector<Trial> confirmations;
 
   // The measurement that it is judged by: the latest.
   const Trial& Judged() const { return confirmations.empty() ? trial : confirmations.back(); }
@@ -66,14 +67,14 @@ class TuningStore {
  public:
   virtual ~TuningStore() = default;
 
-  // All or nothing. A trial whose uuid, or whose (task, config, code digest), is there already is
-  // skipped. kInvalidArgument: a trial without uuid, without samples, of a config that is not in
-  // the task's space, or with a lost device, which says nothing of the config.
+  // All or nothing. A trial whose uuid, or whose (task, config, code digest, kind), is there
+  // already is skipped. kInvalidArgument: a trial without uuid, without samples, of a config that
+  // is not in the task's space, or with a lost device, which says nothing of the config.
   virtual Status Append(const Task& task, CacheState cache, std::span<const Trial> trials) = 0;
 
-  // A further measurement, with a uuid of its own, of a stored (config, code digest), interleaved
-  // with other finalists (docs/search.md). From then on the trial is judged by it. A known uuid is
-  // skipped. kNotFound: no such trial.
+  // A further measurement, with a uuid of its own, of a stored (config, code digest, kind),
+  // interleaved with other finalists (docs/search.md). From then on the trial is judged by it. A
+  // known uuid is skipped. kNotFound: no such trial.
   virtual Status AppendConfirmation(const Task& task, CacheState cache, const Trial& trial) = 0;
 
   // Stored trials of the task that its present space and code still mean, in order of seq: their
@@ -98,8 +99,10 @@ class TuningStore {
 };
 
 // The best of a task, chosen by the same rule among the trials that its History has: never a stale
-// one, and of its template alone. Costs as much as History. nullopt: none.
-StatusOr<std::optional<Best>> BestFor(const TuningStore& store, const Task& task, CacheState cache);
+// one, and of its template alone; of one kind of times, if that is said. Costs as much as History.
+// nullopt: none.
+StatusOr<std::optional<Best>> BestFor(const TuningStore& store, const Task& task, CacheState cache,
+                                      std::optional<TimeKind> kind = std::nullopt);
 
 std::unique_ptr<TuningStore> NewMemoryStore();
 

@@ -78,31 +78,34 @@ std::string SelectRecords(const std::string& condition) {
          " m.measured_ms, m.status, m.stage, m.message, m.samples, m.calls, m.bound_ns"
          " FROM tasks k JOIN trials t ON t.task_id = k.id JOIN measurements m ON m.trial_id = t.id"
          " WHERE " +
-         condition + " ORDER BY" + kTaskOrder + ", t.seq, m.id";
+         condition + " ORDER BY" + kTaskOrder + ", t.seq, m.kind DESC, m.id";
 }
 
-// The first measurement of a trial is the one that tuning made.
+// A record for each kind of times that a trial has. The first measurement of a kind is the one that
+// tuning made.
 std::vector<TrialRecord> FetchRecords(Statement& row) {
   std::vector<TrialRecord> records;
   std::int64_t previous = 0;
   while (row.executeStep()) {
     const std::int64_t trial = row.getColumn("trial").getInt64();
-    if (trial != previous) {
+    Trial measurement = ReadMeasurement(row);
+    if (trial != previous || measurement.kind != records.back().trial.kind) {
       records.push_back(ReadTrial(row));
     } else {
-      records.back().confirmations.push_back(ReadMeasurement(row));
+      records.back().confirmations.push_back(std::move(measurement));
     }
     previous = trial;
   }
   return records;
 }
 
-// The trials of a task, each by its latest measurement: beside a single max(), SQLite takes the
-// other columns from the row that has it (sqlite.org/lang_select.html, "bare columns").
+// The trials of a task, for each kind of times by the latest measurement: beside a single max(),
+// SQLite takes the other columns from the row that has it (sqlite.org/lang_select.html, "bare
+// columns").
 constexpr const char* kSelectCandidates =
     "SELECT t.id, t.config_id, t.seq, m.kind, m.status = 'ok', m.min_ns, count(*) > 1,"
     " sum(m.status = 'wrong_result'), max(m.id) FROM trials t JOIN measurements m"
-    " ON m.trial_id = t.id WHERE t.task_id = ? GROUP BY t.id";
+    " ON m.trial_id = t.id WHERE t.task_id = ? GROUP BY t.id, m.kind";
 
 void FetchCandidates(Statement& row, std::int64_t task, const std::string& kernel_template,
                      TuningTables::Contest& contest) {
@@ -117,8 +120,8 @@ void FetchCandidates(Statement& row, std::int64_t task, const std::string& kerne
     const bool ok = row.getColumn(4).getInt() != 0, wrong = row.getColumn(7).getInt() != 0;
     if (ok && !wrong) candidate.rank_ns = row.getColumn(5).getDouble();
     candidate.confirmed = row.getColumn(6).getInt() != 0;
+    contest.trials.push_back({row.getColumn(0).getInt64(), candidate.kind});
     contest.candidates.push_back(std::move(candidate));
-    contest.trials.push_back(row.getColumn(0).getInt64());
   }
 }
 
@@ -187,6 +190,10 @@ void TuningTables::AddTrial(std::int64_t task, std::int64_t session, const Trial
   AddMeasurement(database_.getLastInsertRowid(), "tune", record.trial);
 }
 
+void TuningTables::AddTuning(std::int64_t trial, const Trial& measurement) {
+  AddMeasurement(trial, "tune", measurement);
+}
+
 void TuningTables::AddConfirmation(std::int64_t trial, const Trial& measurement) {
   AddMeasurement(trial, "confirm", measurement);
 }
@@ -238,6 +245,13 @@ std::optional<std::int64_t> TuningTables::FindTrial(std::int64_t task, const Tri
   return find.getColumn(0).getInt64();
 }
 
+bool TuningTables::HasTuning(std::int64_t trial, TimeKind kind) {
+  Statement find(database_,
+                 "SELECT 1 FROM measurements WHERE trial_id = ? AND kind = ? AND purpose = 'tune'");
+  SQLite::bind(find, trial, Name(kind));
+  return find.executeStep();
+}
+
 std::vector<TrialRecord> TuningTables::ReadRecords(
     const BestQuery& query, const std::optional<std::string>& kernel_template) {
   Statement row(database_, SelectRecords(std::string(kFits) +
@@ -247,11 +261,14 @@ std::vector<TrialRecord> TuningTables::ReadRecords(
   return FetchRecords(row);
 }
 
-TrialRecord TuningTables::ReadRecord(std::int64_t trial) {
-  Statement row(database_, SelectRecords("t.id = :trial"));
-  row.bind(":trial", trial);
+TrialRecord TuningTables::ReadRecord(const TrialOfKind& trial) {
+  Statement row(database_, SelectRecords("t.id = :trial AND m.kind = :kind"));
+  row.bind(":trial", trial.id);
+  row.bind(":kind", Name(trial.kind));
   std::vector<TrialRecord> records = FetchRecords(row);
-  if (records.empty()) throw std::runtime_error("trial " + std::to_string(trial) + " is missing");
+  if (records.empty()) {
+    throw std::runtime_error("trial " + std::to_string(trial.id) + " is missing");
+  }
   return std::move(records.front());
 }
 

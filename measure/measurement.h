@@ -9,13 +9,6 @@
 
 namespace kiln {
 
-// How a time came about. Times of different kinds are never compared with each other.
-enum class TimeKind : std::uint8_t { kMeasured, kEmulated, kEstimated };
-inline const char* Name(TimeKind kind) {
-  constexpr const char* kNames[] = {"measured", "emulated", "estimated"};
-  return kNames[static_cast<int>(kind)];
-}
-
 // One config and how it did. A failure is a finding of the search, not an error of the tool;
 // kDeviceLost alone says nothing about the config, and is never stored as a trial.
 struct Trial {

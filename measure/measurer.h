@@ -69,15 +69,16 @@ class Lease {
  public:
   virtual ~Lease() = default;
   virtual std::string_view device() const = 0;
+  virtual TimeKind kind() const = 0;  // of the times that it gives
 };
 
 // These are the devices that can be had, here or on a farm. Thread-safe.
 class DevicePool {
  public:
   virtual ~DevicePool() = default;
-  // Waits for a device that serves `target`; kDeadlineExceeded says what there is. The lease must
-  // not outlive the pool.
-  virtual StatusOr<std::unique_ptr<Lease>> Acquire(const Target& target,
+  // Waits for a device that serves `target` and whose times are of this kind; kDeadlineExceeded
+  // says what there is. The lease must not outlive the pool.
+  virtual StatusOr<std::unique_ptr<Lease>> Acquire(const Target& target, TimeKind kind,
                                                    std::chrono::nanoseconds timeout) = 0;
 };
 
@@ -98,6 +99,7 @@ struct MeasureRequest {
   MeasurePlan plan;
   std::optional<double> predicted;
   std::int64_t batch = 0;
+  TimeKind kind = TimeKind::kMeasured;  // only devices whose times are of this kind
 };
 
 // Called once, on a thread of the measurer. An error means that nothing could be measured (no
@@ -105,7 +107,8 @@ struct MeasureRequest {
 using Completion = std::function<void(StatusOr<Trial>)>;
 
 // This makes trials: lower, compile, run, verify, time. Builds overlap runs; several devices work
-// at once. Completions come in any order.
+// at once. Completions come in any order. A trial is of the kind of the device that ran it, which
+// is the kind that was asked for; emulated devices are given more time.
 class Measurer {
  public:
   virtual ~Measurer() = default;
@@ -119,7 +122,6 @@ struct PipelineOptions {
   std::chrono::nanoseconds idle_release = std::chrono::seconds(5);  // a lease without work
   std::int32_t device_retries = 3;  // a lost device: the trial goes to another one
   std::function<std::string()> make_uuid = RandomUuid;  // called on several threads
-  TimeKind kind = TimeKind::kMeasured;                  // of the times that these devices give
 };
 
 // Borrows its collaborators, which must outlive it; its destructor waits for what is under way and

@@ -20,6 +20,11 @@
 namespace kiln {
 namespace {
 
+// An emulated machine is 10 to 50 times slower than the one that emulates it. No device takes a
+// longer time-out than ten minutes (proto/device.proto).
+constexpr std::int64_t kEmulatedPatience = 20;
+constexpr std::int64_t kLongestTimeOutNs = 600'000'000'000;
+
 struct Job {
   MeasureRequest request;
   Completion done;
@@ -74,8 +79,18 @@ class PipelineMeasurer final : public Measurer {
  private:
   // A device thread's hold on a device, counted so that others know whether somebody measures.
   struct Hold {
+    bool Serves(const MeasureRequest& request) const {
+      return lease != nullptr && target == request.task.target().name &&
+             lease->kind() == request.kind;
+    }
     std::unique_ptr<Lease> lease;
     std::string target;
+  };
+
+  // The device that the next kernel needs.
+  struct Wish {
+    Target target;
+    TimeKind kind;
   };
 
   void BuildLoop() {
@@ -128,18 +143,18 @@ class PipelineMeasurer final : public Measurer {
   // measurer is closing.
   JobPtr TakeBuilt(Hold& hold) {
     while (true) {
-      std::optional<Target> wanted;
+      std::optional<Wish> wish;
       {
         absl::MutexLock lock(&mutex_);
         if (!WaitForBuilt(hold.lease != nullptr)) return nullptr;
         if (!built_.empty()) {
-          const Target& target = built_.front()->request.task.target();
-          if (hold.lease != nullptr && hold.target == target.name) return PopBuilt();
-          wanted = target;
+          const MeasureRequest& request = built_.front()->request;
+          if (hold.Serves(request)) return PopBuilt();
+          wish = Wish{request.task.target(), request.kind};
         }
       }
       Release(hold);
-      if (wanted) Acquire(*wanted, hold);
+      if (wish) Acquire(*wish, hold);
     }
   }
 
@@ -163,10 +178,14 @@ class PipelineMeasurer final : public Measurer {
     return job;
   }
 
-  void Acquire(const Target& target, Hold& hold) {
-    auto lease = devices_.Acquire(target, options_.acquire_timeout);
+  void Acquire(const Wish& wish, Hold& hold) {
+    auto lease = devices_.Acquire(wish.target, wish.kind, options_.acquire_timeout);
+    if (lease.ok() && (*lease)->kind() != wish.kind) {
+      lease = Error(StatusCode::kInternal, "asked for ", Name(wish.kind), " times, the times of ",
+                    (*lease)->device(), " are ", Name((*lease)->kind()));
+    }
     if (lease.ok()) {
-      hold = Hold{*std::move(lease), target.name};
+      hold = Hold{*std::move(lease), wish.target.name};
       absl::MutexLock lock(&mutex_);
       ++leases_;
       return;
@@ -186,8 +205,11 @@ class PipelineMeasurer final : public Measurer {
   }
 
   void RunOn(Hold& hold, JobPtr job) {
-    const RunRequest run{&job->artifact, job->request.task.workload(), job->request.cases,
-                         job->request.plan};
+    RunRequest run{&job->artifact, job->request.task.workload(), job->request.cases,
+                   job->request.plan};
+    if (hold.lease->kind() == TimeKind::kEmulated) {
+      run.plan.time_out_ns = std::min(kLongestTimeOutNs, kEmulatedPatience * run.plan.time_out_ns);
+    }
     auto result = runner_.Run(*hold.lease, run);
     if (const Status lost = DeviceLoss(result); !lost.ok()) {
       const std::string device(hold.lease->device());
@@ -236,7 +258,7 @@ class PipelineMeasurer final : public Measurer {
         std::chrono::duration_cast<std::chrono::milliseconds>(clock_.Today().time_since_epoch())
             .count();
     trial.batch = job.request.batch;
-    trial.kind = options_.kind;
+    trial.kind = job.request.kind;
     return trial;
   }
 

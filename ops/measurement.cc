@@ -79,4 +79,23 @@ const char* Name(CacheState state) {
   return "";
 }
 
+const char* Name(TimeKind kind) {
+  switch (kind) {
+    case TimeKind::kMeasured:
+      return "measured";
+    case TimeKind::kEmulated:
+      return "emulated";
+    case TimeKind::kEstimated:
+      return "estimated";
+  }
+  return "";
+}
+
+std::optional<TimeKind> TimeKindNamed(std::string_view name) {
+  for (const TimeKind kind : {TimeKind::kMeasured, TimeKind::kEmulated, TimeKind::kEstimated}) {
+    if (name == Name(kind)) return kind;
+  }
+  return std::nullopt;
+}
+
 }  // namespace kiln

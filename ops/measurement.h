@@ -1,7 +1,9 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <variant>
 #include <vector>
 
@@ -11,6 +13,10 @@
 namespace kiln {
 
 enum class CacheState : std::uint8_t { kHot, kCold };
+
+// How a time came about. Times of different kinds are never compared with each other: an emulator
+// does not run at the pace of the machine that it stands for.
+enum class TimeKind : std::uint8_t { kMeasured, kEmulated, kEstimated };
 
 struct MeasurePlan {
   std::int32_t threads = 1;
@@ -57,5 +63,8 @@ using Outcome = std::variant<Timings, Censored, Failure>;
 const char* Name(FailureKind kind);
 const char* Name(Stage stage);
 const char* Name(CacheState state);
+const char* Name(TimeKind kind);
+// The kind with this name; nullopt: there is none.
+std::optional<TimeKind> TimeKindNamed(std::string_view name);
 
 }  // namespace kiln

@@ -16,6 +16,7 @@ using Json = nlohmann::json;
 
 constexpr std::array<std::string_view, 9> kKeys = {
     "summary", "arch", "cpu", "isa", "cores", "l1_kib", "l2_kib", "l3_kib", "workspace_kib"};
+constexpr std::string_view kEmulatedCpu = "emulated_cpu";  // may be missing
 
 // This is the reader of one target's JSON object; its errors name the file and the key.
 class TargetReader {
@@ -39,6 +40,9 @@ class TargetReader {
     ASSIGN_OR_RETURN(target.l2_bytes, Kibibytes("l2_kib", 0));
     ASSIGN_OR_RETURN(target.l3_bytes, Kibibytes("l3_kib", 0));
     ASSIGN_OR_RETURN(target.workspace_cap, Kibibytes("workspace_kib", 1));
+    if (json_.contains(kEmulatedCpu)) {
+      ASSIGN_OR_RETURN(target.emulated_cpu, Text(kEmulatedCpu));
+    }
     return target;
   }
 
@@ -52,7 +56,7 @@ class TargetReader {
       return Error(StatusCode::kInvalidArgument, file_.string(), ": not a JSON object");
     }
     for (const auto& [key, unused] : json_.items()) {
-      if (std::find(kKeys.begin(), kKeys.end(), key) == kKeys.end()) {
+      if (key != kEmulatedCpu && std::find(kKeys.begin(), kKeys.end(), key) == kKeys.end()) {
         return Bad(key, "is not a key of a target");
       }
     }

@@ -23,6 +23,9 @@ struct Target {
   std::int64_t l1_bytes = 32 << 10, l2_bytes = 1 << 20, l3_bytes = 8 << 20;
   // Scratch memory that a kernel may ask for, shared plus threads.
   std::int64_t workspace_cap = 64 << 20;
+  // The processor that an emulator stands in with where there is no such machine: qemu's -cpu.
+  // Empty: none is like it.
+  std::string emulated_cpu = {};
 };
 
 // By name: `native` or what it is called here, a data file's name, or a path (with a '/', or that

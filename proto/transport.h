@@ -22,7 +22,7 @@ namespace kiln {
 inline constexpr int kMaxMessageBytes = 64 << 20;
 
 // The version in tracker.proto, and what this build calls itself: "kiln-server 0.1.0".
-inline constexpr int kProtocolVersion = 1;
+inline constexpr int kProtocolVersion = 2;
 
 // kFailedPrecondition if the two versions differ; `who` is the other side.
 Status CheckProtocol(int version, std::string_view who);

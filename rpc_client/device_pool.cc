@@ -31,9 +31,10 @@ class RemoteDevicePool final : public DevicePool {
         client_(std::move(client)) {}
 
   // Goes on through restarts of the tracker: a request with the same id is the same request.
-  StatusOr<std::unique_ptr<Lease>> Acquire(const Target& target, nanoseconds timeout) override {
+  StatusOr<std::unique_ptr<Lease>> Acquire(const Target& target, TimeKind kind,
+                                           nanoseconds timeout) override {
     const SteadyTime deadline = std::chrono::steady_clock::now() + timeout;
-    const AcquireRequest request{RandomId(), target.name, client_};
+    const AcquireRequest request{RandomId(), target.name, client_, kind};
     for (;;) {
       if (local_) RETURN_IF_ERROR(local_->EnsureRunning());
       RETURN_IF_ERROR(Reconnect(deadline));

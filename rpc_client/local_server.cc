@@ -59,9 +59,14 @@ HelperOptions Command(std::string program, const LocalDeviceOptions& options,
   char host[256] = "";
   gethostname(host, sizeof host - 1);
   // Named alike whatever its cores: records of trials keep the name.
-  command.arguments = {
-      "--name",      *host ? host : "local",       "--target", options.target, "--listen", address,
-      "--parent-fd", std::to_string(kHelperSocket)};
+  std::string name = *host ? host : "local";
+  if (!options.emulated_cpu.empty()) name += "/" + options.emulated_cpu;
+  command.arguments = {"--name",   name,    "--target",    options.target,
+                       "--listen", address, "--parent-fd", std::to_string(kHelperSocket)};
+  if (!options.emulator.empty()) {
+    command.arguments.insert(command.arguments.end(),
+                             {"--emulator", options.emulator, "--cpu", options.emulated_cpu});
+  }
   if (!options.cores.empty()) {
     std::string list;
     for (const std::int32_t core : options.cores) {

@@ -22,6 +22,7 @@ class RemoteLease final : public Lease {
   ~RemoteLease() override;  // gives the device back; waits a moment for the tracker at most
 
   std::string_view device() const override { return grant_.device; }
+  TimeKind kind() const override { return grant_.time_kind; }
 
   // As Runner::Run().
   StatusOr<RunResult> Run(const RunRequest& request);

@@ -35,6 +35,8 @@ struct LocalDeviceOptions {
   std::string target;               // name, path or `native`, as kiln-server takes it
   std::vector<std::int32_t> cores;  // to measure on; empty: all
   ClientIdentity client;
+  // Run kernels under this program, which emulates this processor; empty: on this machine itself.
+  std::string emulator = {}, emulated_cpu = {};
 };
 
 // This machine: kiln-server as a child that dies with this program, on a Unix socket in a directory
@@ -57,6 +59,7 @@ struct DeviceInfo {
   std::string state;   // "free", "offered", "leased", "lost"
   std::string client;  // the holder, if there is one
   std::uint64_t epoch = 0;
+  TimeKind time_kind = TimeKind::kMeasured;
 };
 
 struct FarmInfo {

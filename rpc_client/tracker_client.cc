@@ -41,7 +41,13 @@ const char* StateName(v1::DeviceEntry::State state) {
   }
 }
 
-DeviceInfo FromProto(const v1::DeviceEntry& entry) {
+StatusOr<TimeKind> ReadTimeKind(const std::string& name, const std::string& device) {
+  if (const std::optional<TimeKind> kind = TimeKindNamed(name)) return *kind;
+  return Error(StatusCode::kInternal, "the times of device ", device, " are of an unknown kind '",
+               name, "'");
+}
+
+StatusOr<DeviceInfo> FromProto(const v1::DeviceEntry& entry) {
   DeviceInfo info;
   info.name = entry.name();
   info.target = entry.target();
@@ -53,6 +59,7 @@ DeviceInfo FromProto(const v1::DeviceEntry& entry) {
   info.state = StateName(entry.state());
   info.client = entry.client();
   info.epoch = entry.epoch();
+  ASSIGN_OR_RETURN(info.time_kind, ReadTimeKind(entry.time_kind(), entry.name()));
   return info;
 }
 
@@ -118,11 +125,17 @@ class GrpcTrackerClient final : public TrackerClient {
     message.set_target(request.target);
     message.set_priority(request.client.priority);
     message.set_wait_ms(std::chrono::duration_cast<milliseconds>(wait).count());
+    message.set_time_kind(Name(request.time_kind));
     v1::AcquireLeaseReply reply;
     RETURN_IF_ERROR(FromGrpc(stub_->AcquireLease(&context, message, &reply)));
+    ASSIGN_OR_RETURN(const TimeKind kind, ReadTimeKind(reply.time_kind(), reply.device()));
     const std::string& address = reply.address().empty() ? address_ : reply.address();
-    return GrantedLease{reply.lease_id(), reply.epoch(), reply.device(), address,
-                        milliseconds(reply.ttl_ms())};
+    return GrantedLease{reply.lease_id(),
+                        reply.epoch(),
+                        reply.device(),
+                        address,
+                        milliseconds(reply.ttl_ms()),
+                        kind};
   }
 
   std::unique_ptr<PendingCall> Renew(const GrantedLease& lease,
@@ -149,7 +162,8 @@ class GrpcTrackerClient final : public TrackerClient {
     FarmInfo farm;
     farm.waiting = reply.waiting();
     for (const v1::DeviceEntry& entry : reply.devices()) {
-      farm.devices.push_back(FromProto(entry));
+      ASSIGN_OR_RETURN(DeviceInfo device, FromProto(entry));
+      farm.devices.push_back(std::move(device));
       if (entry.address().empty()) farm.devices.back().address = address_;
     }
     return farm;

@@ -17,12 +17,14 @@ struct GrantedLease {
   std::string device;
   std::string address;
   std::chrono::milliseconds ttl{0};
+  TimeKind time_kind = TimeKind::kMeasured;
 };
 
 struct AcquireRequest {
   std::string lease_id;
   std::string target;
   ClientIdentity client;
+  TimeKind time_kind = TimeKind::kMeasured;
 };
 
 // A call under way. Cancel() makes it end soon, with an error. It may go as soon as it has ended,

@@ -160,6 +160,7 @@ class DeviceServiceImpl final : public DeviceService, private v1::Device::Callba
     reply->set_target(identity.target);
     reply->mutable_isa()->Add(identity.isa.begin(), identity.isa.end());
     reply->mutable_cores()->Add(identity.cores.begin(), identity.cores.end());
+    reply->set_time_kind(Name(identity.time_kind));
     if (const auto held = device_.fence.held()) reply->set_epoch(held->epoch);
     grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
     reactor->Finish(grpc::Status::OK);

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "ops/measurement.h"
 #include "rpc_server/lease_fence.h"
 #include "rpc_server/measure_queue.h"
 
@@ -23,6 +24,7 @@ struct DeviceIdentity {
   std::vector<std::int32_t> cores;  // the numbers of those to measure on; at least one
   std::map<std::string, std::string> labels;
   std::string build;  // "kiln-server 0.1.0"
+  TimeKind time_kind = TimeKind::kMeasured;
 };
 
 // This is the gRPC service kiln.v1.Device: it checks each request against the fence and the limits

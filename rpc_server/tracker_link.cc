@@ -120,6 +120,7 @@ class Registration final : public std::enable_shared_from_this<Registration> {
     hello.set_cores(static_cast<std::int32_t>(identity.cores.size()));
     hello.mutable_labels()->insert(identity.labels.begin(), identity.labels.end());
     hello.set_address(options_.address);
+    hello.set_time_kind(Name(identity.time_kind));
     hello.set_highest_epoch(fence_.highest_epoch());
     if (const auto held = fence_.held()) {
       hello.mutable_held()->set_lease_id(held->id);

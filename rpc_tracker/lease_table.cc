@@ -7,6 +7,11 @@ namespace {
 
 double Seconds(std::chrono::milliseconds time) { return static_cast<double>(time.count()) / 1000; }
 
+// "rasp4b", "emulated rasp4b".
+std::string Describe(const std::string& target, const std::string& time_kind) {
+  return time_kind == "measured" ? target : time_kind + " " + target;
+}
+
 }  // namespace
 
 LeaseTable::LeaseTable(const LeaseTableOptions& options, SteadyTime start)
@@ -75,8 +80,7 @@ void LeaseTable::Acknowledge(SteadyTime now, SessionId session, std::uint64_t ep
   if (!offered) return;
   const LeaseRequest request = std::move(offered->waiting.request);
   device->use = Leased{{request.id, request.client, epoch}, now + options_.ttl};
-  actions_.push_back(AnswerRequest{
-      request.id, LeaseGrant{request.id, epoch, device->hello.name, device->hello.address}});
+  actions_.push_back(AnswerRequest{request.id, device->Grant(request.id, epoch)});
 }
 
 void LeaseTable::Request(SteadyTime now, const LeaseRequest& request) {
@@ -89,8 +93,7 @@ void LeaseTable::Request(SteadyTime now, const LeaseRequest& request) {
     auto* leased = std::get_if<Leased>(&device.use);
     if (!leased || leased->lease.id != request.id) continue;
     leased->deadline = now + options_.ttl;
-    actions_.push_back(AnswerRequest{
-        request.id, LeaseGrant{request.id, leased->lease.epoch, name, device.hello.address}});
+    actions_.push_back(AnswerRequest{request.id, device.Grant(request.id, leased->lease.epoch)});
     return;
   }
   Enqueue({request, ++last_arrival_, deadline});
@@ -243,14 +246,18 @@ void LeaseTable::Enqueue(Waiting waiting) {
                 std::move(waiting));
 }
 
-// Offers every free device to the first that waits for its target.
+// Whether a request can be given this device at all.
+bool LeaseTable::Fits(const LeaseRequest& request, const DeviceHello& hello) {
+  return request.target == hello.target && request.time_kind == hello.time_kind;
+}
+
+// Offers every free device to the first that waits for one like it.
 void LeaseTable::Match(SteadyTime now) {
   for (auto& [name, device] : devices_) {
     if (device.session == 0 || !std::holds_alternative<std::monostate>(device.use)) continue;
-    const std::string& target = device.hello.target;
     const auto first = std::find_if(
         queue_.begin(), queue_.end(),
-        [&target](const Waiting& waiting) { return waiting.request.target == target; });
+        [&device = device](const Waiting& waiting) { return Fits(waiting.request, device.hello); });
     if (first == queue_.end()) continue;
     Waiting waiting = std::move(*first);
     queue_.erase(first);
@@ -269,8 +276,8 @@ Status LeaseTable::NoDevice(const LeaseRequest& request) const {
   int registered = 0, lost = 0;
   std::map<std::string, int> holders, targets;
   for (const DeviceView& view : Devices()) {
-    ++targets[view.hello.target];
-    if (view.hello.target != request.target) continue;
+    ++targets[Describe(view.hello.target, view.hello.time_kind)];
+    if (!Fits(request, view.hello)) continue;
     ++registered;
     if (view.status == DeviceStatus::kLost) ++lost;
     if (view.status == DeviceStatus::kLeased || view.status == DeviceStatus::kOffered) {
@@ -285,8 +292,9 @@ Status LeaseTable::NoDevice(const LeaseRequest& request) const {
     why << "; there are devices for";
     for (const auto& [target, count] : targets) why << " " << target;
   }
-  return Error(StatusCode::kDeadlineExceeded, "no device for ", request.target, " within ",
-               Seconds(request.wait), " s (", why.str(), ")");
+  return Error(StatusCode::kDeadlineExceeded, "no device for ",
+               Describe(request.target, request.time_kind), " within ", Seconds(request.wait),
+               " s (", why.str(), ")");
 }
 
 }  // namespace kiln

@@ -38,6 +38,7 @@ struct DeviceHello {
   std::string build;
   std::uint64_t highest_epoch = 0;
   std::optional<HeldLease> held;
+  std::string time_kind = "measured";
 };
 
 struct LeaseRequest {
@@ -46,6 +47,7 @@ struct LeaseRequest {
   std::string target;
   std::int32_t priority = 0;
   std::chrono::milliseconds wait{0};
+  std::string time_kind = "measured";
 };
 
 struct LeaseGrant {
@@ -53,6 +55,7 @@ struct LeaseGrant {
   std::uint64_t epoch = 0;
   std::string device;
   std::string address;
+  std::string time_kind = "measured";
 };
 
 enum class DeviceStatus { kFree, kOffered, kLeased, kLost };
@@ -97,6 +100,7 @@ struct LeaseTableOptions {
 // (no session). What holds, whatever happens:
 //   - a device has at most one lease, and a lease is answered only after the device acknowledged;
 //   - the epochs of a device only grow, beyond what it has itself seen: max(ours, its) + 1;
+//   - a request gets a device of its target and of the kind of times that it asks for;
 //   - the queue is served by priority, then arrival; a request whose offer came to nothing keeps
 //     its place;
 //   - a lease survives a lost connection of its device, until its deadline, if the same instance
@@ -150,6 +154,9 @@ class LeaseTable {
     SteadyTime deadline;
   };
   struct Device {
+    LeaseGrant Grant(const std::string& lease, std::uint64_t granted) const {
+      return {lease, granted, hello.name, hello.address, hello.time_kind};
+    }
     DeviceHello hello;
     SessionId session = 0;  // 0: lost
     SteadyTime lost_since;
@@ -167,6 +174,7 @@ class LeaseTable {
   void Match(SteadyTime now);
   void Grant(SteadyTime now, Device& device, Waiting waiting);
   void Expire(SteadyTime now, Device& device);
+  static bool Fits(const LeaseRequest& request, const DeviceHello& hello);
   Status NoDevice(const LeaseRequest& request) const;
 
   const LeaseTableOptions options_;

@@ -22,13 +22,16 @@ bool IsName(const std::string& text) {
          std::all_of(text.begin(), text.end(), [](char c) { return c > ' ' && c < 127; });
 }
 
+// Empty stands for the usual kind.
+std::string TimeKindOf(const std::string& text) { return text.empty() ? "measured" : text; }
+
 StatusOr<DeviceHello> ReadHello(const v1::DeviceHello& message, const std::string& peer) {
   RETURN_IF_ERROR(CheckProtocol(message.protocol(), "the device"));
   if (!IsName(message.name()) || !IsName(message.target()) || message.instance().empty() ||
-      message.cores() < 1) {
+      message.cores() < 1 || !IsName(TimeKindOf(message.time_kind()))) {
     return Error(StatusCode::kInvalidArgument,
                  "a device's hello needs a name and a target of 1..128 printable characters "
-                 "without spaces, an instance and at least one core");
+                 "without spaces, an instance, at least one core and a word as time_kind");
   }
   DeviceHello hello;
   hello.name = message.name();
@@ -40,6 +43,7 @@ StatusOr<DeviceHello> ReadHello(const v1::DeviceHello& message, const std::strin
   hello.address = ReachableAddress(message.address(), peer);
   hello.build = message.build();
   hello.highest_epoch = message.highest_epoch();
+  hello.time_kind = TimeKindOf(message.time_kind());
   if (message.has_held()) {
     const v1::HeldLease& held = message.held();
     hello.held = HeldLease{held.lease_id(), held.client(), held.epoch()};
@@ -73,6 +77,7 @@ v1::DeviceEntry ToProto(const DeviceView& view) {
   entry.set_state(ToProto(view.status));
   entry.set_client(view.client);
   entry.set_epoch(view.epoch);
+  entry.set_time_kind(view.hello.time_kind);
   return entry;
 }
 
@@ -106,6 +111,7 @@ class AcquireCall final : public grpc::ServerUnaryReactor {
       reply_->set_epoch(answer->epoch);
       reply_->set_device(answer->device);
       reply_->set_address(answer->address);
+      reply_->set_time_kind(answer->time_kind);
       reply_->set_ttl_ms(ttl.count());
     }
     Finish(ToGrpc(answer.status()));
@@ -308,9 +314,9 @@ class TrackerServiceImpl final : public TrackerService, private v1::Tracker::Cal
                                          const v1::AcquireLeaseRequest* request,
                                          v1::AcquireLeaseReply* reply) override {
     Status valid = CheckProtocol(request->protocol(), "the client");
-    if (valid.ok() &&
-        (!IsName(request->lease_id()) || !IsName(request->client()) || !IsName(request->target()) ||
-         request->wait_ms() < 0 || request->wait_ms() > kMaxWaitMs)) {
+    if (valid.ok() && (!IsName(request->lease_id()) || !IsName(request->client()) ||
+                       !IsName(request->target()) || !IsName(TimeKindOf(request->time_kind())) ||
+                       request->wait_ms() < 0 || request->wait_ms() > kMaxWaitMs)) {
       valid = Error(StatusCode::kInvalidArgument,
                     "a lease request needs lease_id, client and target of 1..128 printable "
                     "characters without spaces, and wait_ms of 0..86400000");
@@ -318,8 +324,9 @@ class TrackerServiceImpl final : public TrackerService, private v1::Tracker::Cal
     if (!valid.ok()) return Done(context, valid);
     const auto call = std::make_shared<AcquireCall>(shell_, reply, request->lease_id());
     AcquireCall::Begin(call);
-    shell_->Acquire(call, {request->lease_id(), request->client(), request->target(),
-                           request->priority(), std::chrono::milliseconds(request->wait_ms())});
+    shell_->Acquire(
+        call, {request->lease_id(), request->client(), request->target(), request->priority(),
+               std::chrono::milliseconds(request->wait_ms()), TimeKindOf(request->time_kind())});
     return call.get();
   }
 

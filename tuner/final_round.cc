@@ -23,7 +23,8 @@ struct Incumbent {
 
 // The store's best of this task, judged by its latest measurement.
 StatusOr<std::optional<Incumbent>> StoredBest(const FinalRound& with, const Task& task) {
-  ASSIGN_OR_RETURN(const std::optional<Best> best, BestFor(with.store, task, with.cache));
+  ASSIGN_OR_RETURN(const std::optional<Best> best,
+                   BestFor(with.store, task, with.cache, with.kind));
   if (!best) return std::optional<Incumbent>();
   Incumbent incumbent{best->record.Judged(), best->confirmed};
   ASSIGN_OR_RETURN(incumbent.trial.config, task.space().FromLabels(best->record.labels));
@@ -48,8 +49,8 @@ std::vector<Config> Finalists(const FinalRound& with, const TaskSession& session
 StatusOr<std::vector<Trial>> Compare(const FinalRound& with, const TaskSession& session,
                                      std::span<const Config> finalists) {
   const Task& task = session.task();
-  const MeasureRequest request{task,      {},           with.expected.CasesFor(task.workload()),
-                               with.plan, std::nullopt, 0};
+  const MeasureRequest request{
+      task, {}, with.expected.CasesFor(task.workload()), with.plan, std::nullopt, 0, with.kind};
   return MeasureInTurns(with.measurer, request, finalists);
 }
 

@@ -10,6 +10,7 @@ struct FinalRound {
   ExpectedOutputs& expected;
   TuningStore& store;
   CacheState cache = CacheState::kHot;
+  TimeKind kind = TimeKind::kMeasured;
   MeasurePlan plan;
   std::int32_t finalists = 5;
 };

@@ -95,7 +95,8 @@ class TuningRun {
                                                     PolicyOptions{options_.seed}));
       sessions_.push_back(std::make_unique<TaskSession>(tasks_[i], std::move(policy), budget_));
       progress_.push_back({});
-      ASSIGN_OR_RETURN(const auto history, with_.store.History(task, options_.cache));
+      ASSIGN_OR_RETURN(auto history, with_.store.History(task, options_.cache));
+      std::erase_if(history, [this](const Trial& trial) { return trial.kind != options_.kind; });
       sessions_[i]->Restore(history);
       if (learns_) with_.model.Add(task, history);
       trials_ += static_cast<std::int64_t>(history.size());
@@ -203,7 +204,8 @@ class TuningRun {
     trials_ += static_cast<std::int64_t>(proposals.size());
     MeasureRequest request{
         tasks_[task].task, {},           cases,
-        Plan(task),        std::nullopt, sessions_[task]->BeginBatch(proposals.size())};
+        Plan(task),        std::nullopt, sessions_[task]->BeginBatch(proposals.size()),
+        options_.kind};
     request.plan.cut_off_ns = sessions_[task]->CutOff();
     for (std::size_t i = 0; i < proposals.size(); ++i) {
       request.config = proposals[i].config;
@@ -264,8 +266,8 @@ class TuningRun {
       RecallDefault(*sessions_[task], result);
       return absl::OkStatus();
     }
-    const FinalRound round{with_.measurer, with_.expected, with_.store,
-                           options_.cache, Plan(task),     options_.finalists};
+    const FinalRound round{with_.measurer, with_.expected, with_.store,       options_.cache,
+                           options_.kind,  Plan(task),     options_.finalists};
     RETURN_IF_ERROR(RunFinalRound(round, *sessions_[task], result));
     if (result.best) Tell(TuneEvent::Kind::kConfirmed, task, &*result.best);
     return absl::OkStatus();

@@ -250,6 +250,10 @@ StatusOr<int> Bench(const Environment& env, const Options& options) {
   ASSIGN_OR_RETURN(std::vector<Contest> contests, MakeContests(env, options, target));
   ASSIGN_OR_RETURN(const std::unique_ptr<Rig> rig,
                    Rig::Create(env, options.where.target, options.where.threads));
+  if (rig->kind() != TimeKind::kMeasured) {
+    return Error(StatusCode::kFailedPrecondition, "the times of an emulated ", target.name,
+                 " say nothing of a real one: bench needs a device (--tracker)");
+  }
   ASSIGN_OR_RETURN(const Peak peak, MeasurePeak(*rig, target, options.where.threads));
   Machine machine{.peak_gops = peak.gops};
   ASSIGN_OR_RETURN(machine.limits, MeasureLimits(*rig, target, peak));

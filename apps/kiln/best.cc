@@ -96,15 +96,18 @@ void PrintTable(const std::vector<StoredBest>& bests) {
   for (const StoredBest& stored : bests) {
     const TrialRecord& record = stored.best.record;
     const double ns = std::get<Timings>(record.Judged().outcome).min_ns();
+    const TimeKind kind = record.Judged().kind;
     const StatusOr<Workload> workload = ParseWorkload(record.workload);
-    table.Add({workload.ok() ? Describe(*workload) : record.workload, record.target,
-               std::to_string(record.threads), fmt::format("{:.2f}", ns / 1e3),
-               fmt::format("{:.1f}", stored.gops),
-               stored.peak_share ? fmt::format("{:.0f}%", 100 * *stored.peak_share) : "-",
-               std::to_string(stored.best.trials),
-               fmt::format("{}{}{}", stored.best.origin, stored.best.confirmed ? ", confirmed" : "",
-                           stored.stale ? ", stale" : ""),
-               record.config_id, DescribeConfig(record.labels)});
+    table.Add(
+        {workload.ok() ? Describe(*workload) : record.workload, record.target,
+         std::to_string(record.threads), fmt::format("{:.2f}", ns / 1e3),
+         fmt::format("{:.1f}", stored.gops),
+         stored.peak_share ? fmt::format("{:.0f}%", 100 * *stored.peak_share) : "-",
+         std::to_string(stored.best.trials),
+         fmt::format("{}{}{}{}", stored.best.origin, stored.best.confirmed ? ", confirmed" : "",
+                     kind == TimeKind::kMeasured ? "" : fmt::format(", {}", Name(kind)),
+                     stored.stale ? ", stale" : ""),
+         record.config_id, DescribeConfig(record.labels)});
   }
   std::fputs(table.Print().c_str(), stdout);
 }

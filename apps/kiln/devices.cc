@@ -21,11 +21,11 @@ StatusOr<int> ShowDevices(const Environment& env, bool json) {
   ASSIGN_OR_RETURN(const FarmInfo farm, ListDevices(env.tracker));
   if (json) {
     for (const DeviceInfo& device : farm.devices) {
-      const nlohmann::json line = {{"name", device.name},       {"target", device.target},
-                                   {"state", device.state},     {"client", device.client},
-                                   {"address", device.address}, {"features", device.isa},
-                                   {"cores", device.cores},     {"labels", device.labels},
-                                   {"build", device.build},     {"epoch", device.epoch}};
+      const nlohmann::json line = {
+          {"name", device.name},     {"target", device.target},       {"state", device.state},
+          {"client", device.client}, {"address", device.address},     {"features", device.isa},
+          {"cores", device.cores},   {"labels", device.labels},       {"build", device.build},
+          {"epoch", device.epoch},   {"kind", Name(device.time_kind)}};
       std::puts(line.dump().c_str());
     }
     return 0;
@@ -36,6 +36,7 @@ StatusOr<int> ShowDevices(const Environment& env, bool json) {
                {"state", A::kLeft},
                {"client", A::kLeft},
                {"cores"},
+               {"times", A::kLeft},
                {"features", A::kLeft},
                {"address", A::kLeft},
                {"build", A::kLeft}});
@@ -43,7 +44,8 @@ StatusOr<int> ShowDevices(const Environment& env, bool json) {
     std::string features;
     for (const std::string& name : device.isa) features += (features.empty() ? "" : ",") + name;
     table.Add({device.name, device.target, device.state, device.client,
-               std::to_string(device.cores), features, device.address, device.build});
+               std::to_string(device.cores), Name(device.time_kind), features, device.address,
+               device.build});
   }
   std::fputs(table.Print().c_str(), stdout);
   fmt::print("{} devices, {} clients waiting\n", farm.devices.size(), farm.waiting);

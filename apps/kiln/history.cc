@@ -3,6 +3,7 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdio>
+#include <map>
 #include <nlohmann/json.hpp>
 
 #include "apps/kiln/command.h"
@@ -24,11 +25,17 @@ struct Options {
   bool follow = false, json = false;
 };
 
-// What became of a trial, in a word; and its time, or its bound.
+// What became of a trial, in a word; the same marked if its time was not measured; and its time, or
+// its bound.
 std::string StatusOf(const Trial& trial) {
   if (std::holds_alternative<Timings>(trial.outcome)) return "ok";
   if (std::holds_alternative<Censored>(trial.outcome)) return "censored";
   return Name(std::get<Failure>(trial.outcome).kind);
+}
+
+std::string MarkedStatus(const Trial& trial) {
+  if (trial.kind == TimeKind::kMeasured) return StatusOf(trial);
+  return fmt::format("{} {}", StatusOf(trial), Name(trial.kind));
 }
 
 double TimeOf(const Trial& trial) {
@@ -48,6 +55,7 @@ void PrintJson(const TrialRecord& record, double best_ns) {
                          {"config_id", record.config_id},
                          {"config", config},
                          {"status", StatusOf(record.trial)},
+                         {"kind", Name(record.trial.kind)},
                          {"device", record.trial.device},
                          {"measured_at", FormatTime(record.trial.measured_at_ms)}};
   if (const double ns = TimeOf(record.trial); ns > 0) line["min_ns"] = ns;
@@ -63,7 +71,7 @@ void PrintJson(const TrialRecord& record, double best_ns) {
 void PrintLine(const TrialRecord& record, const Workload& workload, double best_ns) {
   const double ns = TimeOf(record.trial);
   const bool is_best = ns > 0 && ns == best_ns;
-  fmt::print("{:>5}  {:<16} {:>10} {:>8} {:>8}  {}  {}{}\n", record.seq, StatusOf(record.trial),
+  fmt::print("{:>5}  {:<17} {:>10} {:>8} {:>8}  {}  {}{}\n", record.seq, MarkedStatus(record.trial),
              ns > 0 ? fmt::format("{:.2f} us", ns / 1e3) : "",
              ns > 0 ? fmt::format("{:.1f}", Gops(workload, ns)) : "",
              best_ns > 0 ? fmt::format("{:.1f}", Gops(workload, best_ns)) : "", record.config_id,
@@ -73,20 +81,33 @@ void PrintLine(const TrialRecord& record, const Workload& workload, double best_
   }
 }
 
-// Prints the records behind `seen` and returns the best throughput after each.
-std::vector<double> PrintFrom(std::span<const TrialRecord> records, std::size_t seen,
-                              const Workload& workload, bool json) {
-  std::vector<double> curve;
-  double best_ns = 0;
+// The best throughput after each trial, for each kind of times: they do not compare.
+using Curves = std::map<TimeKind, std::vector<double>>;
+
+// Prints the records behind `seen` and returns the curves of all.
+Curves PrintFrom(std::span<const TrialRecord> records, std::size_t seen, const Workload& workload,
+                 bool json) {
+  Curves curves;
+  std::map<TimeKind, double> bests;
   for (std::size_t i = 0; i < records.size(); ++i) {
-    if (const auto ns = RankTime(records[i].trial); ns && (best_ns == 0 || *ns < best_ns))
-      best_ns = *ns;
-    curve.push_back(best_ns > 0 ? Gops(workload, best_ns) : 0);
+    const Trial& trial = records[i].trial;
+    double& best_ns = bests[trial.kind];
+    if (const auto ns = RankTime(trial); ns && (best_ns == 0 || *ns < best_ns)) best_ns = *ns;
+    curves[trial.kind].push_back(best_ns > 0 ? Gops(workload, best_ns) : 0);
     if (i < seen) continue;
     json ? PrintJson(records[i], best_ns) : PrintLine(records[i], workload, best_ns);
   }
   std::fflush(stdout);
-  return curve;
+  return curves;
+}
+
+void Print(const Curves& curves) {
+  for (const auto& [kind, curve] : curves) {
+    if (curve.size() < 2) continue;
+    fmt::print("\nbest so far, GOP/s{}, over {} trials\n{}",
+               kind == TimeKind::kMeasured ? "" : fmt::format(" ({})", Name(kind)), curve.size(),
+               Plot(curve, 72, 8));
+  }
 }
 
 StatusOr<int> ShowHistory(const Environment& env, const Options& options) {
@@ -105,13 +126,11 @@ StatusOr<int> ShowHistory(const Environment& env, const Options& options) {
                  "; `kiln tune --workload KEY` makes some");
   }
   if (!options.json) {
-    fmt::print("{:>5}  {:<16} {:>10} {:>8} {:>8}  {:<16}  {}\n", "seq", "status", "min", "GOP/s",
+    fmt::print("{:>5}  {:<17} {:>10} {:>8} {:>8}  {:<16}  {}\n", "seq", "status", "min", "GOP/s",
                "best", "config", "knobs");
   }
-  const std::vector<double> curve = PrintFrom(records, 0, workload, options.json);
-  if (!options.json && curve.size() > 1) {
-    fmt::print("\nbest so far, GOP/s, over {} trials\n{}", curve.size(), Plot(curve, 72, 8));
-  }
+  const Curves curves = PrintFrom(records, 0, workload, options.json);
+  if (!options.json) Print(curves);
   if (!options.follow) return 0;
   const std::unique_ptr<Reactor> reactor = NewReactor();
   const Interrupt interrupt(*reactor);

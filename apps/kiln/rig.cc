@@ -1,11 +1,15 @@
 #include "apps/kiln/rig.h"
 
+#include <fmt/format.h>
 #include <sched.h>
 
 #include <algorithm>
+#include <cstdio>
 #include <future>
+#include <optional>
 #include <utility>
 
+#include "apps/kiln/emulation.h"
 #include "base/clock.h"
 #include "kernels_templates/peak_probe.h"
 #include "kernels_templates/probe_template.h"
@@ -101,6 +105,7 @@ std::vector<LevelToRead> LevelsToRead(const Target& target, std::int32_t threads
 
 StatusOr<std::unique_ptr<Rig>> Rig::Create(const Environment& env, const std::string& target,
                                            std::int32_t threads) {
+  ASSIGN_OR_RETURN(const Target described, FindTarget(target));
   std::unique_ptr<Rig> rig(new Rig);
   rig->reactor_ = NewReactor();
   rig->interrupt_ = std::make_unique<Interrupt>(*rig->reactor_);
@@ -112,11 +117,23 @@ StatusOr<std::unique_ptr<Rig>> Rig::Create(const Environment& env, const std::st
                    NewToolchain(*rig->reactor_, {.workers = workers, .cores = compile_cores}));
   const ClientIdentity client{DefaultClientName(), 0};
   if (local) {
-    ASSIGN_OR_RETURN(rig->devices_, StartLocalDevice(*rig->reactor_, {.target = target,
-                                                                      .cores = cores.measure,
-                                                                      .client = client}));
+    LocalDeviceOptions options{.target = target, .cores = cores.measure, .client = client};
+    ASSIGN_OR_RETURN(const std::optional<Emulator> emulator, EmulatorFor(described));
+    if (emulator) {
+      options.emulator = emulator->program;
+      options.emulated_cpu = emulator->cpu;
+      rig->kind_ = TimeKind::kEmulated;
+    }
+    ASSIGN_OR_RETURN(rig->devices_, StartLocalDevice(*rig->reactor_, options));
   } else {
+    ASSIGN_OR_RETURN(rig->kind_, KindOfTimes(env.tracker, described));
     ASSIGN_OR_RETURN(rig->devices_, ConnectTracker(*rig->reactor_, env.tracker, client));
+  }
+  if (rig->kind_ == TimeKind::kEmulated) {
+    fmt::print(stderr,
+               "{} is emulated: results are exact, but times are those of the emulator; they are "
+               "marked as emulated and never count beside measured ones\n",
+               described.name);
   }
   rig->runner_ = NewRemoteRunner();
   rig->expected_ = NewExpectedOutputs();
@@ -131,6 +148,7 @@ StatusOr<std::unique_ptr<Rig>> Rig::Create(const Environment& env, const std::st
 std::vector<StatusOr<Trial>> Rig::MeasureAll(std::vector<MeasureRequest> requests) {
   std::vector<std::promise<StatusOr<Trial>>> promises(requests.size());
   for (std::size_t i = 0; i < requests.size(); ++i) {
+    requests[i].kind = kind_;
     measurer_->Submit(std::move(requests[i]), [&promises, i](StatusOr<Trial> trial) {
       promises[i].set_value(std::move(trial));
     });

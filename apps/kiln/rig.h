@@ -27,6 +27,8 @@ class Rig {
   const Interrupt& interrupt() const { return *interrupt_; }
   Measurer& measurer() { return *measurer_; }
   ExpectedOutputs& expected() { return *expected_; }
+  // Of all times that it gives. Emulated ones are announced, once, on standard error.
+  TimeKind kind() const { return kind_; }
 
   // Makes one trial and waits for it.
   StatusOr<Trial> Measure(MeasureRequest request);
@@ -35,6 +37,7 @@ class Rig {
 
  private:
   Rig() = default;
+  TimeKind kind_ = TimeKind::kMeasured;
   std::unique_ptr<Reactor> reactor_;
   std::unique_ptr<Interrupt> interrupt_;
   std::unique_ptr<Builder> builder_;

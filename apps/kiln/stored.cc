@@ -53,7 +53,8 @@ StatusOr<std::vector<StoredBest>> ReadBests(const Environment& env, const Tuning
       stored.gops = Gops(*workload, std::get<Timings>(record.Judged().outcome).min_ns());
       ASSIGN_OR_RETURN(const std::optional<double> peak,
                        store.PeakOf(record.target, record.threads));
-      if (peak && *peak > 0) stored.peak_share = stored.gops / *peak;
+      const bool comparable = record.Judged().kind == TimeKind::kMeasured;  // as peaks are
+      if (comparable && peak && *peak > 0) stored.peak_share = stored.gops / *peak;
     }
     stored.best = std::move(best);
     result.push_back(std::move(stored));

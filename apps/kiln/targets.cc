@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "apps/kiln/command.h"
+#include "apps/kiln/emulation.h"
 #include "apps/kiln/table.h"
 #include "ops/target.h"
 
@@ -17,20 +18,35 @@ std::string Features(const Target& target) {
   return text.empty() ? "-" : text;
 }
 
-nlohmann::json ToJson(const Target& target, bool runs_here, const char* name) {
-  return {{"name", name},           {"resolved", target.name},       {"arch", target.arch},
-          {"cpu", target.cpu},      {"features", Names(target.isa)}, {"cores", target.cores},
-          {"l1", target.l1_bytes},  {"l2", target.l2_bytes},         {"l3", target.l3_bytes},
-          {"runs_here", runs_here}, {"summary", target.summary}};
+// "yes"; "emulated"; "no".
+std::string RunsHere(const Target& native, const Target& target) {
+  if (CanRun(native, target)) return "yes";
+  const StatusOr<std::optional<Emulator>> emulator = EmulatorFor(target);
+  return emulator.ok() && *emulator ? "emulated" : "no";
+}
+
+nlohmann::json ToJson(const Target& target, const std::string& runs_here, const char* name) {
+  return {{"name", name},
+          {"resolved", target.name},
+          {"arch", target.arch},
+          {"cpu", target.cpu},
+          {"features", Names(target.isa)},
+          {"cores", target.cores},
+          {"l1", target.l1_bytes},
+          {"l2", target.l2_bytes},
+          {"l3", target.l3_bytes},
+          {"runs_here", runs_here == "yes"},
+          {"emulated", runs_here == "emulated"},
+          {"summary", target.summary}};
 }
 
 StatusOr<int> ListTargets(bool json) {
   ASSIGN_OR_RETURN(const Target native, DetectNative());
   ASSIGN_OR_RETURN(const std::vector<Target> known, KnownTargets());
   if (json) {
-    std::puts(ToJson(native, true, "native").dump().c_str());
+    std::puts(ToJson(native, "yes", "native").dump().c_str());
     for (const Target& t : known)
-      std::puts(ToJson(t, CanRun(native, t), t.name.c_str()).dump().c_str());
+      std::puts(ToJson(t, RunsHere(native, t), t.name.c_str()).dump().c_str());
     return 0;
   }
   using A = Table::Align;
@@ -43,13 +59,13 @@ StatusOr<int> ListTargets(bool json) {
                {"L3"},
                {"runs here", A::kLeft},
                {"", A::kLeft}});
-  const auto add = [&](const Target& t, bool runs, const std::string& name) {
+  const auto add = [&](const Target& t, const std::string& runs, const std::string& name) {
     table.Add({name, t.cpu, Features(t), std::to_string(t.cores),
                fmt::format("{}K", t.l1_bytes >> 10), fmt::format("{}K", t.l2_bytes >> 10),
-               fmt::format("{}K", t.l3_bytes >> 10), runs ? "yes" : "no", t.summary});
+               fmt::format("{}K", t.l3_bytes >> 10), runs, t.summary});
   };
-  add(native, true, "native = " + native.name);
-  for (const Target& t : known) add(t, CanRun(native, t), t.name);
+  add(native, "yes", "native = " + native.name);
+  for (const Target& t : known) add(t, RunsHere(native, t), t.name);
   std::fputs(table.Print().c_str(), stdout);
   return 0;
 }

@@ -82,6 +82,14 @@ std::unique_ptr<CostModel> ModelFor(const Options& options) {
   return NewXgboostCostModel({.seed = options.seed});
 }
 
+// Measured and stored; 0: an emulator has a peak that means nothing.
+StatusOr<double> PeakFor(Rig& rig, TuningStore& store, const Target& target, std::int32_t threads) {
+  if (rig.kind() == TimeKind::kEmulated) return 0;
+  ASSIGN_OR_RETURN(const Peak peak, MeasurePeak(rig, target, threads));
+  RETURN_IF_ERROR(store.AppendPeak(peak));
+  return peak.gops;
+}
+
 StatusOr<int> Tune(const Environment& env, const Options& options) {
   ASSIGN_OR_RETURN(const Network network, Resolve(options.what));
   ASSIGN_OR_RETURN(const Target target, FindTarget(options.where.target));
@@ -96,17 +104,17 @@ StatusOr<int> Tune(const Environment& env, const Options& options) {
   const auto start = std::chrono::steady_clock::now();
   ASSIGN_OR_RETURN(const std::unique_ptr<Rig> rig,
                    Rig::Create(env, options.where.target, options.where.threads));
-  ASSIGN_OR_RETURN(const Peak peak, MeasurePeak(*rig, target, options.where.threads));
-  RETURN_IF_ERROR(store->AppendPeak(peak));
-  fmt::print(stderr, "{}: {} tasks on {}, {} thread{}, measured peak {:.0f} GOP/s\n", network.name,
-             tasks.tasks.size(), target.name, options.where.threads,
-             options.where.threads == 1 ? "" : "s", peak.gops);
+  ASSIGN_OR_RETURN(const double peak_gops, PeakFor(*rig, *store, target, options.where.threads));
+  fmt::print(stderr, "{}: {} tasks on {}, {} thread{}, {}\n", network.name, tasks.tasks.size(),
+             target.name, options.where.threads, options.where.threads == 1 ? "" : "s",
+             DescribePeak(rig->kind(), peak_gops));
 
   TuneOptions tune;
   tune.policy = options.policy;
   tune.seed = options.seed;
   tune.batch = options.batch;
   tune.cache = CacheOf(options.where);
+  tune.kind = rig->kind();
   tune.plan.threads = options.where.threads;
   tune.plan.cache = tune.cache;
   const std::unique_ptr<CostModel> model = ModelFor(options);
@@ -116,7 +124,7 @@ StatusOr<int> Tune(const Environment& env, const Options& options) {
   for (const NetworkTask& task : tasks.tasks) {
     weighted.push_back({task.task, static_cast<double>(task.workload.count)});
   }
-  TuneProgress progress(tasks.tasks, peak.gops, TrialsExpected(budget, tasks.tasks));
+  TuneProgress progress(tasks.tasks, rig->kind(), peak_gops, TrialsExpected(budget, tasks.tasks));
   Tuner tuner({rig->measurer(), rig->expected(), *store, *model, *scheduler, SystemClock()}, tune,
               budget);
   const StatusOr<std::vector<TaskResult>> results = tuner.Tune(
@@ -127,7 +135,8 @@ StatusOr<int> Tune(const Environment& env, const Options& options) {
 
   const double seconds =
       std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-  const TuneSummary summary{network, tasks, *results, peak.gops, options.where.threads, seconds};
+  const TuneSummary summary{network, tasks, *results, peak_gops, rig->kind(), options.where.threads,
+                            seconds};
   options.json ? PrintSummaryJson(summary) : PrintSummary(summary);
   if (rig->interrupt().requested()) return kInterruptedStatus;
   for (const TaskResult& result : *results) {

@@ -28,6 +28,11 @@ std::string Share(double gops, double peak) {
   return peak > 0 ? fmt::format("{:.0f}%", 100 * gops / peak) : "-";
 }
 
+// " (emulated)" behind a time that is not measured.
+std::string Mark(TimeKind kind) {
+  return kind == TimeKind::kMeasured ? "" : fmt::format(" ({})", Name(kind));
+}
+
 // Sums of the network over its layers; a layer without a default or a best has none.
 struct Totals {
   double before_ns = 0, after_ns = 0;
@@ -50,9 +55,15 @@ Totals TotalsOf(const TuneSummary& s) {
 
 }  // namespace
 
-TuneProgress::TuneProgress(const std::vector<NetworkTask>& tasks, double peak_gops,
+std::string DescribePeak(TimeKind kind, double peak_gops) {
+  if (kind == TimeKind::kMeasured) return fmt::format("measured peak {:.0f} GOP/s", peak_gops);
+  return fmt::format("times are {}", Name(kind));
+}
+
+TuneProgress::TuneProgress(const std::vector<NetworkTask>& tasks, TimeKind kind, double peak_gops,
                            std::int64_t trials_expected)
     : tasks_(tasks),
+      kind_(kind),
       peak_gops_(peak_gops),
       trials_expected_(trials_expected),
       terminal_(isatty(STDERR_FILENO) == 1),
@@ -83,9 +94,9 @@ void TuneProgress::Status() {
         static_cast<double>(std::max<std::int64_t>(0, trials_expected_ - trials_ - resumed_));
     text += fmt::format("  ETA {}", Duration(left / rate));
   }
-  text += fmt::format("  | {}: {} trials, best {:.1f} GOP/s {}",
+  text += fmt::format("  | {}: {} trials, best {:.1f} GOP/s {}{}",
                       Describe(tasks_[current_].task.workload()), states_[current_].trials,
-                      Best(current_), Share(Best(current_), peak_gops_));
+                      Best(current_), Share(Best(current_), peak_gops_), Mark(kind_));
   if (terminal_) {
     std::fprintf(stderr, "\r\033[K%s", text.c_str());
     std::fflush(stderr);
@@ -121,12 +132,12 @@ void TuneProgress::Observe(const TuneEvent& event) {
       state.done = true;
       std::size_t done = 0;
       for (const TaskState& each : states_) done += each.done;
-      Line(fmt::format("[{:>2}/{}] {:<24} {:>4} trials{}{}  best {:>7.2f} us {:>7.1f} GOP/s {:>4}",
-                       done, tasks_.size(), Describe(tasks_[event.task].task.workload()),
-                       state.trials,
-                       state.resumed > 0 ? fmt::format(" ({} stored before)", state.resumed) : "",
-                       state.failed > 0 ? fmt::format(" ({} failed)", state.failed) : "",
-                       state.best_ns / 1e3, Best(event.task), Share(Best(event.task), peak_gops_)));
+      Line(fmt::format(
+          "[{:>2}/{}] {:<24} {:>4} trials{}{}  best {:>7.2f} us {:>7.1f} GOP/s {:>4}{}", done,
+          tasks_.size(), Describe(tasks_[event.task].task.workload()), state.trials,
+          state.resumed > 0 ? fmt::format(" ({} stored before)", state.resumed) : "",
+          state.failed > 0 ? fmt::format(" ({} failed)", state.failed) : "", state.best_ns / 1e3,
+          Best(event.task), Share(Best(event.task), peak_gops_), Mark(kind_)));
       break;
     }
   }
@@ -141,9 +152,9 @@ void PrintSummary(const TuneSummary& s) {
   using A = Table::Align;
   Table table({{"layer", A::kLeft},
                {"x"},
-               {"untuned us"},
+               {"untuned us" + Mark(s.kind)},
                {"GOP/s"},
-               {"tuned us"},
+               {"tuned us" + Mark(s.kind)},
                {"GOP/s"},
                {"speed-up"},
                {"peak"},
@@ -178,12 +189,11 @@ void PrintSummary(const TuneSummary& s) {
     fmt::print("not tuned: {}\n", Message(why));
   for (const auto& [op, count] : s.network.skipped) fmt::print("not tuned: {} x {}\n", count, op);
   const Totals totals = TotalsOf(s);
-  fmt::print(
-      "{}, {} thread{}: {:.3f} ms untuned, {:.3f} ms tuned{}: {:.2f}x  (measured peak {:.0f} "
-      "GOP/s)\n",
-      s.network.name, s.threads, s.threads == 1 ? "" : "s", totals.before_ns / 1e6,
-      totals.after_ns / 1e6, totals.complete ? "" : " (over the layers that have both)",
-      totals.after_ns > 0 ? totals.before_ns / totals.after_ns : 0, s.peak_gops);
+  fmt::print("{}, {} thread{}: {:.3f} ms untuned, {:.3f} ms tuned{}: {:.2f}x  ({})\n",
+             s.network.name, s.threads, s.threads == 1 ? "" : "s", totals.before_ns / 1e6,
+             totals.after_ns / 1e6, totals.complete ? "" : " (over the layers that have both)",
+             totals.after_ns > 0 ? totals.before_ns / totals.after_ns : 0,
+             DescribePeak(s.kind, s.peak_gops));
   std::int64_t trials = 0, resumed = 0;
   for (const TaskResult& result : s.results) trials += result.trials, resumed += result.resumed;
   fmt::print("{} trials", trials);
@@ -203,7 +213,8 @@ void PrintSummaryJson(const TuneSummary& s) {
                            {"resumed", result.resumed},
                            {"ok", result.ok},
                            {"censored", result.censored},
-                           {"failed", result.failed}};
+                           {"failed", result.failed},
+                           {"kind", Name(s.kind)}};
     if (result.default_ns) line["default_ns"] = *result.default_ns;
     if (result.rank_correlation) line["rank_correlation"] = *result.rank_correlation;
     if (!result.note.empty()) line["note"] = result.note;
@@ -217,14 +228,15 @@ void PrintSummaryJson(const TuneSummary& s) {
     std::puts(line.dump().c_str());
   }
   const Totals totals = TotalsOf(s);
-  const nlohmann::json line = {{"network", s.network.name},
-                               {"threads", s.threads},
-                               {"untuned_ns", totals.before_ns},
-                               {"tuned_ns", totals.after_ns},
-                               {"complete", totals.complete},
-                               {"peak_gops", s.peak_gops},
-                               {"unsupported", s.tasks.unsupported.size()},
-                               {"seconds", s.seconds}};
+  nlohmann::json line = {{"network", s.network.name},
+                         {"threads", s.threads},
+                         {"untuned_ns", totals.before_ns},
+                         {"tuned_ns", totals.after_ns},
+                         {"complete", totals.complete},
+                         {"kind", Name(s.kind)},
+                         {"unsupported", s.tasks.unsupported.size()},
+                         {"seconds", s.seconds}};
+  if (s.peak_gops > 0) line["peak_gops"] = s.peak_gops;
   std::puts(line.dump().c_str());
 }
 

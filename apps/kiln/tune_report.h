@@ -15,7 +15,7 @@ namespace kiln {
 // thread-safe.
 class TuneProgress {
  public:
-  TuneProgress(const std::vector<NetworkTask>& tasks, double peak_gops,
+  TuneProgress(const std::vector<NetworkTask>& tasks, TimeKind kind, double peak_gops,
                std::int64_t trials_expected);
   void Observe(const TuneEvent& event);
   void Finish();
@@ -31,6 +31,7 @@ class TuneProgress {
     bool done = false;
   };
   const std::vector<NetworkTask>& tasks_;
+  const TimeKind kind_;
   const double peak_gops_;
   const std::int64_t trials_expected_;  // 0: not known
   const bool terminal_;
@@ -41,11 +42,15 @@ class TuneProgress {
   std::size_t current_ = 0;
 };
 
+// "measured peak 120 GOP/s"; "times are emulated".
+std::string DescribePeak(TimeKind kind, double peak_gops);
+
 struct TuneSummary {
   const Network& network;
   const NetworkTasks& tasks;
   const std::vector<TaskResult>& results;
-  double peak_gops = 0;
+  double peak_gops = 0;  // 0: not measured, because the times are not
+  TimeKind kind = TimeKind::kMeasured;
   std::int32_t threads = 1;
   double seconds = 0;  // of the tuning
 };

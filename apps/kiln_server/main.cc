@@ -25,6 +25,7 @@ struct Options {
   std::string name;
   std::vector<std::string> labels;
   std::string cores;
+  std::string emulator, emulated_cpu;  // empty: kernels run on this machine
   ListenOptions listen;
   int parent_fd = -1;
 };
@@ -35,21 +36,59 @@ std::string HostName() {
   return *name ? name : "device";
 }
 
-StatusOr<DeviceIdentity> Identify(const Options& options) {
-  ASSIGN_OR_RETURN(const Target machine, DetectNative());
-  ASSIGN_OR_RETURN(const Target target, FindTarget(options.target));
+// The program that runs kernels for the target, with its arguments in front of its own.
+struct HostCommand {
+  std::string program;
+  std::vector<std::string> arguments;
+};
+
+StatusOr<HostCommand> CommandFor(const Options& options, const Target& target) {
+  HostCommand command;
+  if (options.emulator.empty()) {
+    ASSIGN_OR_RETURN(command.program, FindHelper("kiln-host"));
+    return command;
+  }
+  ASSIGN_OR_RETURN(const Target native, DetectNative());
+  ASSIGN_OR_RETURN(command.program, FindProgram(options.emulator));
+  ASSIGN_OR_RETURN(
+      const std::string host,
+      FindHelper(target.arch == native.arch ? "kiln-host" : "kiln-host-" + target.arch));
+  command.arguments = {"-cpu", options.emulated_cpu, host};
+  return command;
+}
+
+// What kernels find themselves on. Only the host can know an emulated machine.
+StatusOr<Target> DetectMachine(const Options& options, HostProcess& host) {
+  if (options.emulator.empty()) return DetectNative();
+  ASSIGN_OR_RETURN(const HostDescription description, host.Describe());
+  Target machine;
+  machine.name = options.emulated_cpu + " emulated by " + options.emulator;
+  machine.arch = description.arch;
+  machine.isa = description.isa;
+  return machine;
+}
+
+// Devices of one machine, on different cores or emulated, differ.
+std::string DefaultName(const Options& options) {
+  std::string name = HostName();
+  if (!options.emulated_cpu.empty()) name += "/" + options.emulated_cpu;
+  if (!options.cores.empty()) name += "/" + options.cores;
+  return name;
+}
+
+StatusOr<DeviceIdentity> Identify(const Options& options, const Target& target,
+                                  const Target& machine) {
   if (!CanRun(machine, target)) {
     return Error(StatusCode::kInvalidArgument, "this machine (", machine.name,
-                 ") cannot run code for ", target.name, ": try --target native");
+                 ") cannot run code for ", target.name, ": try --target native",
+                 options.emulator.empty() ? ", or --emulator" : " without --emulator");
   }
   DeviceIdentity identity;
   identity.target = target.name;
   identity.isa = Names(machine.isa);
   identity.build = std::string("kiln-server ") + kVersion;
-  identity.name = options.name;
-  if (identity.name.empty()) {  // servers on different cores of one machine differ
-    identity.name = HostName() + (options.cores.empty() ? "" : "/" + options.cores);
-  }
+  identity.time_kind = options.emulator.empty() ? TimeKind::kMeasured : TimeKind::kEmulated;
+  identity.name = options.name.empty() ? DefaultName(options) : options.name;
   identity.cores = UsableCores();
   if (!options.cores.empty()) {
     ASSIGN_OR_RETURN(identity.cores, ParseCores(options.cores, identity.cores));
@@ -66,16 +105,18 @@ StatusOr<DeviceIdentity> Identify(const Options& options) {
 
 Status Serve(const Options& options) {
   LogToStandardError();
-  ASSIGN_OR_RETURN(const DeviceIdentity identity, Identify(options));
-  ASSIGN_OR_RETURN(const std::string host_program, FindHelper("kiln-host"));
+  ASSIGN_OR_RETURN(const Target target, FindTarget(options.target));
+  ASSIGN_OR_RETURN(HostCommand command, CommandFor(options, target));
+  const std::unique_ptr<Reactor> reactor = NewReactor();
+  auto host = NewHostProcess(*reactor, std::move(command.program), std::move(command.arguments));
+  ASSIGN_OR_RETURN(const Target machine, DetectMachine(options, *host));
+  ASSIGN_OR_RETURN(const DeviceIdentity identity, Identify(options, target, machine));
   ASSIGN_OR_RETURN(auto core_lock, OpenCoreLock(CoreLockDirectory(), identity.cores));
 
-  const std::unique_ptr<Reactor> reactor = NewReactor();
   const std::shared_ptr<ServingLife> life = NewServingLife(*reactor);
   LeaseFence fence;
-  const auto device = NewDeviceService(
-      identity, fence,
-      NewMeasureQueue(NewHostProcess(*reactor, host_program, {}), std::move(core_lock)));
+  const auto device =
+      NewDeviceService(identity, fence, NewMeasureQueue(std::move(host), std::move(core_lock)));
   // Without a tracker it is a farm of one: the same tracker, in this process.
   const bool alone = options.tracker.empty();
   const auto tracker = alone ? NewTrackerService(*reactor, SystemClock(), {}) : nullptr;
@@ -93,7 +134,9 @@ Status Serve(const Options& options) {
   auto link = NewTrackerLink(*reactor, fence,
                              {alone ? address : options.tracker, alone ? "" : address, identity});
   AnnounceAddress(address);
-  spdlog::info("{} serves {} on {} cores", identity.name, identity.target, identity.cores.size());
+  spdlog::info(
+      "{} serves {} on {} cores{}", identity.name, identity.target, identity.cores.size(),
+      options.emulator.empty() ? "" : ", emulated: its times are not those of a real device");
   if (options.parent_fd >= 0) life->FollowParent(options.parent_fd, address);
   life->AwaitEnd();
   life->LimitEnding(kEnding);
@@ -109,6 +152,8 @@ int Main(int argc, char** argv) {
       "Examples:\n"
       "  kiln-server --tracker 10.0.0.1:9190 --target native --listen 10.0.0.7:0 --insecure\n"
       "  kiln-server --tracker 127.0.0.1:9190 --target native --cores 2-3 --label rack=4\n"
+      "  kiln-server --tracker 127.0.0.1:9190 --target rasp4b --emulator qemu-aarch64 "
+      "--cpu cortex-a72\n"
       "  kiln-server --target native                       a farm of its own, on this machine\n"
       "  kiln tune --network mobilenet_v1 --target native --tracker 127.0.0.1:40123\n"
       "It prints the address that it listens on. Without --tracker that is also the tracker's.");
@@ -123,6 +168,13 @@ int Main(int argc, char** argv) {
                  "HOST:PORT or unix:PATH; port 0: the system picks")
       ->capture_default_str();
   app.add_option("--cores", options.cores, "cores to measure on, like 0,2-3; default: all");
+  auto* emulator = app.add_option("--emulator", options.emulator,
+                                  "run kernels under this program (qemu-aarch64): a device without "
+                                  "its hardware, whose times are marked as emulated");
+  auto* cpu = app.add_option("--cpu", options.emulated_cpu,
+                             "the processor that it emulates, as it calls it: cortex-a72");
+  emulator->needs(cpu);
+  cpu->needs(emulator);
   app.add_flag("--insecure", options.listen.insecure,
                "allow to listen beyond this machine without TLS");
   app.add_option("--parent-fd", options.parent_fd,

@@ -91,7 +91,7 @@ class FarmTest : public testing::Test {
     return *std::move(pool);
   }
   std::unique_ptr<Lease> MustLease(DevicePool& pool) {
-    auto lease = pool.Acquire(target_, kPatience);
+    auto lease = pool.Acquire(target_, TimeKind::kMeasured, kPatience);
     EXPECT_TRUE(lease.ok()) << lease.status();
     return *std::move(lease);
   }
@@ -171,7 +171,7 @@ TEST_F(FarmTest, TwoDevicesOfOneTargetAreLeasedAtOnce) {
   auto first = std::async(std::launch::async, [&] { return Summary(Run(*one, "good")); });
   EXPECT_EQ(Summary(Run(*two, "good")), "ok");
   EXPECT_EQ(first.get(), "ok");
-  const auto third = pool->Acquire(target_, milliseconds(200));
+  const auto third = pool->Acquire(target_, TimeKind::kMeasured, milliseconds(200));
   EXPECT_EQ(third.status().code(), StatusCode::kDeadlineExceeded);
   EXPECT_THAT(Message(third.status()), HasSubstr("2 leased by tester"));
 }

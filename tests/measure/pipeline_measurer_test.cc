@@ -14,6 +14,7 @@
 namespace kiln::testing {
 namespace {
 
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
@@ -33,13 +34,15 @@ class FakeBuilder final : public Builder {
 
 class FakePool final : public DevicePool {
  public:
-  StatusOr<std::unique_ptr<Lease>> Acquire(const Target& target,
+  StatusOr<std::unique_ptr<Lease>> Acquire(const Target& target, TimeKind kind,
                                            std::chrono::nanoseconds) override {
     std::lock_guard lock(mutex_);
     if (leased_ == devices)
       return Error(StatusCode::kDeadlineExceeded, "no device for ", target.name);
     ++leased_;
-    return std::unique_ptr<Lease>(new FakeLease(*this, "board" + std::to_string(acquired_++)));
+    const TimeKind given = only_kind.value_or(kind);
+    return std::unique_ptr<Lease>(
+        new FakeLease(*this, "board" + std::to_string(acquired_++), given));
   }
   int leased() const {
     std::lock_guard lock(mutex_);
@@ -50,20 +53,24 @@ class FakePool final : public DevicePool {
     return acquired_;
   }
   int devices = 1;
+  std::optional<TimeKind> only_kind;  // whatever is asked for
 
  private:
   class FakeLease final : public Lease {
    public:
-    FakeLease(FakePool& pool, std::string name) : pool_(pool), name_(std::move(name)) {}
+    FakeLease(FakePool& pool, std::string name, TimeKind kind)
+        : pool_(pool), name_(std::move(name)), kind_(kind) {}
     ~FakeLease() override {
       std::lock_guard lock(pool_.mutex_);
       --pool_.leased_;
     }
     std::string_view device() const override { return name_; }
+    TimeKind kind() const override { return kind_; }
 
    private:
     FakePool& pool_;
     std::string name_;
+    TimeKind kind_;
   };
 
   mutable std::mutex mutex_;
@@ -127,6 +134,44 @@ TEST_F(PipelineMeasurerTest, ATrialSaysWhatWasMeasuredWhereAndWhy) {
     uuids.insert(trials[i]->uuid);
   }
   EXPECT_EQ(uuids.size(), 3U);
+}
+
+// One measurer with a native and an emulated device: what it is asked for decides, and what it
+// stores is what the device gives.
+TEST_F(PipelineMeasurerTest, ATrialIsOfTheKindOfTheDeviceThatRanIt) {
+  pool_.devices = options_.devices = 2;
+  std::mutex mutex;
+  std::map<std::string, std::set<std::int64_t>> time_outs;  // by kind
+  runner_.hook = [&](Lease& lease, const RunRequest& request) {
+    const std::lock_guard lock(mutex);
+    time_outs[Name(lease.kind())].insert(request.plan.time_out_ns);
+    return RunResult{Timings{{lease.kind() == TimeKind::kEmulated ? 5000.0 : 100.0}, 1}, {}, {}};
+  };
+  std::vector<std::promise<StatusOr<Trial>>> promises(20);
+  const auto measurer = Make();
+  for (std::size_t i = 0; i < promises.size(); ++i) {
+    MeasureRequest request = Request(task_.space().At(i));
+    request.kind = i % 3 == 0 ? TimeKind::kEmulated : TimeKind::kMeasured;
+    measurer->Submit(std::move(request), [&promises, i](StatusOr<Trial> trial) {
+      promises[i].set_value(std::move(trial));
+    });
+  }
+  for (std::size_t i = 0; i < promises.size(); ++i) {
+    const auto trial = promises[i].get_future().get();
+    ASSERT_TRUE(trial.ok()) << trial.status();
+    EXPECT_EQ(trial->kind, i % 3 == 0 ? TimeKind::kEmulated : TimeKind::kMeasured);
+    EXPECT_EQ(RankTime(*trial), i % 3 == 0 ? 5000 : 100);
+  }
+  EXPECT_THAT(time_outs["measured"], ElementsAre(MeasurePlan{}.time_out_ns));
+  EXPECT_THAT(time_outs["emulated"], ElementsAre(20 * MeasurePlan{}.time_out_ns))
+      << "an emulator takes longer";
+}
+
+TEST_F(PipelineMeasurerTest, ADeviceOfAnotherKindThanAskedForIsAnError) {
+  pool_.only_kind = TimeKind::kEmulated;
+  const auto trial = MeasureAll(*Make(), Configs(1)).front();
+  EXPECT_EQ(trial.status().code(), StatusCode::kInternal);
+  EXPECT_THAT(Message(trial.status()), HasSubstr("asked for measured times"));
 }
 
 TEST_F(PipelineMeasurerTest, AKernelThatDoesNotBuildIsATrialWithoutDevice) {

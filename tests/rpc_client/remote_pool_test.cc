@@ -64,7 +64,7 @@ class RemotePoolTest : public testing::Test {
     return *std::move(pool);
   }
   static std::unique_ptr<Lease> MustLease(DevicePool& pool) {
-    auto lease = pool.Acquire(TargetNamed("t"), kPatience);
+    auto lease = pool.Acquire(TargetNamed("t"), TimeKind::kMeasured, kPatience);
     EXPECT_TRUE(lease.ok()) << lease.status();
     return *std::move(lease);
   }
@@ -137,7 +137,7 @@ TEST_F(RemotePoolTest, HeartbeatsKeepTheLeaseBeyondItsTtl) {
   const auto pool = Pool();
   const auto lease = MustLease(*pool);
   // Another waits longer than the ttl for the device, and does not get it.
-  const auto other = pool->Acquire(TargetNamed("t"), seconds(3));
+  const auto other = pool->Acquire(TargetNamed("t"), TimeKind::kMeasured, seconds(3));
   EXPECT_EQ(other.status().code(), StatusCode::kDeadlineExceeded);
   EXPECT_THAT(Message(other.status()), HasSubstr("1 leased by tester"));
   EXPECT_EQ(Sample(*lease, ObjectOf("1")), 1);
@@ -225,7 +225,7 @@ TEST_F(RemotePoolTest, MeasuringGoesOnWhileTheTrackerRestarts) {
   EXPECT_EQ(Sample(*lease, ObjectOf("1")), 1);
   StartTracker(address);
   // The device brings the lease back with it, so that nobody else gets the device...
-  const auto other = pool->Acquire(TargetNamed("t"), seconds(5));
+  const auto other = pool->Acquire(TargetNamed("t"), TimeKind::kMeasured, seconds(5));
   EXPECT_EQ(other.status().code(), StatusCode::kDeadlineExceeded) << other.status();
   // ...and the holder keeps it.
   EXPECT_EQ(Sample(*lease, ObjectOf("12")), 2);
@@ -300,6 +300,26 @@ TEST_F(RemotePoolTest, DeadHoldersDeviceComesFreeWithinATtl) {
   EXPECT_EQ(Sample(*lease, ObjectOf("1")), 1);
   EXPECT_EQ(Run(*dead, ObjectOf("1")).status().code(), StatusCode::kFailedPrecondition);
   resume.set_value();
+}
+
+TEST_F(RemotePoolTest, EmulatedDeviceIsLeasedByThoseAloneWhoAskForOne) {
+  StartTracker();
+  FakeDevice real(SampleReply, "real"), emulated(SampleReply, "emulated", TimeKind::kEmulated);
+  const auto link = Register(emulated);
+  const auto pool = Pool();
+  EXPECT_EQ(pool->Acquire(TargetNamed("t"), TimeKind::kMeasured, milliseconds(200)).status().code(),
+            StatusCode::kDeadlineExceeded);
+  const auto lease = pool->Acquire(TargetNamed("t"), TimeKind::kEmulated, kPatience);
+  ASSERT_TRUE(lease.ok()) << lease.status();
+  EXPECT_EQ((*lease)->device(), "emulated");
+  EXPECT_EQ((*lease)->kind(), TimeKind::kEmulated);
+  const auto real_link = Register(real);
+  EXPECT_EQ(MustLease(*pool)->kind(), TimeKind::kMeasured);
+  const auto farm = ListDevices(server_->address());
+  ASSERT_TRUE(farm.ok()) << farm.status();
+  ASSERT_EQ(farm->devices.size(), 2u);
+  EXPECT_EQ(farm->devices[0].time_kind, TimeKind::kEmulated);
+  EXPECT_EQ(farm->devices[1].time_kind, TimeKind::kMeasured);
 }
 
 }  // namespace

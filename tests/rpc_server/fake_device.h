@@ -40,8 +40,9 @@ inline HostReply SampleReply(const HostRequest& request) {
 
 class FakeDevice {
  public:
-  explicit FakeDevice(FakeKernel kernel = SampleReply, std::string name = "fake")
-      : identity_{std::move(name), "t", {"avx2"}, {0, 1}, {{"rack", "4"}}, "test"},
+  explicit FakeDevice(FakeKernel kernel = SampleReply, std::string name = "fake",
+                      TimeKind kind = TimeKind::kMeasured)
+      : identity_{std::move(name), "t", {"avx2"}, {0, 1}, {{"rack", "4"}}, "test", kind},
         service_(NewDeviceService(identity_, fence_,
                                   NewMeasureQueue(std::make_unique<FakeHostProcess>(kernel),
                                                   std::make_unique<NoCoreLock>()))),

@@ -374,5 +374,36 @@ TEST_F(LeaseTableTest, LostDeviceIsForgottenInTheEnd) {
   EXPECT_FALSE(table_.NextTick().has_value());
 }
 
+TEST_F(LeaseTableTest, ARequestGetsADeviceOfTheKindOfTimesThatItAsksFor) {
+  DeviceHello emulated = Hello("emulated");
+  emulated.time_kind = "emulated";
+  MustRegister(emulated);
+  table_.Request(now_, Ask("measures"));
+  EXPECT_TRUE(Take<SendGrant>().empty()) << "an emulated device is no substitute";
+  LeaseRequest emulates = Ask("emulates");
+  emulates.time_kind = "emulated";
+  table_.Request(now_, emulates);
+  const auto grants = Take<SendGrant>();
+  ASSERT_EQ(grants.size(), 1u);
+  table_.Acknowledge(now_, grants[0].session, grants[0].lease.epoch);
+  const auto answers = Take<AnswerRequest>();
+  ASSERT_EQ(answers.size(), 1u);
+  EXPECT_EQ(answers[0].id, "emulates");
+  EXPECT_EQ(answers[0].answer->time_kind, "emulated");
+  MustRegister(Hello("real"));
+  EXPECT_THAT(AcknowledgeAll(), testing::ElementsAre("measures"));
+}
+
+TEST_F(LeaseTableTest, ErrorSaysThatThereAreOnlyEmulatedDevices) {
+  DeviceHello emulated = Hello("emulated");
+  emulated.time_kind = "emulated";
+  MustRegister(emulated);
+  table_.Request(now_, Ask("a", 0, milliseconds(0)));
+  const auto answers = Take<AnswerRequest>();
+  ASSERT_EQ(answers.size(), 1u);
+  EXPECT_THAT(Message(answers[0].answer.status()),
+              testing::HasSubstr("there are devices for emulated avx512vnni"));
+}
+
 }  // namespace
 }  // namespace kiln

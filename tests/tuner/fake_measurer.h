@@ -59,6 +59,7 @@ class FakeMeasurer final : public Measurer {
                                      request.plan.cut_off_ns);
     trial.predicted = request.predicted;
     trial.batch = request.batch;
+    trial.kind = request.kind;
     return trial;
   }
 

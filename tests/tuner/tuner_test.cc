@@ -85,6 +85,38 @@ TEST_F(TunerTest, ALaterRunMakesTheMissingTrialsAndRepeatsNone) {
   }
 }
 
+// First with an emulator, which is as fast here and whose times are a hundredth: nothing of it may
+// count when a device measures, and the other way round.
+TEST_F(TunerTest, TimesOfAnotherKindNeitherCountNorWin) {
+  options_.finalists = 5;
+  options_.kind = TimeKind::kEmulated;
+  FakeMeasurer emulator(FakeMeasurer::Order::kSubmitted, [](const MeasureRequest& request) {
+    EXPECT_EQ(request.kind, TimeKind::kEmulated);
+    StatusOr<Trial> trial = FakeMeasurer::Exact(request);
+    if (auto* timings = std::get_if<Timings>(&trial->outcome)) {
+      for (double& ns : timings->samples_ns) ns /= 100;
+    }
+    return trial;
+  });
+  ASSERT_TRUE(Tune(emulator).ok());
+  options_.kind = TimeKind::kMeasured;
+  FakeMeasurer device;
+  const auto results = Tune(device);
+  ASSERT_TRUE(results.ok()) << results.status();
+  std::unique_ptr<TuningStore> untouched = NewMemoryStore();
+  std::swap(store_, untouched);
+  FakeMeasurer alone;
+  ASSERT_TRUE(Tune(alone).ok());
+  EXPECT_EQ(Sequence(device), Sequence(alone)) << "the store with emulated times proposes the same";
+  for (std::size_t i = 0; i < 2; ++i) {
+    EXPECT_EQ((*results)[i].resumed, 0);
+    EXPECT_EQ((*results)[i].best->kind, TimeKind::kMeasured);
+    const auto best = BestFor(*untouched, tasks_[i].task, options_.cache);
+    EXPECT_EQ((*best)->record.trial.kind, TimeKind::kMeasured);
+    EXPECT_EQ(RankTime((*best)->record.Judged()), RankTime(*(*results)[i].best));
+  }
+}
+
 TEST_F(TunerTest, ResumingIsRepeatable) {
   std::vector<decltype(Sequence(std::declval<const FakeMeasurer&>()))> sequences;
   for (int i = 0; i < 2; ++i) {

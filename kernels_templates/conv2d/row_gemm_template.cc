@@ -74,12 +74,22 @@ std::vector<std::int64_t> UpTo(std::vector<std::int64_t> values, std::int64_t li
   return values;
 }
 
+// Where activations come in chunks: accumulators, a chunk per pixel, weights; and where a dot is
+// several instructions their products and the constants that pick lanes.
+bool FitsWithChunks(const VectorIsa& isa, std::int64_t pixels, std::int64_t vectors,
+                    std::int64_t unroll) {
+  const std::int64_t chunks = unroll >= isa.chunk_steps ? pixels : 1;
+  const std::int64_t others = isa.splits_groups ? 10 : 2;
+  return pixels * vectors + chunks + others <= isa.registers;
+}
+
 // Accumulators, the weights of a step, a broadcast and the constant that flips it. Limits found by
 // compiling with clang 19: beyond them it spills (docs/kernels.md). With one pixel, weights are
 // read by the dot itself.
-bool FitsRegisters(const VectorIsa& isa, std::int64_t pixels, std::int64_t vectors) {
+bool FitsRegisters(const VectorIsa& isa, std::int64_t pixels, std::int64_t vectors,
+                   std::int64_t unroll) {
+  if (isa.chunk_steps > 1) return FitsWithChunks(isa, pixels, vectors, unroll);
   const std::int64_t accumulators = pixels * vectors;
-  if (isa.chunk_steps > 1) return accumulators <= 24;
   if (isa.registers >= 32) {
     return accumulators <= (vectors == 1 ? 22 : vectors == 2 ? 28 : 24);
   }
@@ -172,9 +182,9 @@ class RowGemmTemplate final : public KernelTemplate {
                          return holds(*methods[static_cast<std::size_t>(v.back())], v);
                        }});
     };
-    rules.push_back({"the accumulators do not fit the registers",
-                     {"tile_h", "tile_w", "tile_c"},
-                     [&first](Values v) { return FitsRegisters(first, v[0] * v[1], v[2]); }});
+    by_method(
+        "the accumulators do not fit the registers", {"tile_h", "tile_w", "tile_c", "unroll_k"},
+        [](const VectorIsa& isa, Values v) { return FitsRegisters(isa, v[0] * v[1], v[2], v[3]); });
     if (methods_.size() > 1) {  // otherwise the knob has no such values
       by_method("the method has fewer steps to unroll", {"unroll_k"},
                 [w](const VectorIsa& isa, Values v) {

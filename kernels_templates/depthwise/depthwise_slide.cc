@@ -184,7 +184,10 @@ namespace {
 std::int32_t Temporaries(const VectorIsa& isa, const Workload& w, WeightStage weights) {
   if (isa.registers < 32 && weights == WeightStage::kMemory) return 4;
   const double instructions = RequantizeInstructions(isa, w);
-  return (w.act == Activation::kLoHi ? 7 : 6) + (instructions > 7 ? 3 : instructions > 4 ? 2 : 0);
+  // Arm has no operands in memory, and products of bytes of their own beside the sums.
+  const std::int32_t products = isa.splits_groups ? 6 : isa.lanes == 4 ? 2 : 0;
+  return (w.act == Activation::kLoHi ? 7 : 6) + (instructions > 7 ? 3 : instructions > 4 ? 2 : 0) +
+         products;
 }
 
 // Vectors in use beside weights: accumulators, operands, what is carried from column to column.

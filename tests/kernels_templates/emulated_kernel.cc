@@ -54,8 +54,8 @@ std::string CheckEmulated(const std::string& object, const std::string& symbol, 
   HostCase one;
   one.source = HostCase::Source::kExplicit;
   one.explicit_case = Serialize(op_case);
-  one.expected_digest = Digest(
-      std::string_view(reinterpret_cast<const char*>(expected.data()), expected.size()));
+  one.expected_digest =
+      Digest(std::string_view(reinterpret_cast<const char*>(expected.data()), expected.size()));
   request.cases.push_back(std::move(one));
   const HostReply reply = HostFor(isa).Ask(request);
   const auto* failure = std::get_if<Failure>(&reply.outcome);

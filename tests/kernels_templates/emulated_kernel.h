@@ -15,8 +15,8 @@ namespace kiln {
 bool EmulatorRuns(IsaMask isa);
 
 // Runs a kernel of an object in kiln-host under qemu, on a processor that has no more than the
-// instruction set: between guard pages, at both ends. Empty if y was `expected`; else what happened,
-// as kiln-host says it, or "pack returned 1".
+// instruction set: between guard pages, at both ends. Empty if y was `expected`; else what
+// happened, as kiln-host says it, or "pack returned 1".
 std::string CheckEmulated(const std::string& object, const std::string& symbol, IsaMask isa,
                           const Workload& workload, const OpCase& op_case,
                           std::span<const std::uint8_t> expected);

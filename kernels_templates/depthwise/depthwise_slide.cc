@@ -186,7 +186,10 @@ std::int32_t Temporaries(const VectorIsa& isa, const Workload& w, WeightStage we
   const double instructions = RequantizeInstructions(isa, w);
   // Arm has no operands in memory, and products of bytes of their own beside the sums.
   const std::int32_t products = isa.splits_groups ? 6 : isa.lanes == 4 ? 2 : 0;
-  return (w.act == Activation::kLoHi ? 7 : 6) + (instructions > 7 ? 3 : instructions > 4 ? 2 : 0) +
+  return (w.act == Activation::kLoHi ? 7 : 6) +
+         (instructions > 7   ? 3
+          : instructions > 4 ? 2
+                             : 0) +
          products;
 }
 

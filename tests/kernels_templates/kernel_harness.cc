@@ -148,7 +148,7 @@ bool IsArm(IsaMask isa) { return Has(isa, IsaFeature::kNeon); }
 
 std::string MarchOf(IsaMask isa) {
   if (IsArm(isa)) {
-    return std::string("--target=aarch64-linux-gnu -fuse-ld=lld-19 -Wl,--hash-style=sysv ") +
+    return std::string("--target=aarch64-linux-gnu ") +
            (Has(isa, IsaFeature::kDotProd) ? "-march=armv8.2-a+dotprod" : "-march=armv8-a");
   }
   return Has(isa, IsaFeature::kAvx512Vnni) ? "-march=cascadelake"
@@ -202,7 +202,8 @@ std::string CompileBatch(std::span<const KernelSource> sources, IsaMask isa,
   }
   const std::string march =
       reencodes ? "-mavx512vl -mavx512vnni -Wno-unused-command-line-argument" : MarchOf(isa);
-  return Clang(march + " -shared" + files, object);
+  const char* linker = IsArm(isa) ? " -fuse-ld=lld-19 -Wl,--hash-style=sysv" : "";
+  return Clang(march + " -shared" + linker + files, object);
 }
 
 StatusOr<std::filesystem::path> MakeDirectory() {

@@ -24,9 +24,13 @@ StatusOr<std::optional<Emulator>> EmulatorFor(const Target& target) {
                  "(--tracker)");
   }
   if (const auto host = FindHelper("kiln-host-" + target.arch); !host.ok()) {
-    return Error(StatusCode::kNotFound, problem, ": to emulate it, install a compiler for it "
-                 "(Debian: apt install g++-", target.arch, "-linux-gnu) and build Kiln again, or "
-                 "name a tracker with such a device (--tracker); ", Message(host.status()));
+    return Error(StatusCode::kNotFound, problem,
+                 ": to emulate it, install a compiler for it "
+                 "(Debian: apt install g++-",
+                 target.arch,
+                 "-linux-gnu) and build Kiln again, or "
+                 "name a tracker with such a device (--tracker); ",
+                 Message(host.status()));
   }
   return std::optional<Emulator>(emulator);
 }

@@ -15,8 +15,9 @@ struct Emulator {
   std::string cpu;      // as the program calls it
 };
 
-// What runs kernels for `target` on this machine; nullopt: it does so itself, or kiln-server says why
-// it does not. An error if only an emulator could and something is missing: it says which package.
+// What runs kernels for `target` on this machine; nullopt: it does so itself, or kiln-server says
+// why it does not. An error if only an emulator could and something is missing: it says which
+// package.
 StatusOr<std::optional<Emulator>> EmulatorFor(const Target& target);
 
 // The kind of times that a farm's devices for the target give: measured ones where it has a device,

@@ -58,6 +58,14 @@ TEST_F(TargetTest, ReadsAFileByPath) {
   EXPECT_EQ(target->workspace_cap, 100 << 10);
 }
 
+TEST_F(TargetTest, EmulatedProcessorMayBeNamed) {
+  EXPECT_THAT(FindTarget(Write("board.json", kBoard))->emulated_cpu, IsEmpty());
+  const std::string with = Replaced(kBoard, "\"isa\"", "\"emulated_cpu\": \"max\", \"isa\"");
+  EXPECT_EQ(FindTarget(Write("board.json", with))->emulated_cpu, "max");
+  const auto bad = FindTarget(Write("bad.json", Replaced(with, "\"max\"", "4")));
+  EXPECT_THAT(Message(bad.status()), HasSubstr("bad.json: \"emulated_cpu\" must be a text"));
+}
+
 TEST_F(TargetTest, ErrorsNameTheFileAndTheKey) {
   const auto expect = [&](const std::string& from, const std::string& to,
                           const std::string& message) {

@@ -19,7 +19,7 @@ class CostModel {
   virtual ~CostModel() = default;
 
   // Remembers the trials for the next Fit: failures teach which configs do not work, a censored
-  // trial's bound teaches ordering. Cheap.
+  // trial's bound teaches ordering. Times are compared with times of the same kind only. Cheap.
   virtual void Add(const Task& task, std::span<const Trial> trials) = 0;
 
   // Learns from all that was added: the expensive part (100 ms for 2000 trials).

@@ -11,12 +11,16 @@
 // are failures, a second small booster learns P(works), and log P(works) is added to the score: a
 // config that surely works keeps its place, one that surely fails falls behind everything.
 //
+// Times of different kinds (measured, estimated) are groups of their own. Estimates of a task are a
+// beginning: they are left out as soon as there are enough other trials of it.
+//
 // A ranking has no zero. Scores are given relative to the task's first trial (the untuned default,
 // as a rule), so that those of different fits may be compared.
 
 #include <algorithm>
 #include <cmath>
 #include <deque>
+#include <iterator>
 #include <map>
 #include <string>
 #include <utility>
@@ -32,13 +36,16 @@ namespace {
 
 // A config 50 times slower than the best needs no finer distinction.
 constexpr double kWorstLabel = -3.9;
+constexpr std::size_t kEnoughRealTrials = 32;
 constexpr std::int32_t kFeasibilityRounds = 40;
 constexpr std::int32_t kFeasibilityDepth = 4;
 
 // What one trial taught.
 struct Row {
   enum class Kind : std::uint8_t { kTimed, kBound, kFailed };
+  std::size_t group = 0;  // of a task and a kind of times
   std::size_t task = 0;
+  bool estimated = false;
   Kind kind = Kind::kTimed;
   double ns = 0;  // time or bound
   std::vector<float> features;
@@ -59,12 +66,23 @@ std::optional<Row> RowOf(const Trial& trial) {
   return row;
 }
 
-// Rows by task, in order of arrival: what a ranking objective wants, and any other accepts.
-std::vector<const Row*> ByTask(const std::deque<Row>& rows) {
+// Without the estimates that are no longer needed.
+std::deque<Row> RowsToLearn(const std::deque<Row>& rows) {
+  std::map<std::size_t, std::size_t> real;
+  for (const Row& row : rows) real[row.task] += row.estimated ? 0 : 1;
+  std::deque<Row> kept;
+  std::ranges::copy_if(rows, std::back_inserter(kept), [&real](const Row& row) {
+    return !row.estimated || real[row.task] < kEnoughRealTrials;
+  });
+  return kept;
+}
+
+// Rows by group, in order of arrival: what a ranking objective wants, and any other accepts.
+std::vector<const Row*> ByGroup(const std::deque<Row>& rows) {
   std::vector<const Row*> sorted;
   sorted.reserve(rows.size());
   for (const Row& row : rows) sorted.push_back(&row);
-  std::ranges::stable_sort(sorted, {}, &Row::task);
+  std::ranges::stable_sort(sorted, {}, &Row::group);
   return sorted;
 }
 
@@ -72,17 +90,17 @@ TrainingSet SpeedSet(const std::deque<Row>& rows) {
   std::map<std::size_t, double> best;
   for (const Row& row : rows) {
     if (row.kind != Row::Kind::kTimed) continue;
-    const auto [it, inserted] = best.try_emplace(row.task, row.ns);
+    const auto [it, inserted] = best.try_emplace(row.group, row.ns);
     if (!inserted) it->second = std::min(it->second, row.ns);
   }
   TrainingSet set{kFeatureCount, {}, {}, {}};
-  std::optional<std::size_t> task;
-  for (const Row* row : ByTask(rows)) {
-    const auto found = best.find(row->task);
+  std::optional<std::size_t> group;
+  for (const Row* row : ByGroup(rows)) {
+    const auto found = best.find(row->group);
     if (row->kind == Row::Kind::kFailed || found == best.end()) continue;
     if (row->kind == Row::Kind::kBound && row->ns <= found->second) continue;
-    if (task != row->task) set.groups.push_back(0);
-    task = row->task;
+    if (group != row->group) set.groups.push_back(0);
+    group = row->group;
     ++set.groups.back();
     set.rows.insert(set.rows.end(), row->features.begin(), row->features.end());
     set.labels.push_back(
@@ -112,11 +130,14 @@ class XgboostCostModel final : public CostModel {
   void Add(const Task& task, std::span<const Trial> trials) override {
     absl::MutexLock lock(&mutex_);
     const std::size_t id = task_ids_.try_emplace(task.Key(), task_ids_.size()).first->second;
+    constexpr std::size_t kKinds = 3;
     if (!trials.empty()) anchors_.try_emplace(task.Key(), trials.front().config);
     for (const Trial& trial : trials) {
       std::optional<Row> row = RowOf(trial);
       if (!row) continue;
+      row->group = id * kKinds + static_cast<std::size_t>(trial.kind);
       row->task = id;
+      row->estimated = trial.kind == TimeKind::kEstimated;
       row->features.resize(kFeatureCount);
       task.Features(trial.config, row->features);
       rows_.push_back(*std::move(row));
@@ -129,7 +150,7 @@ class XgboostCostModel final : public CostModel {
     std::deque<Row> rows;
     {
       absl::MutexLock lock(&mutex_);
-      rows = rows_;
+      rows = RowsToLearn(rows_);
     }
     TrainingSet speed = SpeedSet(rows);
     if (speed.labels.size() < options_.min_rows) return absl::OkStatus();

@@ -57,6 +57,10 @@ std::optional<std::size_t> ChooseBest(std::span<const BestCandidate> candidates)
   return best;
 }
 
+std::int64_t TrialsLike(const BestCandidate& best, std::span<const BestCandidate> candidates) {
+  return std::ranges::count(candidates, best.kind, &BestCandidate::kind);
+}
+
 BestCandidate CandidateOf(const TrialRecord& record) {
   const Trial& judged = record.Judged();
   const bool wrong = IsWrong(record.trial) || std::ranges::any_of(record.confirmations, IsWrong);
@@ -79,7 +83,8 @@ StatusOr<std::optional<Best>> BestFor(const TuningStore& store, const Task& task
     return record.kernel_template != task.kernel_template().name() ||
            (kind && record.trial.kind != *kind);
   });
-  const std::int64_t trials = std::ssize(records);
+  std::map<TimeKind, std::int64_t> trials;
+  for (const TrialRecord& record : records) ++trials[record.trial.kind];
   std::erase_if(records, [&](const TrialRecord& record) { return !CurrentConfig(task, record); });
   std::vector<BestCandidate> candidates;
   candidates.reserve(records.size());
@@ -87,7 +92,7 @@ StatusOr<std::optional<Best>> BestFor(const TuningStore& store, const Task& task
   const std::optional<std::size_t> best = ChooseBest(candidates);
   if (!best) return std::optional<Best>();
   return std::optional<Best>({.record = std::move(records[*best]),
-                              .trials = trials,
+                              .trials = trials[candidates[*best].kind],
                               .confirmed = candidates[*best].confirmed});
 }
 

@@ -45,9 +45,8 @@ class MemoryStore final : public TuningStore {
     if (uuids_.contains(trial.uuid)) return {};
     TrialRecord* stored = Find(record);
     if (stored == nullptr) {
-      return Error(StatusCode::kNotFound, "no ", Name(trial.kind), " trial of ", task.Key(),
-                   " with config ", record.config_id,
-                   " and this code is stored, so none can be confirmed");
+      return Error(StatusCode::kNotFound, "no trial of ", task.Key(), " with config ",
+                   record.config_id, " and this code is stored, so none can be confirmed");
     }
     stored->confirmations.push_back(std::move(record.trial));
     uuids_.insert(trial.uuid);
@@ -95,7 +94,7 @@ class MemoryStore final : public TuningStore {
       const std::optional<std::size_t> best = ChooseBest(candidates);
       if (!best) continue;
       bests.push_back({.record = *records[*best],
-                       .trials = std::ssize(records),
+                       .trials = TrialsLike(candidates[*best], candidates),
                        .confirmed = candidates[*best].confirmed});
     }
     return bests;
@@ -123,29 +122,15 @@ class MemoryStore final : public TuningStore {
     if (uuids_.contains(record.trial.uuid) || Find(record) != nullptr) return;
     uuids_.insert(record.trial.uuid);
     Trials& trials = settings_[SettingOf(record)][record.kernel_template];
-    const auto other =
-        std::ranges::find_if(trials, [&](const TrialRecord& r) { return IsSameTrial(r, record); });
-    if (other == trials.end()) {
-      record.seq = trials.empty() ? 1 : trials.back().seq + 1;
-      trials.push_back(std::move(record));
-      return;
-    }
-    // Of another kind of times: beside the one that is there, and in the order of every store.
-    record.seq = other->seq;
-    const auto place = std::find_if(other, trials.end(), [&](const TrialRecord& r) {
-      return r.seq != record.seq || std::string_view(Name(r.trial.kind)) < Name(record.trial.kind);
-    });
-    trials.insert(place, std::move(record));
-  }
-
-  static bool IsSameTrial(const TrialRecord& a, const TrialRecord& b) {
-    return a.config_id == b.config_id && a.trial.code_digest == b.trial.code_digest;
+    record.seq = std::ssize(trials) + 1;
+    trials.push_back(std::move(record));
   }
 
   TrialRecord* Find(const TrialRecord& like) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     Trials& trials = settings_[SettingOf(like)][like.kernel_template];
     const auto found = std::ranges::find_if(trials, [&](const TrialRecord& r) {
-      return IsSameTrial(r, like) && r.trial.kind == like.trial.kind;
+      return r.config_id == like.config_id && r.trial.code_digest == like.trial.code_digest &&
+             r.trial.kind == like.trial.kind;
     });
     return found == trials.end() ? nullptr : &*found;
   }

@@ -82,11 +82,38 @@ CREATE VIEW kiln_trials (task_id, config_id, status, seq) AS
   WHERE measurements.purpose = 'tune';
 )sql";
 
-// A config may have been measured on a device and on an emulated one: a tuning measurement of each
-// kind.
+// A config may be measured after it was estimated: trials of different kinds are different trials.
+// The table is made anew, since a UNIQUE constraint cannot be changed; while it is away, nobody
+// asks what measurements refer to.
 constexpr std::string_view kVersion2 = R"sql(
-DROP INDEX one_tuning_measurement;
-CREATE UNIQUE INDEX one_tuning_measurement ON measurements (trial_id, kind) WHERE purpose = 'tune';
+PRAGMA defer_foreign_keys = ON;
+DROP VIEW kiln_trials;
+CREATE TABLE trials_of_version_1 AS SELECT * FROM trials;
+DROP TABLE trials;
+CREATE TABLE trials (               -- one config of a task, as its code was then
+  id          INTEGER PRIMARY KEY,
+  task_id     INTEGER NOT NULL REFERENCES tasks (id),
+  seq         INTEGER NOT NULL,     -- order within the task, from 1
+  config_id   TEXT NOT NULL,
+  labels      TEXT NOT NULL,        -- JSON object: knob -> label, in the order of the knobs
+  code_digest TEXT NOT NULL,        -- 16 hex digits; zeros: lowering failed
+  kind        TEXT NOT NULL CHECK (kind IN ('measured', 'emulated', 'estimated')),
+  predicted   REAL,                 -- the cost model's score before measuring; higher is faster
+  batch       INTEGER NOT NULL,     -- of the policy
+  session_id  INTEGER NOT NULL REFERENCES sessions (id),
+  UNIQUE (task_id, seq),
+  UNIQUE (task_id, config_id, code_digest, kind)
+);
+INSERT INTO trials
+  SELECT t.id, t.task_id, t.seq, t.config_id, t.labels, t.code_digest, m.kind, t.predicted, t.batch, t.session_id
+  FROM trials_of_version_1 t JOIN measurements m ON m.trial_id = t.id AND m.purpose = 'tune';
+DROP TABLE trials_of_version_1;
+
+-- Stable: scripts and builds may rely on these columns.
+CREATE VIEW kiln_trials (task_id, config_id, status, seq, kind) AS
+  SELECT trials.task_id, trials.config_id, measurements.status, trials.seq, trials.kind
+  FROM trials JOIN measurements ON measurements.trial_id = trials.id
+  WHERE measurements.purpose = 'tune';
 )sql";
 
 constexpr std::array kMigrations = {kVersion1, kVersion2};

@@ -38,11 +38,7 @@ class SqliteStore final : public TuningStore {
       const std::int64_t task_id = tables.AddTask(RecordOf(task, cache, trials.front()));
       for (const Trial& trial : trials) {
         const TrialRecord record = RecordOf(task, cache, trial);
-        if (tables.HasMeasurement(trial.uuid)) continue;
-        if (const auto found = tables.FindTrial(task_id, record)) {
-          if (!tables.HasTuning(*found, trial.kind)) tables.AddTuning(*found, trial);
-          continue;
-        }
+        if (tables.HasMeasurement(trial.uuid) || tables.FindTrial(task_id, record)) continue;
         if (!session_id_) session_id_ = tables.AddSession(session_);
         tables.AddTrial(task_id, *session_id_, record);
       }
@@ -56,9 +52,9 @@ class SqliteStore final : public TuningStore {
     return Write([&](TuningTables& tables) -> Status {
       if (tables.HasMeasurement(trial.uuid)) return {};
       const std::optional<std::int64_t> id = tables.FindTrial(tables.AddTask(record), record);
-      if (!id || !tables.HasTuning(*id, trial.kind)) {
-        return Error(StatusCode::kNotFound, "no ", Name(trial.kind), " trial of ", task.Key(),
-                     " with config ", record.config_id, " and this code is in ", path_,
+      if (!id) {
+        return Error(StatusCode::kNotFound, "no trial of ", task.Key(), " with config ",
+                     record.config_id, " and this code is in ", path_,
                      ", so none can be confirmed");
       }
       tables.AddConfirmation(*id, trial);
@@ -85,7 +81,7 @@ class SqliteStore final : public TuningStore {
         const std::optional<std::size_t> best = ChooseBest(contest.candidates);
         if (!best) continue;
         bests.push_back({.record = tables.ReadRecord(contest.trials[*best]),
-                         .trials = std::ssize(contest.trials),
+                         .trials = TrialsLike(contest.candidates[*best], contest.candidates),
                          .confirmed = contest.candidates[*best].confirmed});
       }
       return bests;

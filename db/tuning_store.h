@@ -14,7 +14,7 @@
 namespace kiln {
 
 // A trial as it is stored: knob names and labels instead of indices, so that it outlives changes of
-// its space. One that was measured with several kinds of times has a record for each.
+// its space.
 struct TrialRecord {
   std::string workload, target, kernel_template;
   std::int32_t threads = 1;
@@ -23,8 +23,7 @@ struct TrialRecord {
   std::string config_id;
   ConfigLabels labels;
   Trial trial;  // as it was tuned; its `config` is empty: ConfigSpace::FromLabels gives it
-  // Later measurements of it, in order of insertion, and of the same kind of times.
-  std::vector<Trial> confirmations;
+  std::vector<Trial> confirmations;  // later measurements of it, in order of insertion
 
   // The measurement that it is judged by: the latest.
   const Trial& Judged() const { return confirmations.empty() ? trial : confirmations.back(); }
@@ -34,7 +33,7 @@ struct TrialRecord {
 // takes the task to say: BestFor() has no stale ones, TuningStore::Bests may.
 struct Best {
   TrialRecord record;            // its time, device and kind: record.Judged()
-  std::int64_t trials = 0;       // stored for (workload, target, threads, cache)
+  std::int64_t trials = 0;       // of its kind, stored for (workload, target, threads, cache)
   std::string origin = "tuned";  // how it was chosen: tuned | transferred | fallback
   bool confirmed = false;        // re-measured against other finalists
 };
@@ -99,8 +98,8 @@ class TuningStore {
 };
 
 // The best of a task, chosen by the same rule among the trials that its History has: never a stale
-// one, and of its template alone; of one kind of times, if that is said. Costs as much as History.
-// nullopt: none.
+// one, of its template alone, and of one kind of times where one is named. Costs as much as
+// History. nullopt: none.
 StatusOr<std::optional<Best>> BestFor(const TuningStore& store, const Task& task, CacheState cache,
                                       std::optional<TimeKind> kind = std::nullopt);
 

@@ -78,34 +78,31 @@ std::string SelectRecords(const std::string& condition) {
          " m.measured_ms, m.status, m.stage, m.message, m.samples, m.calls, m.bound_ns"
          " FROM tasks k JOIN trials t ON t.task_id = k.id JOIN measurements m ON m.trial_id = t.id"
          " WHERE " +
-         condition + " ORDER BY" + kTaskOrder + ", t.seq, m.kind DESC, m.id";
+         condition + " ORDER BY" + kTaskOrder + ", t.seq, m.id";
 }
 
-// A record for each kind of times that a trial has. The first measurement of a kind is the one that
-// tuning made.
+// The first measurement of a trial is the one that tuning made.
 std::vector<TrialRecord> FetchRecords(Statement& row) {
   std::vector<TrialRecord> records;
   std::int64_t previous = 0;
   while (row.executeStep()) {
     const std::int64_t trial = row.getColumn("trial").getInt64();
-    Trial measurement = ReadMeasurement(row);
-    if (trial != previous || measurement.kind != records.back().trial.kind) {
+    if (trial != previous) {
       records.push_back(ReadTrial(row));
     } else {
-      records.back().confirmations.push_back(std::move(measurement));
+      records.back().confirmations.push_back(ReadMeasurement(row));
     }
     previous = trial;
   }
   return records;
 }
 
-// The trials of a task, for each kind of times by the latest measurement: beside a single max(),
-// SQLite takes the other columns from the row that has it (sqlite.org/lang_select.html, "bare
-// columns").
+// The trials of a task, each by its latest measurement: beside a single max(), SQLite takes the
+// other columns from the row that has it (sqlite.org/lang_select.html, "bare columns").
 constexpr const char* kSelectCandidates =
     "SELECT t.id, t.config_id, t.seq, m.kind, m.status = 'ok', m.min_ns, count(*) > 1,"
     " sum(m.status = 'wrong_result'), max(m.id) FROM trials t JOIN measurements m"
-    " ON m.trial_id = t.id WHERE t.task_id = ? GROUP BY t.id, m.kind";
+    " ON m.trial_id = t.id WHERE t.task_id = ? GROUP BY t.id";
 
 void FetchCandidates(Statement& row, std::int64_t task, const std::string& kernel_template,
                      TuningTables::Contest& contest) {
@@ -120,8 +117,8 @@ void FetchCandidates(Statement& row, std::int64_t task, const std::string& kerne
     const bool ok = row.getColumn(4).getInt() != 0, wrong = row.getColumn(7).getInt() != 0;
     if (ok && !wrong) candidate.rank_ns = row.getColumn(5).getDouble();
     candidate.confirmed = row.getColumn(6).getInt() != 0;
-    contest.trials.push_back({row.getColumn(0).getInt64(), candidate.kind});
     contest.candidates.push_back(std::move(candidate));
+    contest.trials.push_back(row.getColumn(0).getInt64());
   }
 }
 
@@ -175,23 +172,20 @@ std::int64_t TuningTables::AddTask(const TrialRecord& record) {
 
 void TuningTables::AddTrial(std::int64_t task, std::int64_t session, const TrialRecord& record) {
   Statement insert(database_,
-                   "INSERT INTO trials (task_id, seq, config_id, labels, code_digest, predicted,"
-                   " batch, session_id) VALUES (:task,"
+                   "INSERT INTO trials (task_id, seq, config_id, labels, code_digest, kind,"
+                   " predicted, batch, session_id) VALUES (:task,"
                    " (SELECT coalesce(max(seq), 0) + 1 FROM trials WHERE task_id = :task),"
-                   " :config, :labels, :digest, :predicted, :batch, :session)");
+                   " :config, :labels, :digest, :kind, :predicted, :batch, :session)");
   insert.bind(":task", task);
   insert.bind(":config", record.config_id);
   insert.bind(":labels", LabelsText(record.labels));
   insert.bind(":digest", DigestText(record.trial.code_digest));
+  insert.bind(":kind", Name(record.trial.kind));
   if (record.trial.predicted) insert.bind(":predicted", *record.trial.predicted);
   insert.bind(":batch", record.trial.batch);
   insert.bind(":session", session);
   insert.exec();
   AddMeasurement(database_.getLastInsertRowid(), "tune", record.trial);
-}
-
-void TuningTables::AddTuning(std::int64_t trial, const Trial& measurement) {
-  AddMeasurement(trial, "tune", measurement);
 }
 
 void TuningTables::AddConfirmation(std::int64_t trial, const Trial& measurement) {
@@ -239,17 +233,12 @@ bool TuningTables::HasMeasurement(const std::string& uuid) {
 
 std::optional<std::int64_t> TuningTables::FindTrial(std::int64_t task, const TrialRecord& record) {
   Statement find(database_,
-                 "SELECT id FROM trials WHERE task_id = ? AND config_id = ? AND code_digest = ?");
-  SQLite::bind(find, task, record.config_id, DigestText(record.trial.code_digest));
+                 "SELECT id FROM trials WHERE task_id = ? AND config_id = ? AND code_digest = ?"
+                 " AND kind = ?");
+  SQLite::bind(find, task, record.config_id, DigestText(record.trial.code_digest),
+               Name(record.trial.kind));
   if (!find.executeStep()) return std::nullopt;
   return find.getColumn(0).getInt64();
-}
-
-bool TuningTables::HasTuning(std::int64_t trial, TimeKind kind) {
-  Statement find(database_,
-                 "SELECT 1 FROM measurements WHERE trial_id = ? AND kind = ? AND purpose = 'tune'");
-  SQLite::bind(find, trial, Name(kind));
-  return find.executeStep();
 }
 
 std::vector<TrialRecord> TuningTables::ReadRecords(
@@ -261,14 +250,11 @@ std::vector<TrialRecord> TuningTables::ReadRecords(
   return FetchRecords(row);
 }
 
-TrialRecord TuningTables::ReadRecord(const TrialOfKind& trial) {
-  Statement row(database_, SelectRecords("t.id = :trial AND m.kind = :kind"));
-  row.bind(":trial", trial.id);
-  row.bind(":kind", Name(trial.kind));
+TrialRecord TuningTables::ReadRecord(std::int64_t trial) {
+  Statement row(database_, SelectRecords("t.id = :trial"));
+  row.bind(":trial", trial);
   std::vector<TrialRecord> records = FetchRecords(row);
-  if (records.empty()) {
-    throw std::runtime_error("trial " + std::to_string(trial.id) + " is missing");
-  }
+  if (records.empty()) throw std::runtime_error("trial " + std::to_string(trial) + " is missing");
   return std::move(records.front());
 }
 

@@ -27,32 +27,24 @@ class TuningTables {
   std::int64_t AddTask(const TrialRecord& record);
   // With the next seq of the task, and its tuning measurement.
   void AddTrial(std::int64_t task, std::int64_t session, const TrialRecord& record);
-  // A further kind of times of a trial that is there.
-  void AddTuning(std::int64_t trial, const Trial& measurement);
   void AddConfirmation(std::int64_t trial, const Trial& measurement);
 
   void AddPeak(const Peak& peak);
   std::optional<double> HighestPeak(const std::string& target, std::int32_t threads);
 
   bool HasMeasurement(const std::string& uuid);
-  // The trial of a task with this record's config and code digest.
+  // The trial of a task with this record's config, code digest and kind.
   std::optional<std::int64_t> FindTrial(std::int64_t task, const TrialRecord& record);
-  // Whether tuning has measured a trial with this kind of times.
-  bool HasTuning(std::int64_t trial, TimeKind kind);
 
-  // By task, then seq, a record for each kind of times. `kernel_template`: all, if unset.
+  // By task, then seq. `kernel_template`: all, if unset.
   std::vector<TrialRecord> ReadRecords(const BestQuery& query,
                                        const std::optional<std::string>& kernel_template = {});
-  struct TrialOfKind {
-    std::int64_t id = 0;
-    TimeKind kind = TimeKind::kMeasured;
-  };
-  TrialRecord ReadRecord(const TrialOfKind& trial);
+  TrialRecord ReadRecord(std::int64_t trial);
 
-  // The candidates of one (workload, target, threads, cache), and the trials that they are.
+  // The candidates of one (workload, target, threads, cache), and the ids of their trials.
   struct Contest {
     std::vector<BestCandidate> candidates;
-    std::vector<TrialOfKind> trials;
+    std::vector<std::int64_t> trials;
   };
   std::vector<Contest> ReadContests(const BestQuery& query);
 

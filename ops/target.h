@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -9,6 +10,12 @@
 #include "ops/isa.h"
 
 namespace kiln {
+
+// With what a processor's speed is estimated where there is none (docs/estimates.md).
+struct EstimateModel {
+  std::string mca_cpu;  // whose scheduling model LLVM shall use
+  double ghz = 0;       // cycles per nanosecond
+};
 
 // Where kernels run: an instruction set, a micro-architecture and what of it matters to a schedule.
 // Read from a data file (targets/*.json, whose keys docs/targets.md explains) or detected.
@@ -26,6 +33,7 @@ struct Target {
   // The processor that an emulator stands in with where there is no such machine: qemu's -cpu.
   // Empty: none is like it.
   std::string emulated_cpu = {};
+  std::optional<EstimateModel> estimate = std::nullopt;
 };
 
 // By name: `native` or what it is called here, a data file's name, or a path (with a '/', or that

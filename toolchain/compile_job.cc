@@ -6,6 +6,7 @@ namespace kiln {
 
 std::string Serialize(const CompileJob& job) {
   ByteWriter out;
+  out.Put(JobKind::kCompile);
   out.PutBytes(job.c);
   out.PutBytes(job.symbol);
   out.PutBytes(job.arch);
@@ -20,6 +21,7 @@ std::string Serialize(const CompileJob& job) {
 
 bool Deserialize(std::string_view bytes, CompileJob& job) {
   ByteReader in(bytes);
+  if (in.Get<JobKind>() != JobKind::kCompile) return false;
   job.c = in.GetBytes();
   job.symbol = in.GetBytes();
   job.arch = in.GetBytes();

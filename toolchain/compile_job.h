@@ -7,9 +7,13 @@
 
 // What the tool and kiln-compile-worker say to each other, one frame (base/frame.h) each way per
 // job; an empty frame is answered with the compiler's name alone, by a worker that has started
-// well. Plain C++, because the worker links LLVM and nothing else.
+// well. Plain C++, because the worker links LLVM and nothing else. estimate_job.h has the other
+// kind of job.
 
 namespace kiln {
+
+// The first byte of every job.
+enum class JobKind : std::uint8_t { kCompile, kEstimate };
 
 enum class EmitKind : std::uint8_t { kObject, kAssembly };
 

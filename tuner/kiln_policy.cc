@@ -1,7 +1,9 @@
 // Kiln's own search: measure where the shared cost model expects speed, and enough elsewhere for
 // the model to learn what it is wrong about.
 //
-// A batch is put together from four sources:
+// A batch is put together from five sources:
+//   suggested as long as there are any: the best few by estimates that were made before, up to half
+//             of the batch
 //   spread    while the model has no opinion: every value of every knob about equally often
 //   exploit   the best by the model: of all unseen configs where the space is small, else of those
 //             that an evolution guided by the model comes across
@@ -28,8 +30,10 @@ constexpr std::uint64_t kRankedWhole = 20'000;  // legal configs; more are searc
 constexpr double kExploreShare = 0.125;
 constexpr double kPolishShare = 0.25;
 constexpr std::size_t kIncumbents = 3;
-constexpr int kTwinsPerBatch = 2;      // configs one knob away from others of the same batch
-constexpr int kSpreadCandidates = 64;  // random configs that a spread config is chosen from
+constexpr double kSuggestedShare = 0.5;
+constexpr std::size_t kMostSuggested = 8;  // what is further behind by an estimate is any config
+constexpr int kTwinsPerBatch = 2;          // configs one knob away from others of the same batch
+constexpr int kSpreadCandidates = 64;      // random configs that a spread config is chosen from
 constexpr int kExploreCandidates = 8;
 constexpr std::int64_t kSmallBatches = 8;
 constexpr std::int32_t kSmallBatch = 4;
@@ -62,6 +66,7 @@ class KilnPolicy final : public SearchPolicy {
                   static_cast<std::uint64_t>(std::max(count, 0)), seen_.unseen())),
               {}};
     ProposeDefault(out);
+    ProposeSuggested(out);
     const std::vector<Scored> ranked = Ranked(rng);
     if (ranked.empty()) {
       Spread(out, rng);
@@ -72,6 +77,17 @@ class KilnPolicy final : public SearchPolicy {
     }
     Fill(out, rng);
     return std::move(out.proposals);
+  }
+
+  void Suggest(std::span<const Trial> estimates) override {
+    std::vector<Timed> fastest;
+    for (const Trial& trial : estimates) {
+      const auto time = RankTime(trial);
+      if (time && space_.Contains(trial.config)) fastest.push_back({*time, trial.config});
+    }
+    std::ranges::stable_sort(fastest, {}, &Timed::time);
+    fastest.resize(std::min(fastest.size(), kMostSuggested));
+    for (const Timed& timed : fastest) suggested_.push_back(timed.config);
   }
 
   void Observe(std::span<const Trial> trials) override {
@@ -110,6 +126,17 @@ class KilnPolicy final : public SearchPolicy {
     if (out.room() == 0 || seen_.Contains(config)) return;
     const std::vector<float> score = model_.Predict(task_, {&config, 1});
     Take(out, config, score.empty() ? std::nullopt : std::optional<double>(score.front()));
+  }
+
+  void ProposeSuggested(Batch& out) {
+    std::size_t share = std::min(Share(out, kSuggestedShare), out.room());
+    for (const Config& config : suggested_) {
+      if (share == 0) return;
+      if (seen_.Contains(config)) continue;
+      const std::vector<float> score = model_.Predict(task_, {&config, 1});
+      Take(out, config, score.empty() ? std::nullopt : std::optional<double>(score.front()));
+      --share;
+    }
   }
 
   // Unseen configs, best first by the model; empty: the model has no opinion.
@@ -268,6 +295,7 @@ class KilnPolicy final : public SearchPolicy {
   PolicyOptions options_;
   SeenConfigs seen_;
   std::vector<std::vector<double>> uses_;  // of each value of each knob, by what was seen
+  std::vector<Config> suggested_;          // best first
   std::vector<Timed> fastest_;             // best first, at most kParents
 };
 

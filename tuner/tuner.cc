@@ -96,13 +96,31 @@ class TuningRun {
       sessions_.push_back(std::make_unique<TaskSession>(tasks_[i], std::move(policy), budget_));
       progress_.push_back({});
       ASSIGN_OR_RETURN(auto history, with_.store.History(task, options_.cache));
-      std::erase_if(history, [this](const Trial& trial) { return trial.kind != options_.kind; });
+      const std::vector<Trial> others = TakeOtherKinds(history);
+      WarmStart(i, others);
       sessions_[i]->Restore(history);
       if (learns_) with_.model.Add(task, history);
       trials_ += static_cast<std::int64_t>(history.size());
       if (!history.empty()) Tell(TuneEvent::Kind::kResumed, i, nullptr);
     }
-    return learns_ && trials_ > 0 ? with_.model.Fit() : absl::OkStatus();
+    return learns_ ? with_.model.Fit() : absl::OkStatus();
+  }
+
+  // What is not of this run's kind leaves `history`.
+  std::vector<Trial> TakeOtherKinds(std::vector<Trial>& history) const {
+    const auto others = std::ranges::stable_partition(
+        history, [this](const Trial& trial) { return trial.kind == options_.kind; });
+    std::vector<Trial> taken(others.begin(), others.end());
+    history.erase(others.begin(), others.end());
+    return taken;
+  }
+
+  // Estimates of a task are where its measuring begins.
+  void WarmStart(std::size_t task, std::vector<Trial> others) {
+    if (options_.kind == TimeKind::kEstimated) return;
+    std::erase_if(others, [](const Trial& trial) { return trial.kind != TimeKind::kEstimated; });
+    sessions_[task]->policy().Suggest(others);
+    if (learns_) with_.model.Add(tasks_[task].task, others);
   }
 
   // The reference outputs of tasks whose turn has not come, so that their turn begins at once.

@@ -81,6 +81,11 @@ void PrintCsv(const std::vector<StoredBest>& bests) {
   }
 }
 
+// Times are measured unless something else is said.
+std::string KindNote(TimeKind kind) {
+  return kind == TimeKind::kMeasured ? "" : fmt::format(", {}", Name(kind));
+}
+
 void PrintTable(const std::vector<StoredBest>& bests) {
   using A = Table::Align;
   Table table({{"layer", A::kLeft},
@@ -104,9 +109,8 @@ void PrintTable(const std::vector<StoredBest>& bests) {
          fmt::format("{:.1f}", stored.gops),
          stored.peak_share ? fmt::format("{:.0f}%", 100 * *stored.peak_share) : "-",
          std::to_string(stored.best.trials),
-         fmt::format("{}{}{}{}", stored.best.origin, stored.best.confirmed ? ", confirmed" : "",
-                     kind == TimeKind::kMeasured ? "" : fmt::format(", {}", Name(kind)),
-                     stored.stale ? ", stale" : ""),
+         fmt::format("{}{}{}{}", stored.best.origin, KindNote(record.Judged().kind),
+                     stored.best.confirmed ? ", confirmed" : "", stored.stale ? ", stale" : ""),
          record.config_id, DescribeConfig(record.labels)});
   }
   std::fputs(table.Print().c_str(), stdout);

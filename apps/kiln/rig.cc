@@ -11,6 +11,7 @@
 
 #include "apps/kiln/emulation.h"
 #include "base/clock.h"
+#include "estimate/estimator.h"
 #include "kernels_templates/peak_probe.h"
 #include "kernels_templates/probe_template.h"
 #include "rpc_client/rpc_client.h"
@@ -103,18 +104,29 @@ std::vector<LevelToRead> LevelsToRead(const Target& target, std::int32_t threads
 
 }  // namespace
 
+Rig::Rig()
+    : reactor_(NewReactor()),
+      interrupt_(std::make_unique<Interrupt>(*reactor_)),
+      expected_(NewExpectedOutputs()) {}
+
+Status Rig::UseToolchain(const std::vector<std::int32_t>& cores) {
+  workers_ = std::max<std::int32_t>(1, static_cast<std::int32_t>(cores.size()));
+  ASSIGN_OR_RETURN(builder_, NewToolchain(*reactor_, {.workers = workers_, .cores = cores}));
+  return absl::OkStatus();
+}
+
+void Rig::UseMeasurer(PipelineOptions options) {
+  options.build_threads = workers_;
+  measurer_ = NewPipelineMeasurer(*builder_, *devices_, *runner_, SystemClock(), options);
+}
+
 StatusOr<std::unique_ptr<Rig>> Rig::Create(const Environment& env, const std::string& target,
                                            std::int32_t threads) {
   ASSIGN_OR_RETURN(const Target described, FindTarget(target));
   std::unique_ptr<Rig> rig(new Rig);
-  rig->reactor_ = NewReactor();
-  rig->interrupt_ = std::make_unique<Interrupt>(*rig->reactor_);
   const bool local = env.tracker.empty();
   const CoreSplit cores = SplitCores(threads);
-  const std::vector<std::int32_t> compile_cores = local ? cores.compile : AllowedCores();
-  const auto workers = std::max<std::int32_t>(1, static_cast<std::int32_t>(compile_cores.size()));
-  ASSIGN_OR_RETURN(rig->builder_,
-                   NewToolchain(*rig->reactor_, {.workers = workers, .cores = compile_cores}));
+  RETURN_IF_ERROR(rig->UseToolchain(local ? cores.compile : AllowedCores()));
   const ClientIdentity client{DefaultClientName(), 0};
   if (local) {
     LocalDeviceOptions options{.target = target, .cores = cores.measure, .client = client};
@@ -136,12 +148,19 @@ StatusOr<std::unique_ptr<Rig>> Rig::Create(const Environment& env, const std::st
                described.name);
   }
   rig->runner_ = NewRemoteRunner();
-  rig->expected_ = NewExpectedOutputs();
-  PipelineOptions options;
-  options.build_threads = workers;
-  options.devices = local ? 1 : 8;
-  rig->measurer_ =
-      NewPipelineMeasurer(*rig->builder_, *rig->devices_, *rig->runner_, SystemClock(), options);
+  rig->UseMeasurer({.devices = local ? 1 : 8});
+  return rig;
+}
+
+StatusOr<std::unique_ptr<Rig>> Rig::CreateEstimating(const Target& target) {
+  std::unique_ptr<Rig> rig(new Rig);
+  rig->kind_ = TimeKind::kEstimated;
+  RETURN_IF_ERROR(rig->UseToolchain(AllowedCores()));
+  ASSIGN_OR_RETURN(Estimator estimator,
+                   NewEstimator(*rig->reactor_, {.target = target, .devices = rig->workers_}));
+  rig->devices_ = std::move(estimator.devices);
+  rig->runner_ = std::move(estimator.runner);
+  rig->UseMeasurer({.devices = rig->workers_});
   return rig;
 }
 

@@ -23,6 +23,10 @@ class Rig {
   static StatusOr<std::unique_ptr<Rig>> Create(const Environment& env, const std::string& target,
                                                std::int32_t threads);
 
+  // The same for a device that is not there: kernels are estimated (estimate/estimator.h) for one
+  // thread with hot caches, times are of kind `estimated`.
+  static StatusOr<std::unique_ptr<Rig>> CreateEstimating(const Target& target);
+
   Reactor& reactor() { return *reactor_; }
   const Interrupt& interrupt() const { return *interrupt_; }
   Measurer& measurer() { return *measurer_; }
@@ -36,8 +40,12 @@ class Rig {
   std::vector<StatusOr<Trial>> MeasureAll(std::vector<MeasureRequest> requests);
 
  private:
-  Rig() = default;
+  Rig();
+  Status UseToolchain(const std::vector<std::int32_t>& cores);
+  void UseMeasurer(PipelineOptions options);
+
   TimeKind kind_ = TimeKind::kMeasured;
+  std::int32_t workers_ = 1;  // that compile
   std::unique_ptr<Reactor> reactor_;
   std::unique_ptr<Interrupt> interrupt_;
   std::unique_ptr<Builder> builder_;

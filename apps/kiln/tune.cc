@@ -28,8 +28,60 @@ struct Options {
   std::string policy = "kiln", scheduler = "gradient";
   std::int32_t batch = 16;
   std::uint64_t seed = 0;
+  bool estimate = false;
   bool json = false;
 };
+
+// A model of one core with all data in its first cache knows nothing of what these ask for.
+Status CheckEstimate(const Environment& env, const Options& options) {
+  const auto refuse = [](const std::string& why) {
+    return Error(StatusCode::kInvalidArgument, "--estimate ", why);
+  };
+  if (options.where.threads != 1) return refuse("is of one core: it takes --threads 1");
+  if (CacheOf(options.where) != CacheState::kHot)
+    return refuse("has no caches: it takes --cache hot");
+  if (!env.tracker.empty()) return refuse("needs no device: it takes no --tracker");
+  return absl::OkStatus();
+}
+
+StatusOr<std::unique_ptr<Rig>> RigFor(const Environment& env, const Options& options,
+                                      const Target& target) {
+  if (options.estimate) return Rig::CreateEstimating(target);
+  return Rig::Create(env, options.where.target, options.where.threads);
+}
+
+// Measured and stored; 0: emulators and models have a peak that means nothing.
+StatusOr<double> PeakFor(Rig& rig, TuningStore& store, const Target& target, std::int32_t threads) {
+  if (rig.kind() != TimeKind::kMeasured) return 0;
+  ASSIGN_OR_RETURN(const Peak peak, MeasurePeak(rig, target, threads));
+  RETURN_IF_ERROR(store.AppendPeak(peak));
+  return peak.gops;
+}
+
+std::string DescribeTimes(const Rig& rig, const Target& target, double peak_gops) {
+  if (rig.kind() != TimeKind::kEstimated) return DescribePeak(rig.kind(), peak_gops);
+  return fmt::format("estimated with LLVM's model of {} at {} GHz", target.estimate->mca_cpu,
+                     target.estimate->ghz);
+}
+
+void Announce(const Options& options, const Network& network, const Target& target,
+              std::size_t tasks, const std::string& times) {
+  fmt::print(stderr, "{}: {} tasks on {}, {} thread{}, {}\n", network.name, tasks, target.name,
+             options.where.threads, options.where.threads == 1 ? "" : "s", times);
+}
+
+TuneOptions TuneOptionsOf(const Options& options, TimeKind kind) {
+  TuneOptions tune;
+  tune.policy = options.policy;
+  tune.seed = options.seed;
+  tune.batch = options.batch;
+  tune.cache = CacheOf(options.where);
+  tune.plan.threads = options.where.threads;
+  tune.plan.cache = tune.cache;
+  tune.kind = kind;
+  if (options.estimate) tune.finalists = 0;  // an estimate made again is the same
+  return tune;
+}
 
 StatusOr<Budget> BudgetOf(const Options& options) {
   Budget budget;
@@ -82,15 +134,8 @@ std::unique_ptr<CostModel> ModelFor(const Options& options) {
   return NewXgboostCostModel({.seed = options.seed});
 }
 
-// Measured and stored; 0: an emulator has a peak that means nothing.
-StatusOr<double> PeakFor(Rig& rig, TuningStore& store, const Target& target, std::int32_t threads) {
-  if (rig.kind() == TimeKind::kEmulated) return 0;
-  ASSIGN_OR_RETURN(const Peak peak, MeasurePeak(rig, target, threads));
-  RETURN_IF_ERROR(store.AppendPeak(peak));
-  return peak.gops;
-}
-
 StatusOr<int> Tune(const Environment& env, const Options& options) {
+  if (options.estimate) RETURN_IF_ERROR(CheckEstimate(env, options));
   ASSIGN_OR_RETURN(const Network network, Resolve(options.what));
   ASSIGN_OR_RETURN(const Target target, FindTarget(options.where.target));
   ASSIGN_OR_RETURN(const NetworkTasks tasks,
@@ -102,21 +147,11 @@ StatusOr<int> Tune(const Environment& env, const Options& options) {
     return Error(StatusCode::kNotFound, network.name, " has no layer that Kiln tunes");
 
   const auto start = std::chrono::steady_clock::now();
-  ASSIGN_OR_RETURN(const std::unique_ptr<Rig> rig,
-                   Rig::Create(env, options.where.target, options.where.threads));
+  ASSIGN_OR_RETURN(const std::unique_ptr<Rig> rig, RigFor(env, options, target));
   ASSIGN_OR_RETURN(const double peak_gops, PeakFor(*rig, *store, target, options.where.threads));
-  fmt::print(stderr, "{}: {} tasks on {}, {} thread{}, {}\n", network.name, tasks.tasks.size(),
-             target.name, options.where.threads, options.where.threads == 1 ? "" : "s",
-             DescribePeak(rig->kind(), peak_gops));
+  Announce(options, network, target, tasks.tasks.size(), DescribeTimes(*rig, target, peak_gops));
 
-  TuneOptions tune;
-  tune.policy = options.policy;
-  tune.seed = options.seed;
-  tune.batch = options.batch;
-  tune.cache = CacheOf(options.where);
-  tune.kind = rig->kind();
-  tune.plan.threads = options.where.threads;
-  tune.plan.cache = tune.cache;
+  const TuneOptions tune = TuneOptionsOf(options, rig->kind());
   const std::unique_ptr<CostModel> model = ModelFor(options);
   const std::unique_ptr<TaskScheduler> scheduler =
       options.scheduler == "gradient" ? NewGradientScheduler() : NewRoundRobinScheduler();
@@ -180,6 +215,8 @@ void AddTune(CLI::App& app, Environment& env) {
       ->capture_default_str();
   command->add_option("--seed", o->seed, "the same seed and store give the same proposals")
       ->capture_default_str();
+  command->add_flag("--estimate", o->estimate,
+                    "no device: times are estimates by LLVM's model of the target's processor");
   command->add_flag("--json", o->json, "the summary as one JSON object per line");
   AddDatabase(*command, env);
   AddTracker(*command, env);
@@ -189,6 +226,7 @@ void AddTune(CLI::App& app, Environment& env) {
       "Examples:\n"
       "  kiln tune --network mobilenet_v1\n"
       "  kiln tune --model m.tflite --threads 2 --time-budget 30m\n"
+      "  kiln tune --network mobilenet_v1 --target rasp4b --estimate\n"
       "  kiln tune --workload "
       "conv2d/i8/n1h56w56c64/o64/k3x3/s1x1/p1,1,1,1/d1x1/g1/pc/wz0/act=lo/rq=step1/double");
   command->callback([&env, o] { env.action = [&env, o] { return Tune(env, *o); }; });

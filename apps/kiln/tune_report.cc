@@ -57,7 +57,7 @@ Totals TotalsOf(const TuneSummary& s) {
 
 std::string DescribePeak(TimeKind kind, double peak_gops) {
   if (kind == TimeKind::kMeasured) return fmt::format("measured peak {:.0f} GOP/s", peak_gops);
-  return fmt::format("times are {}", Name(kind));
+  return fmt::format("times are {}, not measured", Name(kind));
 }
 
 TuneProgress::TuneProgress(const std::vector<NetworkTask>& tasks, TimeKind kind, double peak_gops,
@@ -208,6 +208,7 @@ void PrintSummaryJson(const TuneSummary& s) {
     nlohmann::json line = {{"workload", Key(task.workload())},
                            {"count", s.tasks.tasks[i].workload.count},
                            {"template", task.kernel_template().name()},
+                           {"kind", Name(s.kind)},
                            {"space", task.space().size()},
                            {"trials", result.trials},
                            {"resumed", result.resumed},

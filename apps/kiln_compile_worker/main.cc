@@ -1,5 +1,6 @@
-// kiln-compile-worker: compiles kernels, one frame in, one frame out, until its socket closes. Not
-// for people: `kiln` starts it. A crash of the compiler ends this process and nothing else.
+// kiln-compile-worker: compiles kernels and says how long compiled ones would take, one frame in,
+// one frame out, until its socket closes. Not for people: `kiln` starts it. A crash of the compiler
+// ends this process and nothing else.
 
 #include <sched.h>
 #include <sys/resource.h>
@@ -12,6 +13,7 @@
 #include <string>
 
 #include "apps/kiln_compile_worker/compile.h"
+#include "apps/kiln_compile_worker/estimate.h"
 #include "apps/kiln_compile_worker/link.h"
 #include "base/frame.h"
 
@@ -43,14 +45,11 @@ bool IsIdentifier(const std::string& text) {
                                       [](unsigned char c) { return std::isalnum(c) || c == '_'; });
 }
 
-CompileReply Answer(const std::string& request, Linker& linker) {
+bool IsKnown(const std::string& arch) { return arch == "x86_64" || arch == "aarch64"; }
+
+CompileReply AnswerCompileJob(const std::string& request, Linker& linker) {
   CompileJob job;
   CompileReply reply;
-  if (request.empty()) {
-    reply.outcome = CompileReply::Outcome::kCompiled;
-    reply.compiler = DescribeCompiler();
-    return reply;
-  }
   if (!Deserialize(request, job)) {
     reply.message = "not a compile job of this version";
     return reply;
@@ -59,7 +58,7 @@ CompileReply Answer(const std::string& request, Linker& linker) {
     reply.message = "not a symbol: '" + job.symbol + "'";
     return reply;
   }
-  if (job.arch != "x86_64" && job.arch != "aarch64") {
+  if (!IsKnown(job.arch)) {
     reply.message = "no code generator for '" + job.arch + "'";
     return reply;
   }
@@ -70,12 +69,32 @@ CompileReply Answer(const std::string& request, Linker& linker) {
   return reply;
 }
 
+EstimateReply AnswerEstimateJob(const EstimateJob& job, CycleEstimator& estimator) {
+  if (IsKnown(job.arch)) return estimator.Estimate(job);
+  EstimateReply reply;
+  reply.message = "no scheduling models for '" + job.arch + "'";
+  return reply;
+}
+
+std::string Answer(const std::string& request, Linker& linker, CycleEstimator& estimator) {
+  if (request.empty()) {
+    CompileReply greeting;
+    greeting.outcome = CompileReply::Outcome::kCompiled;
+    greeting.compiler = DescribeCompiler();
+    return Serialize(greeting);
+  }
+  EstimateJob job;
+  if (Deserialize(request, job)) return Serialize(AnswerEstimateJob(job, estimator));
+  return Serialize(AnswerCompileJob(request, linker));
+}
+
 int Serve() {
   Linker linker;
+  CycleEstimator estimator;
   InitializeCompiler();
   std::string request;
   while (!linker.spent() && ReadFrame(kHelperSocket, request)) {
-    if (!WriteFrame(kHelperSocket, Serialize(Answer(request, linker)))) return EXIT_FAILURE;
+    if (!WriteFrame(kHelperSocket, Answer(request, linker, estimator))) return EXIT_FAILURE;
   }
   return EXIT_SUCCESS;
 }

@@ -124,6 +124,48 @@ TEST(XgboostCostModelTest, ACensoredTrialTeachesThatItsConfigIsSlow) {
   EXPECT_LT(slow / slow_count, fast / fast_count - 0.5);
 }
 
+// As if somebody who counts in other units had made them.
+std::vector<Trial> AsEstimates(std::vector<Trial> trials, double unit) {
+  for (Trial& trial : trials) {
+    trial.kind = TimeKind::kEstimated;
+    auto* timings = std::get_if<Timings>(&trial.outcome);
+    if (timings == nullptr) continue;
+    for (double& ns : timings->samples_ns) ns *= unit;
+  }
+  return trials;
+}
+
+TEST(XgboostCostModelTest, EstimatesTeachTheirOrderWhateverTheirUnit) {
+  const Task task = SyntheticTask();
+  const auto estimates = RandomTrials(task, 200, 1), measured = RandomTrials(task, 20, 2);
+  for (const double unit : {1.0, 1000.0}) {
+    const auto model = NewXgboostCostModel({});
+    model->Add(task, AsEstimates(estimates, unit));
+    ASSERT_TRUE(model->Fit().ok());
+    EXPECT_GT(PairwiseAccuracy(*model, task), 0.85) << "estimates alone";
+    model->Add(task, measured);
+    ASSERT_TRUE(model->Fit().ok());
+    EXPECT_GT(PairwiseAccuracy(*model, task), 0.85) << "beside measured times, times " << unit;
+  }
+}
+
+TEST(XgboostCostModelTest, EstimatesAreForgottenOnceEnoughIsMeasured) {
+  const Task task = SyntheticTask();
+  auto misleading = AsEstimates(RandomTrials(task, 200, 1), 1);
+  for (Trial& trial : misleading) {
+    auto* timings = std::get_if<Timings>(&trial.outcome);
+    if (timings == nullptr) continue;
+    for (double& ns : timings->samples_ns) ns = 1e12 / ns;
+  }
+  const auto model = NewXgboostCostModel({});
+  model->Add(task, misleading);
+  ASSERT_TRUE(model->Fit().ok());
+  EXPECT_LT(PairwiseAccuracy(*model, task), 0.3);
+  model->Add(task, RandomTrials(task, 100, 2));
+  ASSERT_TRUE(model->Fit().ok());
+  EXPECT_GT(PairwiseAccuracy(*model, task), 0.8);
+}
+
 TEST(XgboostCostModelTest, ScoresAreRelativeToTheFirstTrialOfTheTask) {
   const Task task = SyntheticTask(128, 14, {.failures = false});
   const auto trials = RandomTrials(task, 100, 1);

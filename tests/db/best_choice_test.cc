@@ -57,6 +57,16 @@ TEST(BestChoiceTest, KindsAreNeverMixed) {
   EXPECT_EQ(Chosen({estimated, emulated}), "b");
 }
 
+TEST(BestChoiceTest, ALaterEstimateDoesNotStandForAMeasuredConfig) {
+  const BestCandidate measured = Candidate("a", 5);
+  BestCandidate estimated = Candidate("a", 1);
+  estimated.kind = TimeKind::kEstimated;
+  const std::vector<BestCandidate> candidates = {measured, estimated, Candidate("b", 9)};
+  EXPECT_EQ(ChooseBest(candidates), 0u);
+  EXPECT_EQ(TrialsLike(measured, candidates), 2);
+  EXPECT_EQ(TrialsLike(estimated, candidates), 1);
+}
+
 TEST(BestChoiceTest, OnlyTheLatestCodeOfAConfigCounts) {
   const BestCandidate old = Candidate("a", 1), other = Candidate("b", 3), now = Candidate("a", 2);
   EXPECT_EQ(*ChooseBest(std::vector{old, other, now}), 2u);

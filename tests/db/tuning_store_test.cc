@@ -286,6 +286,31 @@ TEST_P(TuningStoreTest, MeasuredTimesBeatEmulatedAndEstimatedOnesWhateverTheySay
   EXPECT_EQ(TheBest().first, Id(2));
 }
 
+TEST_P(TuningStoreTest, AConfigHasATrialOfEachKindOfTimes) {
+  Trial estimated = OkTrial(task_, 0, 5, "estimated");
+  estimated.kind = TimeKind::kEstimated;
+  Append(task_, {estimated});
+  EXPECT_EQ(TheBest(), std::pair(Id(0), 5.0)) << "there is nothing better to go by";
+  EXPECT_EQ((*store_->Bests({}))[0].trials, 1);
+  EXPECT_FALSE(*BestFor(*store_, task_, kHot, TimeKind::kMeasured));
+
+  Append(task_, {OkTrial(task_, 0, 70, "measured"), OkTrial(task_, 1, 60, "other")});
+  EXPECT_THAT(Records(), SizeIs(3));
+  EXPECT_EQ(TheBest(), std::pair(Id(1), 60.0));
+  EXPECT_EQ((*store_->Bests({}))[0].trials, 2) << "estimates are not counted";
+  EXPECT_EQ((*BestFor(*store_, task_, kHot))->trials, 2);
+  EXPECT_EQ(*RankTime((*BestFor(*store_, task_, kHot, TimeKind::kEstimated))->record.trial), 5);
+
+  // A later estimate of the same config does not stand for it.
+  estimated.uuid = "again";
+  estimated.code_digest ^= 1;
+  Append(task_, {estimated});
+  EXPECT_THAT(Records(), SizeIs(4));
+  EXPECT_EQ(TheBest(), std::pair(Id(1), 60.0));
+  Append(task_, {OkTrial(task_, 0, 70, "once more")});
+  EXPECT_THAT(Records(), SizeIs(4)) << "there is one of that kind already";
+}
+
 TEST_P(TuningStoreTest, TheFastestConfirmedConfigBeatsFasterUnconfirmedOnes) {
   Append(task_,
          {OkTrial(task_, 0, 100, "a"), OkTrial(task_, 1, 110, "b"), OkTrial(task_, 2, 90, "c")});
@@ -455,46 +480,6 @@ TEST_P(TuningStoreTest, ConcurrentWritersLoseAndDoubleNothing) {
   EXPECT_EQ(seq, 300 + 4 * 40);
   EXPECT_EQ(uuids.size(), 460u);
   EXPECT_EQ(configs.size(), 460u);
-}
-
-TEST_P(TuningStoreTest, AConfigHasATrialOfEachKindOfTimesAndTheMeasuredOneIsBest) {
-  const auto trial = [&](std::uint64_t index, double ns, const char* uuid, TimeKind kind) {
-    Trial result = OkTrial(task_, index, ns, uuid);
-    result.kind = kind;
-    return result;
-  };
-  // The emulator finds config 1 faster, and everything faster than the device does.
-  Append(task_, {trial(0, 20, "e0", TimeKind::kEmulated), trial(1, 10, "e1", TimeKind::kEmulated)});
-  EXPECT_EQ(TheBest(), (std::pair{Id(1), 10.0}));
-  Append(task_, {trial(1, 900, "m1", TimeKind::kMeasured)});
-  Append(task_, {trial(1, 901, "m1 again", TimeKind::kMeasured)});  // there already
-  EXPECT_EQ(TheBest(), (std::pair{Id(1), 900.0}));
-  Append(task_, {trial(0, 800, "m0", TimeKind::kMeasured)});
-  EXPECT_EQ(TheBest(), (std::pair{Id(0), 800.0}));
-
-  const Trial confirmation = trial(1, 5, "e1 confirmed", TimeKind::kEmulated);
-  ASSERT_TRUE(store_->AppendConfirmation(task_, kHot, confirmation).ok());
-  EXPECT_EQ(TheBest(), (std::pair{Id(0), 800.0})) << "whatever an emulator confirms";
-  const auto emulated = BestFor(*store_, task_, kHot, TimeKind::kEmulated);
-  ASSERT_TRUE(emulated.ok() && *emulated);
-  EXPECT_EQ((*emulated)->record.config_id, Id(1));
-  EXPECT_EQ(RankTime((*emulated)->record.Judged()), 5);
-
-  std::vector<std::string> found;
-  for (const TrialRecord& record : Records()) {
-    found.push_back(std::to_string(record.seq) + " " + record.trial.uuid + " " +
-                    std::to_string(record.confirmations.size()));
-  }
-  EXPECT_THAT(found, ElementsAre("1 m0 0", "1 e0 0", "2 m1 0", "2 e1 1"));
-}
-
-TEST_P(TuningStoreTest, ATrialOfAnotherKindOfTimesCannotBeConfirmed) {
-  Append(task_, {OkTrial(task_, 0, 10, "m0")});
-  Trial confirmation = OkTrial(task_, 0, 5, "e0");
-  confirmation.kind = TimeKind::kEmulated;
-  const Status status = store_->AppendConfirmation(task_, kHot, confirmation);
-  EXPECT_EQ(status.code(), StatusCode::kNotFound);
-  EXPECT_THAT(Message(status), HasSubstr("no emulated trial"));
 }
 
 }  // namespace

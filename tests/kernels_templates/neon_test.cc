@@ -120,8 +120,11 @@ TEST(NeonTest, LowestWeightIsRefusedByBytesAndExactInWords) {
     const auto expected = RunReference(task.workload(), op_case.values, op_case.x);
     const std::vector<KernelSource> sources = {
         *task.Emit(With(task, {{"method", depthwise ? "dot" : "mull"}})),
-        *task.Emit(depthwise ? With(task, {{"loop", "tile"}, {"conv_inline", "tile"},
-                                           {"weights", "memory"}, {"method", "widen"}, {"data_pad_inline", "row"}})
+        *task.Emit(depthwise ? With(task, {{"loop", "tile"},
+                                           {"conv_inline", "tile"},
+                                           {"weights", "memory"},
+                                           {"method", "widen"},
+                                           {"data_pad_inline", "row"}})
                              : With(task, {{"method", "mlal"}}))};
     const auto kernels = CompileAndLoad(sources, task.target().isa);
     ASSERT_TRUE(kernels.ok()) << kernels.status();
@@ -130,8 +133,8 @@ TEST(NeonTest, LowestWeightIsRefusedByBytesAndExactInWords) {
   }
 }
 
-// Shapes of other libraries' kernels are points of the space: TVM's tiles of 4 pixels by 16 and 8 by
-// 12 channels, XNNPACK's 4x16c4 and 2x8, QNNPACK's 8x8.
+// Shapes of other libraries' kernels are points of the space: TVM's tiles of 4 pixels by 16 and 8
+// by 12 channels, XNNPACK's 4x16c4 and 2x8, QNNPACK's 8x8.
 TEST(NeonTest, SpacesContainTheTilesOfOtherLibraries) {
   for (const VectorIsa* isa : {&NeonMull(), &Dotprod()}) {
     const Task task = TaskFor(kPointwise, *isa);

@@ -41,6 +41,64 @@ TEST_F(TunerTest, MakesAndStoresAsManyTrialsAsTheBudgetSays) {
   }
 }
 
+// The measurer of a run of estimates.
+StatusOr<Trial> Estimate(const MeasureRequest& request) {
+  StatusOr<Trial> trial = FakeMeasurer::Exact(request);
+  trial->kind = TimeKind::kEstimated;
+  return trial;
+}
+
+TEST_F(TunerTest, TrialsOfOtherKindsDoNotCount) {
+  budget_ = {.trials_per_task = 40};
+  options_.kind = TimeKind::kEstimated;
+  {
+    FakeMeasurer estimator(FakeMeasurer::Order::kSubmitted, Estimate);
+    const auto results = Tune(estimator);
+    ASSERT_TRUE(results.ok()) << results.status();
+    EXPECT_EQ((*results)[0].trials, 40);
+  }
+  options_.kind = TimeKind::kMeasured;
+  FakeMeasurer measurer;
+  auto results = Tune(measurer);
+  ASSERT_TRUE(results.ok()) << results.status();
+  for (std::size_t i = 0; i < 2; ++i) {
+    EXPECT_EQ((*results)[i].trials, 40);
+    EXPECT_EQ((*results)[i].resumed, 0);
+    EXPECT_EQ((*results)[i].best->kind, TimeKind::kMeasured);
+    EXPECT_EQ(History(i).size(), 80U);
+  }
+  // And the other way round: the estimates are complete.
+  options_.kind = TimeKind::kEstimated;
+  FakeMeasurer idle(FakeMeasurer::Order::kSubmitted, Estimate);
+  results = Tune(idle);
+  ASSERT_TRUE(results.ok()) << results.status();
+  EXPECT_EQ((*results)[0].resumed, 40);
+  EXPECT_TRUE(idle.submitted().empty());
+}
+
+TEST_F(TunerTest, MeasuringBeginsWithTheBestEstimates) {
+  budget_ = {.trials_per_task = 60};
+  options_.kind = TimeKind::kEstimated;
+  {
+    FakeMeasurer estimator(FakeMeasurer::Order::kSubmitted, Estimate);
+    ASSERT_TRUE(Tune(estimator).ok());
+  }
+  std::vector<Trial> estimates = History(0);
+  std::erase_if(estimates, [](const Trial& trial) { return !RankTime(trial); });
+  std::ranges::stable_sort(estimates, {}, [](const Trial& trial) { return *RankTime(trial); });
+  options_.kind = TimeKind::kMeasured;
+  budget_ = {.trials_per_task = 4};
+  FakeMeasurer measurer;
+  ASSERT_TRUE(Tune(measurer).ok());
+  std::set<Config> first;
+  for (const MeasureRequest& request : measurer.submitted()) {
+    if (request.task.Key() == tasks_[0].task.Key()) first.insert(request.config);
+  }
+  EXPECT_EQ(first.size(), 4U);
+  EXPECT_TRUE(first.contains(estimates[0].config));
+  EXPECT_TRUE(first.contains(estimates[1].config));
+}
+
 TEST_F(TunerTest, ACapPerTaskHolds) {
   budget_ = {.trials_per_task = 40};
   FakeMeasurer measurer;

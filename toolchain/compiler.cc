@@ -20,6 +20,7 @@ void UseX86(IsaMask isa, CompileJob& job) {
 
 void UseArm(IsaMask isa, CompileJob& job) {
   job.cpu = "generic";
+  if (Has(isa, IsaFeature::kNeon)) job.features.push_back("+neon");
   if (Has(isa, IsaFeature::kDotProd)) job.features.push_back("+dotprod");
   if (Has(isa, IsaFeature::kI8mm)) job.features.push_back("+i8mm");
 }

@@ -76,12 +76,20 @@ std::string DefaultName(const Options& options) {
   return name;
 }
 
+std::string Advice(const Options& options, const Target& target, const Target& machine) {
+  if (options.emulator.empty()) return "try --target native, or --emulator";
+  std::string missing;
+  for (const std::string& name : Names(target.isa & ~machine.isa)) missing += " " + name;
+  return missing.empty() ? "it is " + machine.arch + ", not " + target.arch
+                         : "it lacks" + missing + "; --cpu names another processor";
+}
+
 StatusOr<DeviceIdentity> Identify(const Options& options, const Target& target,
                                   const Target& machine) {
   if (!CanRun(machine, target)) {
-    return Error(StatusCode::kInvalidArgument, "this machine (", machine.name,
-                 ") cannot run code for ", target.name, ": try --target native",
-                 options.emulator.empty() ? ", or --emulator" : " without --emulator");
+    return Error(StatusCode::kInvalidArgument, options.emulator.empty() ? "this machine (" : "",
+                 machine.name, options.emulator.empty() ? ")" : "", " cannot run code for ",
+                 target.name, ": ", Advice(options, target, machine));
   }
   DeviceIdentity identity;
   identity.target = target.name;

@@ -156,6 +156,11 @@ GemmSchedule::GemmSchedule(const Workload& workload, const VectorIsa& vector_isa
   chunks = k.order == GemmOrder::kPanelBlockTile ? w.groups * panels() : images * tiles_h * blocks;
 }
 
+std::int32_t GemmSchedule::SegmentStepsInChunks() const {
+  const std::int32_t unroll = std::min(k.unroll_k, steps);
+  return steps / unroll * StepsInChunks(unroll) + StepsInChunks(steps % unroll);
+}
+
 std::int64_t GemmSchedule::PanelBytes(std::int32_t vectors) const {
   return std::int64_t{vectors} * (std::int64_t{kConstantVectors + biases()} * isa.vector_bytes() +
                                   std::int64_t{all_steps()} * isa.weight_vector_bytes());
@@ -178,8 +183,11 @@ OpCounts GemmSchedule::Count() const {
     one.dots = rows * row_steps * step_pixels * vectors;
     one.loads = rows * used_segments * steps * vectors + kConstantVectors * vectors;
     if (skips_rows) one.loads += (column_classes.count - 1) * vectors;
-    one.broadcasts = rows * row_steps * step_pixels;
-    one.shuffles = widens * rows * row_steps * step_pixels;
+    const double chunk_loads = double(SegmentStepsInChunks()) / isa.chunk_steps / steps;
+    const double broadcasts = double(steps - SegmentStepsInChunks()) / steps;
+    one.loads += rows * row_steps * step_pixels * chunk_loads;
+    one.broadcasts = rows * row_steps * step_pixels * broadcasts;
+    one.shuffles = widens * rows * row_steps * step_pixels * (chunk_loads + broadcasts);
     one.requantizes = pixels * vectors;
     one.stores = pixels * StoresPerPixel(*this, vectors);
     one.calls = 1;

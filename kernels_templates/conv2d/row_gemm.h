@@ -86,6 +86,11 @@ struct GemmSchedule {
   // Segments: contiguous values of a kernel row (or of one tap, if taps are not adjacent).
   std::int32_t segments_w = 1, segment_values = 1, steps = 1;  // steps: dots per segment
   std::int32_t all_steps() const { return w.kh * segments_w * steps; }
+  // Of `count` steps that are written out one after the other, those that take their activations
+  // out of chunks.
+  std::int32_t StepsInChunks(std::int32_t count) const {
+    return isa.chunk_steps > 1 ? count / isa.chunk_steps * isa.chunk_steps : 0;
+  }
   // Prepared rows of a stage. A kernel of one row (column) skips the rows (columns) that no output
   // reads.
   std::int32_t step_h = 1, step_w = 1, tap_h = 1, tap_w = 1;
@@ -113,6 +118,7 @@ struct GemmSchedule {
   std::int64_t stage_bytes = 0, sums_bytes = 0,
                row_buffer_bytes = 0;  // parts of thread_bytes, in this order
 
+  std::int32_t SegmentStepsInChunks() const;
   std::int64_t PanelBytes(std::int32_t vectors) const;
   OpCounts Count() const;
   ScheduleSummary Summary() const;

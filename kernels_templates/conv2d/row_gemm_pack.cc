@@ -53,6 +53,13 @@ Function PackPanel(const GemmSchedule& s, const Panel& panel) {
   const bool skips = s.skips_rows;
   const char* weight_type = s.isa.weight_bytes == 1 ? "int8_t" : "int16_t";
   const bool unsigned_weights = s.w.type == DataType::kU8;
+  const std::string refuses =
+      s.isa.lowest_weight > -128
+          ? fmt::format(
+                "        if (stored < {}) return KILN_E_CLASS;  /* the dot is not exact for "
+                "it */\n",
+                s.isa.lowest_weight)
+          : "";
   Function f;
   f.calls = 0;
   f.signature =
@@ -81,9 +88,9 @@ Function PackPanel(const GemmSchedule& s, const Panel& panel) {
       "        high += MAX(a, b);\n"
       "        total += stored;\n"
       "{11}"
-      "        w[((((int64_t)t * STEPS + k / GROUP) * vectors + vector) * LANES + lane) * GROUP + "
-      "k % GROUP] =\n"
-      "            ({2})stored;\n"
+      "        w[(((int64_t)t * STEPS + k / GROUP) * vectors + vector) * LANES * GROUP +\n"
+      "          K_PLACE(lane, k % GROUP, GROUP)] = ({2})stored;\n"
+      "{14}"
       "      }}\n"
       "    }}\n"
       "    bias = (uint32_t)(op->bias ? op->bias[channel] : 0) -\n"
@@ -99,11 +106,11 @@ Function PackPanel(const GemmSchedule& s, const Panel& panel) {
       unsigned_weights ? "uint8_t" : "int8_t",
       s.isa.subtracts_weight_zero_point ? "op->w_zp" : (unsigned_weights ? "128" : "0"), s.w.qmin(),
       s.w.qmax(),
-      s.sums ? " +\n           (uint32_t)(KH * KW * CG) * (uint32_t)op->x_zp * (uint32_t)(op->w_zp "
-               "- 128)"
+      s.sums ? " +\n           (uint32_t)(KH * KW * CG) * (uint32_t)(op->x_zp + PREPARED_OFFSET) * "
+               "(uint32_t)(op->w_zp - 128)"
              : "",
       s.biases(), skips ? kCountTap : "", skips ? kClassBiases : "",
-      skips ? "  uint32_t by_tap[KH][SEGMENTS] = {{0}};\n" : "")));
+      skips ? "  uint32_t by_tap[KH][SEGMENTS] = {{0}};\n" : "", refuses)));
   return f;
 }
 

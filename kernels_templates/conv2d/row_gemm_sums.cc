@@ -15,8 +15,19 @@
 namespace kiln {
 namespace {
 
+// Weights 1 for so many values of a group, 0 for the others.
+std::uint32_t OnesFor(const GemmSchedule& s, std::int32_t values) {
+  return 0x01010101U >> 8 * (s.isa.group - values);
+}
+
+// What makes prepared values of those that are read: where a tile reads x in place.
+const char* Prepared(const GemmSchedule& s) {
+  return s.k.stage == DataStage::kRaw && ActivationOffset(s.isa, s.w) != 0 ? "k_flip" : "";
+}
+
 // Bytes that are summed by dots of whole vectors, and what is left of a segment.
 std::string SegmentSum(const GemmSchedule& s) {
+  const char* prepared = Prepared(s);
   const std::int32_t vector = s.isa.vector_bytes(), whole = s.segment_values / vector * vector;
   const std::int32_t rest = s.segment_values - whole;
   std::string text = fmt::format(
@@ -24,20 +35,22 @@ std::string SegmentSum(const GemmSchedule& s) {
       "  int32_t values = 0;\n  __builtin_memcpy(&values, p, n);\n  return values;\n}}\n"
       "INLINE kv segment_sum(kv acc, const uint8_t *p) {{\n"
       "  const kop ones = (kop)k_splat(0x01010101);\n"
-      "  for (int32_t k = 0; k < {0}; k += {1}) acc = k_dot(acc, (kop)k_load(p + k), ones);\n",
-      whole, vector);
+      "  for (int32_t k = 0; k < {0}; k += {1}) acc = k_dot(acc, (kop){2}(k_load(p + k)), ones);\n",
+      whole, vector, prepared);
   if (rest > 0 && whole > 0) {
     // The last vector overlaps: what it has again counts 0.
     std::vector<int> weights(static_cast<std::size_t>(vector), 1);
     std::fill_n(weights.begin(), vector - rest, 0);
     text += fmt::format(
         "  static const int8_t last[{}] = {{{}}};\n"
-        "  acc = k_dot(acc, (kop)k_load(p + {}), k_weights(last));\n",
-        vector, fmt::join(weights, ", "), s.segment_values - vector);
+        "  acc = k_dot(acc, (kop){}(k_load(p + {})), k_weights(last));\n",
+        vector, fmt::join(weights, ", "), prepared, s.segment_values - vector);
   }
   for (std::int32_t k = 0; whole == 0 && k < rest; k += s.isa.group) {
-    text += fmt::format("  acc = k_dot(acc, (kop)(kv){{few(p + {}, {})}}, ones);\n", k,
-                        std::min(s.isa.group, rest - k));
+    const std::int32_t values = std::min(s.isa.group, rest - k);
+    text +=
+        fmt::format("  acc = k_dot(acc, (kop){}((kv){{few(p + {}, {})}}), (kop)(kv){{{:#x}}});\n",
+                    prepared, k, values, OnesFor(s, values));
   }
   return text + "  return acc;\n}\n";
 }
@@ -147,7 +160,7 @@ std::string StepsOfPickedWords(const GemmSchedule& s) {
     steps += fmt::format(
         "      acc = k_dot(acc, (kop)__builtin_shufflevector(low, high, {}), "
         "(kop)k_splat({:#x}));\n",
-        fmt::join(words, ", "), 0x01010101U >> 8 * (s.isa.group - values));
+        fmt::join(words, ", "), OnesFor(s, values));
   }
   return steps;
 }
@@ -156,13 +169,14 @@ std::string StepsOfPickedWords(const GemmSchedule& s) {
 std::string StepsOfLoads(const GemmSchedule& s) {
   std::string steps;
   for (std::int32_t k = 0; k < s.segment_values; k += s.isa.group) {
+    const std::int32_t values = std::min(s.isa.group, s.segment_values - k);
     std::string lanes;
     for (std::int32_t lane = 0; lane < s.isa.lanes; ++lane) {
       lanes += fmt::format("{}few(p + {} * STEP_W * PIXEL_PITCH + {}, {})", lane > 0 ? ", " : "",
-                           lane, k, std::min(s.isa.group, s.segment_values - k));
+                           lane, k, values);
     }
-    steps +=
-        fmt::format("      acc = k_dot(acc, (kop)(kv){{{}}}, (kop)k_splat(0x01010101));\n", lanes);
+    steps += fmt::format("      acc = k_dot(acc, (kop){}((kv){{{}}}), (kop)k_splat({:#x}));\n",
+                         Prepared(s), lanes, OnesFor(s, values));
   }
   return steps;
 }

@@ -19,12 +19,13 @@ struct RowGemmFamily {
   std::vector<GemmKnobs> defaults;  // wishes for the untuned default, best first
 };
 
-// A template "<family>.<isa>".
+// A template "<family>.<isa>". Several methods of one instruction set differ in how they multiply:
+// a knob decides between them.
 std::shared_ptr<const KernelTemplate> NewRowGemmTemplate(RowGemmFamily family,
-                                                         const VectorIsa& isa);
+                                                         std::vector<const VectorIsa*> methods);
 
 // What a config of such a template does, without lowering it.
-ScheduleSummary SummarizeRowGemm(const TaskSpec& spec, const VectorIsa& isa,
+ScheduleSummary SummarizeRowGemm(const TaskSpec& spec, const std::vector<const VectorIsa*>& methods,
                                  const ConfigSpace& space, const Config& config);
 
 // conv2d/conv2d_template.cc and dense/dense_template.cc.

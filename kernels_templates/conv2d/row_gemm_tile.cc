@@ -50,15 +50,44 @@ struct Columns {
   std::int32_t begin = 0, end = 0;
 };
 
-// One step over `group` values: weights once, a broadcast per pixel.
-Stmt Step(const GemmSchedule& s, const Panel& panel, Columns columns, std::int32_t unrolled) {
-  const std::int32_t value_bytes = s.k.stage == DataStage::kRaw ? 1 : s.isa.activation_bytes;
-  const char* broadcast = s.k.stage == DataStage::kRaw ? "k_broadcast_raw" : "k_broadcast";
-  const bool prepares = s.k.stage == DataStage::kRaw &&
-                        (s.isa.activation_bytes > 1 || ActivationOffset(s.isa, s.w) != 0);
-  // Where pixels overlap, the compiler would keep what one step broadcast for the next, and spill
-  // it.
-  std::string text = "K_HIDE(a);\n";
+bool ReadsRaw(const GemmSchedule& s) { return s.k.stage == DataStage::kRaw; }
+
+// Whether activations take an instruction beside their load.
+bool Prepares(const GemmSchedule& s) {
+  return ReadsRaw(s) && (s.isa.activation_bytes > 1 || ActivationOffset(s.isa, s.w) != 0);
+}
+
+// Where a pixel of the tile has its activations for a step.
+std::int64_t PixelAt(const GemmSchedule& s, std::int32_t i, std::int32_t j, std::int32_t step) {
+  const std::int32_t value_bytes = ReadsRaw(s) ? 1 : s.isa.activation_bytes;
+  return std::int64_t{i} * s.step_h * s.row_pitch + std::int64_t{j} * s.step_w * s.pixel_pitch +
+         std::int64_t{step} * s.isa.group * value_bytes;
+}
+
+// Where pixels overlap, the compiler would keep what one step broadcast for the next, and spill it.
+constexpr char kHideActivations[] = "K_HIDE(a);\n";
+
+// The activations of several steps, from `unrolled` on, a load per pixel.
+Stmt Chunks(const GemmSchedule& s, Columns columns, std::int32_t unrolled) {
+  std::string text = kHideActivations;
+  OpCounts counts;
+  for (std::int32_t i = 0; i < s.k.tile_h; ++i) {
+    for (std::int32_t j = columns.begin; j < columns.end; ++j) {
+      text += fmt::format("const kchunk x{} = {}(a + {});\n", i * s.k.tile_w + j,
+                          ReadsRaw(s) ? "k_chunk_raw" : "k_chunk", PixelAt(s, i, j, unrolled));
+      counts.loads += 1;
+      counts.shuffles += Prepares(s);
+    }
+  }
+  return Text(text, counts);
+}
+
+// One step over `group` values: weights once, the activations of each pixel broadcast, by a load
+// each or out of a chunk.
+Stmt Step(const GemmSchedule& s, const Panel& panel, Columns columns, std::int32_t unrolled,
+          bool in_chunk) {
+  const char* broadcast = ReadsRaw(s) ? "k_broadcast_raw" : "k_broadcast";
+  std::string text = in_chunk ? "" : kHideActivations;
   OpCounts counts;
   for (std::int32_t v = 0; v < panel.vectors; ++v) {
     text += fmt::format("kop w{} = k_weights(w + {});\n", v,
@@ -67,18 +96,20 @@ Stmt Step(const GemmSchedule& s, const Panel& panel, Columns columns, std::int32
   }
   for (std::int32_t i = 0; i < s.k.tile_h; ++i) {
     for (std::int32_t j = columns.begin; j < columns.end; ++j) {
-      const std::int64_t at = std::int64_t{i} * s.step_h * s.row_pitch +
-                              std::int64_t{j} * s.step_w * s.pixel_pitch +
-                              std::int64_t{unrolled} * s.isa.group * value_bytes;
-      text += fmt::format("{{ const kop v = {}(a + {});", broadcast, at);
+      if (in_chunk) {
+        text += fmt::format("{{ const kop v = K_LANE(x{}, {});", i * s.k.tile_w + j,
+                            unrolled % s.isa.chunk_steps);
+      } else {
+        text += fmt::format("{{ const kop v = {}(a + {});", broadcast, PixelAt(s, i, j, unrolled));
+        counts.broadcasts += 1;
+        counts.shuffles += Prepares(s);
+      }
       for (std::int32_t v = 0; v < panel.vectors; ++v) {
         const std::string c = Accumulator(i * s.k.tile_w + j, v);
         text += fmt::format(" {0} = k_dot({0}, v, w{1});", c, v);
         counts.dots += 1;
       }
       text += " }\n";
-      counts.broadcasts += 1;
-      counts.shuffles += prepares;
     }
   }
   return Text(text, counts);
@@ -86,7 +117,17 @@ Stmt Step(const GemmSchedule& s, const Panel& panel, Columns columns, std::int32
 
 Stmts Steps(const GemmSchedule& s, const Panel& panel, Columns columns, std::int32_t count) {
   Stmts steps;
-  for (std::int32_t u = 0; u < count; ++u) steps.push_back(Block({Step(s, panel, columns, u)}));
+  const std::int32_t chunk = s.isa.chunk_steps, in_chunks = s.StepsInChunks(count);
+  for (std::int32_t first = 0; first < in_chunks; first += chunk) {
+    Stmts block{Chunks(s, columns, first)};
+    for (std::int32_t u = first; u < first + chunk; ++u) {
+      block.push_back(Block({Step(s, panel, columns, u, true)}));
+    }
+    steps.push_back(Block(std::move(block)));
+  }
+  for (std::int32_t u = in_chunks; u < count; ++u) {
+    steps.push_back(Block({Step(s, panel, columns, u, false)}));
+  }
   steps.push_back(Text(fmt::format("a += {} * GROUP * VALUE;\nw += {} * WEIGHT_VECTOR;\n", count,
                                    count * panel.vectors)));
   return steps;

@@ -65,8 +65,8 @@ std::string Defines(const DepthwiseSchedule& s) {
   define("TAPS_BYTES", s.taps_bytes);
   define("X_MIN", s.w.qmin());
   define("X_MAX", s.w.qmax());
-  define("FLIPS_SIGN", s.il.flips && s.w.type == DataType::kI8);
-  define("FLIPS_ALL", s.il.flips && s.w.type == DataType::kU8);
+  define("PREPARED_OFFSET", s.il.flips ? ActivationOffset(s.isa, s.w) : 0);
+  define("FLIPS_ALL", s.il.flips && s.w.weight_zero_point);
   text += fmt::format("#define K_WEIGHT {}\n", s.w.type == DataType::kU8 ? "uint8_t" : "int8_t");
   text += "#define MIN(a, b) ((a) < (b) ? (a) : (b))\n";
   text += s.channels < s.il.channels()        ? "#define FIRST_CHANNEL(b) (0 * (b))\n"

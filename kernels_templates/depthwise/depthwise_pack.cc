@@ -11,7 +11,7 @@ namespace {
 
 // Which kernel tap each slot of a set multiplies: kernel row * KW + kernel column, -1 for none.
 std::string SetTaps(const DepthwiseSchedule& s) {
-  std::string text = "static const int16_t set_taps[SETS][K_VECTORS] = {\n";
+  std::string text = "static const int16_t set_taps[SETS][K_TAPS] = {\n";
   for (std::int32_t set = 0; set < s.sets; ++set) {
     text += "    {";
     for (std::int32_t slot = 0; slot < s.il.group; ++slot) {
@@ -40,11 +40,12 @@ int32_t *header = packed;
 header[ACT_MIN] = op->act_min;
 header[Y_ZERO_POINT] = op->y_zp;
 header[ACT_MAX] = op->act_max;
-header[FLIP] = FLIPS_SIGN ? 0x80 : FLIPS_ALL && op->w_zp == 0 ? 0xff : 0;
+const int32_t complements = FLIPS_ALL && op->w_zp == 0;
+header[FLIP] = (PREPARED_OFFSET ? 0x80 : 0) ^ (complements ? 0xff : 0);
 /* Prepared activations are x ^ flip = offset + sign * x, so their dot with sign * w is the accumulator
    but for a constant. */
-const int32_t sign = FLIPS_ALL && op->w_zp == 0 ? -1 : 1;
-const int32_t offset = FLIPS_SIGN ? 128 : sign < 0 ? 255 : 0;
+const int32_t sign = complements ? -1 : 1;
+const int32_t offset = PREPARED_OFFSET + (complements ? 255 : 0);
 const int32_t zero = offset + sign * op->x_zp;
 header[PAD_VALUE] = zero;
 )";
@@ -82,12 +83,14 @@ constexpr std::string_view kBlockValues = R"(
         negative += v < 0 ? -v : 0;
       }
       for (int32_t set = 0; set < SETS; ++set) {
-        for (int32_t i = 0; i < K_VECTORS; ++i) {
+        for (int32_t i = 0; i < K_TAPS; ++i) {
           const int32_t tap = set_taps[set][i];
           if (tap < 0) continue;
           const int32_t v = ((const K_WEIGHT *)op->w)[tap * C + channel] - op->w_zp;
           k_put_weight(weights + set * K_WEIGHT_SET, vector, lane, i, sign * v);
 )";
+constexpr std::string_view kRefuseLowest =
+    "          if (v < {}) return KILN_E_CLASS;  /* the dot is not exact for it */\n";
 constexpr std::string_view kMarkWide = R"(
           if (sign * v > 127 || sign * v < -128) *(int32_t *)(weights + SETS * K_WEIGHT_SET) = 1;
 )";
@@ -116,6 +119,9 @@ Function PackFunction(const DepthwiseSchedule& s) {
   text += std::string(kBlocks.substr(1));
   text += std::string((s.stack > 1 ? kStackChannel : kChannel).substr(1));
   text += std::string(kBlockValues.substr(1));
+  if (s.il.group == 4 && s.isa.lowest_weight > -128) {
+    text += fmt::format(kRefuseLowest, s.isa.lowest_weight);
+  }
   if (s.walks_narrow_weights()) text += kMarkWide.substr(1);
   text += std::string(kChannelConstants.substr(1));
   text += "return KILN_OK;\n";

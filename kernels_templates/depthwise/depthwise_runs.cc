@@ -109,7 +109,7 @@ Function FinishFunction(const DepthwiseSchedule& s, const TileRuns& runs) {
         Text(fmt::format("kv {0}[K_VECTORS];\nk_get_sums({0}, sums + {1} * K_BLOCK_BYTES);\n"
                          "k_requantize_block({0}, c);\n",
                          Accumulators(th, tw), i),
-             {.loads = double(s.il.group), .requantizes = double(s.il.group)}));
+             {.loads = double(s.il.vectors), .requantizes = double(s.il.vectors)}));
     body.push_back(StoreOutput(s, th, tw));
   }
   const std::string advance =

@@ -188,7 +188,7 @@ TileRun DepthwiseSchedule::RunFrom(std::int32_t first) const {
 }
 
 OpCounts DepthwiseSchedule::Count() const {
-  const double vectors = il.group, row_tiles = row_chunks;
+  const double vectors = il.vectors, row_tiles = row_chunks;
   const bool raw = k.pad == PadStage::kInline;
   const double row_shuffles = raw ? il.row_shuffles : il.stored_row_shuffles;
   const double operand_shuffles = rows * row_shuffles + groups * il.interleave_shuffles;
@@ -265,9 +265,9 @@ ScheduleSummary DepthwiseSchedule::Summary() const {
   s.group = il.group;
   s.tile_h = k.tile_h;
   s.tile_w = tile_columns;
-  s.tile_c = il.group;
+  s.tile_c = il.vectors;
   s.unroll = tile_dots;
-  s.accumulators = live_outputs * il.group;
+  s.accumulators = live_outputs * il.vectors;
   s.registers = isa.registers;
   s.computed_outputs = double{1} * w.n * (tiles_w * k.tile_w) * il.channels() *
                        (double{1} * tiles_h * k.tile_h * whole_blocks() + stacks);

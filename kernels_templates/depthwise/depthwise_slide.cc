@@ -39,7 +39,7 @@ SlideWalk::SlideWalk(const DepthwiseSchedule& schedule, std::int32_t rows_at_onc
   reach = (s.w.kw - 1) * s.w.dilation_w;
   columns = (outputs - 1) * step + reach + 1;
   halves = s.k.loop == RowLoop::kHalves ? 2 : 1;
-  vectors = s.il.group / halves;
+  vectors = s.il.vectors / halves;
   FindLoop();
 }
 
@@ -184,12 +184,18 @@ namespace {
 std::int32_t Temporaries(const VectorIsa& isa, const Workload& w, WeightStage weights) {
   if (isa.registers < 32 && weights == WeightStage::kMemory) return 4;
   const double instructions = RequantizeInstructions(isa, w);
-  return (w.act == Activation::kLoHi ? 7 : 6) + (instructions > 7 ? 3 : instructions > 4 ? 2 : 0);
+  // Arm has no operands in memory, and products of bytes of their own beside the sums.
+  const std::int32_t products = isa.splits_groups ? 6 : isa.lanes == 4 ? 2 : 0;
+  return (w.act == Activation::kLoHi ? 7 : 6) +
+         (instructions > 7   ? 3
+          : instructions > 4 ? 2
+                             : 0) +
+         products;
 }
 
 // Vectors in use beside weights: accumulators, operands, what is carried from column to column.
 std::int32_t OtherRegisters(const DepthwiseSchedule& s) {
-  const std::int32_t vectors = s.il.group / (s.k.loop == RowLoop::kHalves ? 2 : 1);
+  const std::int32_t vectors = s.il.vectors / (s.k.loop == RowLoop::kHalves ? 2 : 1);
   std::int32_t carried = 0;
   if (Mixed(s)) carried = s.w.stride_w == 1 ? vectors + 1 : vectors / 2 + 1;
   if (Shifts(s)) carried = vectors;
@@ -202,7 +208,7 @@ std::int32_t OtherRegisters(const DepthwiseSchedule& s) {
 
 std::int32_t RegisterSets(const DepthwiseSchedule& s, std::int32_t planes) {
   if (s.k.weights == WeightStage::kMemory) return 0;
-  const std::int32_t vectors = s.il.group / (s.k.loop == RowLoop::kHalves ? 2 : 1);
+  const std::int32_t vectors = s.il.vectors / (s.k.loop == RowLoop::kHalves ? 2 : 1);
   const std::int32_t left = s.isa.registers - OtherRegisters(s);
   return std::clamp(left / (vectors * planes), 0, s.sets);
 }
@@ -217,7 +223,7 @@ std::int64_t WrittenDots(const DepthwiseSchedule& s) {
   const std::int64_t columns =
       walk.columns - std::int64_t{walk.period} * std::max(0, walk.loop_trips - 1);
   const std::int64_t planes = s.il.planes + (s.walks_narrow_weights() ? 1 : 0);
-  return columns * s.sets * s.il.group * planes / walk.step;
+  return columns * s.sets * s.il.vectors * planes / walk.step;
 }
 
 }  // namespace kiln

@@ -116,7 +116,7 @@ class WalkEmitter {
   std::int32_t WeightAt(std::int32_t set, std::int32_t plane, std::int32_t v) const {
     const Interleave& il = s_.il;
     return set * il.weight_set_bytes() +
-           (plane * il.group + v) * il.lanes * il.group * il.weight_bytes;
+           (plane * il.vectors + v) * il.lanes * il.group * il.weight_bytes;
   }
   std::int32_t SumsBytes() const { return walk_.vectors * s_.il.lanes * 4; }
   std::string Accumulators(std::int32_t output) const {
@@ -185,7 +185,7 @@ class WalkEmitter {
       return;
     }
     text += "ktaps t0[K_VECTORS];\n";
-    for (std::int32_t v = 0; v < s_.il.group; ++v) {
+    for (std::int32_t v = 0; v < s_.il.vectors; ++v) {
       text += fmt::format("t0[{0}] = __builtin_shufflevector({1}[{0}], {2}[{0}]", v,
                           BlockName(block), BlockName(block + pixels));
       for (std::int32_t lane = 0; lane < s_.il.lanes; ++lane)

@@ -62,7 +62,7 @@ Function PadRow(const DepthwiseSchedule& s, double calls) {
 Stmt InterleaveColumn(const DepthwiseSchedule& s, bool inside) {
   Stmts body;
   for (std::int32_t g = 0; g < s.groups; ++g) {
-    OpCounts counts{.copies = double(s.il.group)};
+    OpCounts counts{.copies = double(s.il.vectors)};
     if (!inside) {
       body.push_back(Text(fmt::format("k_put_taps(taps + {} * K_BLOCK_BYTES, pad);\n", g), counts));
       continue;

@@ -91,14 +91,14 @@ bool FitsRegisters(const DepthwiseSchedule& s) {
   const std::int32_t others = s.isa.registers >= 32   ? (finishes_between ? 15 : 10)
                               : s.isa.registers >= 16 ? 7
                                                       : 6;
-  return s.live_outputs * s.il.group + others <= s.isa.registers || s.outputs == 1;
+  return s.live_outputs * s.il.vectors + others <= s.isa.registers || s.outputs == 1;
 }
 
 // All dots of a tile are written out, at the edges of the image once more: more than so many cost
 // more to compile and to fetch than they gain.
 constexpr std::int64_t kMaxDots = 640, kMaxDotsOfRuns = 1600;
 std::int64_t DotInstructions(const DepthwiseSchedule& s) {
-  return std::int64_t{s.tile_dots} * s.il.group * s.il.planes;
+  return std::int64_t{s.tile_dots} * s.il.vectors * s.il.planes;
 }
 
 std::int64_t Runs(const DepthwiseSchedule& s) {
@@ -125,7 +125,8 @@ bool ReadsOnlyTheImage(const DepthwiseSchedule& s) {
 // A walk needs four taps per dot, and results that take a few instructions: a call would move all
 // that it keeps in registers to memory.
 bool CanSlide(const Workload& w, const VectorIsa& isa) {
-  return isa.group == 4 && RequantizeInstructions(isa, w) < 10;
+  return FindInterleave(isa, w, DepthwiseMethod::kDot).value_or(Interleave{}).group == 4 &&
+         RequantizeInstructions(isa, w) < 10;
 }
 // Shifting moves whole 128-bit blocks, as unpacking stays within them.
 bool CanShift(const Workload& w, const VectorIsa& isa) {

@@ -68,7 +68,7 @@ class TileEmitter {
       return Text(
           fmt::format(
               "K_HIDE(w);\nktaps t[K_VECTORS];\nk_get_taps(t, taps + ({}) * K_BLOCK_BYTES);\n", at),
-          {.loads = double(s_.il.group)});
+          {.loads = double(s_.il.vectors)});
     }
     std::string text = "K_HIDE(w);\nconst krow ", names;
     double rows = 0;
@@ -90,13 +90,13 @@ class TileEmitter {
     const std::size_t output = Index(th * s_.k.tile_w + tw);
     if (started_[output]) return {};
     started_[output] = true;
-    counts.loads += s_.il.group;
+    counts.loads += s_.il.vectors;
     return fmt::format("K_HIDE(c);\nk_start({}, c);\n", Accumulators(th, tw));
   }
 
   std::string Dots(std::int32_t th, std::int32_t tw, std::int32_t set, OpCounts& counts) const {
-    counts.dots += s_.il.group * s_.il.planes;
-    counts.loads += s_.il.group * s_.il.planes;
+    counts.dots += s_.il.vectors * s_.il.planes;
+    counts.loads += s_.il.vectors * s_.il.planes;
     return fmt::format("k_dots({}, t, w + {} * K_WEIGHT_SET);\n", Accumulators(th, tw), set);
   }
 
@@ -175,18 +175,18 @@ class TileEmitter {
     if (s_.k.conv == ConvStage::kRow) {
       body_.push_back(Text(fmt::format("k_put_sums(sums + {} * K_BLOCK_BYTES, {});\n",
                                        th * s_.k.tile_w + tw, Accumulators(th, tw)),
-                           {.stores = double(s_.il.group)}));
+                           {.stores = double(s_.il.vectors)}));
       return;
     }
     body_.push_back(
         Text(fmt::format("K_HIDE(c);\nk_requantize_block({}, c);\n", Accumulators(th, tw)),
-             {.requantizes = double(s_.il.group)}));
+             {.requantizes = double(s_.il.vectors)}));
     body_.push_back(StoreOutput(s_, th, tw));
   }
 
   // Vector by vector, so that its constants are loaded once for all outputs.
   void FinishTile() {
-    for (std::int32_t v = 0; v < s_.il.group; ++v) {
+    for (std::int32_t v = 0; v < s_.il.vectors; ++v) {
       std::string text = "K_HIDE(c);\n";
       for (std::int32_t i = 0; i < s_.outputs; ++i) {
         text += fmt::format("k_requantize_vector({}, c, {});\n",

@@ -31,7 +31,7 @@ INLINE void k_interleave(ktaps *t, krow a, krow b, krow c, krow d) {
   k_pair(cd, c, d);
   k_interleave_pairs(t, ab, cd);
 }
-INLINE kv k_taps_dot(kv acc, ktaps t, const uint8_t *w) { return k_dot(acc, t, k_weights(w)); }
+INLINE kv k_taps_dot(kv acc, ktaps t, const uint8_t *w) { return k_dot(acc, (kop)t, k_weights(w)); }
 typedef int8_t k_weight;
 )";
 
@@ -47,6 +47,17 @@ INLINE void k_interleave(ktaps *t, krow a, krow b) {
   t[1] = (ktaps)K_HIGH_WORDS(a, b);
 }
 INLINE kv k_taps_dot(kv acc, ktaps t, const uint8_t *w) { return k_words_dot(acc, t, k_load(w)); }
+typedef int16_t k_weight;
+)";
+
+// Words of one tap; each half of a vector is multiplied by an instruction of its own.
+constexpr std::string_view kHalves = R"(
+typedef kh krow;
+typedef K_BYTE krow_bytes __attribute__((vector_size(2 * LANES), aligned(1), may_alias));
+typedef kh ktaps;
+INLINE krow k_row(const uint8_t *p) { return __builtin_convertvector(*(const krow_bytes *)p, krow); }
+INLINE krow k_row_splat(int32_t v) { return (krow){0} + (int16_t)v; }
+INLINE void k_interleave(ktaps *t, krow a) { t[0] = t[1] = a; }
 typedef int16_t k_weight;
 )";
 
@@ -81,7 +92,7 @@ static UNUSED void k_put_weight(uint8_t *set, int32_t vector, int32_t lane, int3
   const int32_t most = sizeof(k_weight) == 1 ? 127 : 32767;
   for (int32_t plane = 0; plane < K_PLANES; ++plane) {
     const int32_t part = w > most ? most : w < -most - 1 ? -most - 1 : w;
-    ((k_weight *)set)[((plane * K_VECTORS + vector) * LANES + lane) * K_VECTORS + i] = (k_weight)part;
+    ((k_weight *)set)[(plane * K_VECTORS + vector) * LANES * K_TAPS + K_PLACE(lane, i, K_TAPS)] = (k_weight)part;
     w -= part;
   }
 }
@@ -94,6 +105,8 @@ static UNUSED void k_put_weight(uint8_t *set, int32_t vector, int32_t lane, int3
 constexpr std::string_view kPinSums = R"(
 #if defined(__AVX__)
 #define K_PIN(v) __asm__("" : "+x"(v))
+#elif LANES == 4 && defined(__aarch64__)
+#define K_PIN(v) __asm__("" : "+w"(v))
 #elif defined(__SSE2__) || defined(__aarch64__)
 #if defined(__SSE2__)
 #define K_PIN_HALVES(a, b) __asm__("" : "+x"(a), "+x"(b))
@@ -126,15 +139,24 @@ std::string UnpackWords(std::int32_t elements) {
   return Unpack("K_LOW_WORDS", elements, 8, false) + Unpack("K_HIGH_WORDS", elements, 8, true);
 }
 
-// Whether its dots are single instructions, of bytes by fours and of words by twos.
-bool IsVnni(const VectorIsa& isa) { return isa.group == 4; }
+// Whether its dots of bytes by fours are single instructions, or nearly.
+bool DotsBytes(const VectorIsa& isa) { return isa.group == 4; }
 
-std::string Rows(const VectorIsa& isa, std::int32_t group) {
+// Where the first two of four taps lie in the low half of an operand, that is half a vector.
+constexpr std::string_view kUnpackHalves = R"(
+#define K_LOW_WORDS(a, b) __builtin_shufflevector(a, b, 0, 1, 2, 3, 8, 9, 10, 11)
+#define K_HIGH_WORDS(a, b) __builtin_shufflevector(a, b, 4, 5, 6, 7, 12, 13, 14, 15)
+)";
+
+std::string Rows(const VectorIsa& isa, const Interleave& il) {
+  const std::int32_t group = il.group;
   if (group == 4) {
     const std::int32_t bytes = isa.vector_bytes();
     return Unpack("K_LOW_BYTES", bytes, 16, false) + Unpack("K_HIGH_BYTES", bytes, 16, true) +
-           UnpackWords(bytes / 2) + std::string(kBytesBy4);
+           (isa.splits_groups ? std::string(kUnpackHalves) : UnpackWords(bytes / 2)) +
+           std::string(kBytesBy4);
   }
+  if (il.halves) return std::string(kHalves);
   if (group == 2) return UnpackWords(isa.lanes * 2) + std::string(kWordsBy2);
   return std::string(kSingle);
 }
@@ -142,7 +164,7 @@ std::string Rows(const VectorIsa& isa, std::int32_t group) {
 // Whole blocks, written out vector by vector: only then does the compiler keep them in registers.
 std::string Blocks(const Interleave& il) {
   std::string start, dots, put_taps, get_taps, put_sums, get_sums, requantize, values;
-  for (std::int32_t v = 0; v < il.group; ++v) {
+  for (std::int32_t v = 0; v < il.vectors; ++v) {
     const std::int32_t at = v * il.lanes * 4;
     start += fmt::format("  acc[{0}] = k_load(c + {0} * K_CONSTANTS * LANES);\n", v);
     put_taps += fmt::format("  k_spill(p + {}, (kv)t[{}]);\n", at, v);
@@ -153,9 +175,15 @@ std::string Blocks(const Interleave& il) {
     values += fmt::format(", acc[{}]", v);
   }
   for (std::int32_t plane = 0; plane < il.planes; ++plane) {
-    for (std::int32_t v = 0; v < il.group; ++v) {
+    for (std::int32_t v = 0; v < il.vectors; ++v) {
+      if (il.halves) {
+        dots += fmt::format(
+            "  acc[{0}] = k_words_{1}(acc[{0}], t[{0}], (kh)k_load(w)); K_PIN(acc[{0}]);\n", v,
+            v % 2 == 0 ? "low" : "high");
+        continue;
+      }
       dots += fmt::format("  acc[{0}] = k_taps_dot(acc[{0}], t[{0}], w + {1}); K_PIN(acc[{0}]);\n",
-                          v, (plane * il.group + v) * il.lanes * il.group * il.weight_bytes);
+                          v, (plane * il.vectors + v) * il.lanes * il.group * il.weight_bytes);
     }
   }
   const auto function = [](const char* signature, const std::string& body) {
@@ -173,9 +201,9 @@ std::string Blocks(const Interleave& il) {
       "  acc[v] = k_result(acc[v], c + v * K_CONSTANTS * LANES);\n}\n";
   text += function("k_requantize_block(kv *acc, const int32_t *c)", requantize);
   text += function("k_store_block(uint8_t *y, k_range range, const kv *acc)",
-                   fmt::format("  k_store{}(y, range{});\n", il.group, values));
+                   fmt::format("  k_store{}(y, range{});\n", il.vectors, values));
   text += function("k_store_block_n(uint8_t *y, k_range range, int32_t n, const kv *acc)",
-                   fmt::format("  k_store{}_n(y, range, n{});\n", il.group, values));
+                   fmt::format("  k_store{}_n(y, range, n{});\n", il.vectors, values));
   return text;
 }
 
@@ -186,16 +214,25 @@ std::optional<Interleave> FindInterleave(const VectorIsa& isa, const Workload& w
   const bool dot = method == DepthwiseMethod::kDot;
   Interleave il;
   il.lanes = isa.lanes;
-  if (dot && isa.group == 4) {
-    il.group = 4;
+  if (dot && DotsBytes(isa)) {
+    // Two bytes of a legacy weight, or one of -128, are more than the dot is exact for.
+    if (workload.type == DataType::kU8 && isa.lowest_weight > -128) return std::nullopt;
+    il.group = il.vectors = 4;
     il.planes = workload.weight_zero_point ? 2 : 1;
-    il.flips = workload.type == DataType::kI8 || workload.weight_zero_point;
+    il.flips = ActivationOffset(isa, workload) != 0 || workload.weight_zero_point;
     il.row_shuffles = il.flips ? 1 : 0;
     il.interleave_shuffles = 8;
     return il;
   }
-  if ((dot && isa.group == 2) || (!dot && IsVnni(isa))) {
-    il.group = 2;
+  if (!dot && isa.multiplies_halves) {
+    il.vectors = 2;
+    il.halves = true;
+    il.weight_bytes = 2;
+    il.row_shuffles = il.stored_row_shuffles = 1;
+    return il;
+  }
+  if ((dot && isa.group == 2) || (!dot && DotsBytes(isa))) {
+    il.group = il.vectors = 2;
     il.weight_bytes = 2;
     il.row_shuffles = il.stored_row_shuffles = 1;
     il.interleave_shuffles = 2;
@@ -214,12 +251,13 @@ std::string InterleaveSource(const VectorIsa& isa, const Workload& workload,
   // tile.
   const bool short_form = RequantizeInstructions(isa, workload) < 10;
   std::string text = fmt::format(
-      "#define K_VECTORS {}\n#define K_PLANES {}\n#define K_WEIGHT_SET {}\n#define K_CONSTANTS {}\n"
+      "#define K_VECTORS {}\n#define K_TAPS {}\n#define K_PLANES {}\n#define K_WEIGHT_SET "
+      "{}\n#define K_CONSTANTS {}\n"
       "#define K_RESULT {}\n",
-      il.group, il.planes, il.weight_set_bytes(), kConstantVectors,
+      il.vectors, il.group, il.planes, il.weight_set_bytes(), kConstantVectors,
       short_form ? "INLINE" : "NOINLINE UNUSED");
-  text += IsVnni(isa) ? "#define K_PIN(v)\n" : kPinSums;
-  text += Rows(isa, il.group);
+  text += DotsBytes(isa) && !isa.splits_groups && !il.halves ? "#define K_PIN(v)\n" : kPinSums;
+  text += Rows(isa, il);
   text += il.flips ? kFlips : kTakesBytesAsTheyAre;
   text += Blocks(il);
   text += kPutWeight;

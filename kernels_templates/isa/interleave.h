@@ -10,7 +10,7 @@
 // What a depthwise convolution asks of an instruction set beside vector_isa.h. Neighbouring lanes
 // are different channels, so a dot over several taps first has to bring the taps of one channel
 // together: `group` rows of activations (a block of channels each, from any taps) are interleaved
-// into `group` vectors, whose lanes then hold the `group` taps of their channel. The same operand
+// into `vectors` vectors, whose lanes then hold the `group` taps of their channel. The same operand
 // serves every output that the tap belongs to. Source: the method of docs/kernels.md; instructions
 // by Intel's SDM, names of the builtins by clang 19.
 //
@@ -18,7 +18,7 @@
 //   k_row(p)                  from BLOCK bytes that k_copy wrote
 //   k_row_raw(p, flip)        from BLOCK bytes of x; flip = k_row_splat(flip byte)
 //   k_row_splat(v)            the prepared value v in all channels
-//   ktaps                     operand of a dot, one vector; K_VECTORS (= group) of them hold a
+//   ktaps                     operand of a dot, one vector; K_VECTORS of them hold a
 //   block k_interleave(t, r...)     `group` rows to K_VECTORS operands k_start(acc, c) accumulators
 //   of a block from its constants k_dots(acc, t, w)         acc += dot of the operands with
 //   K_WEIGHT_SET bytes of weights k_pair(p, a, b), k_interleave_pairs(t, p, q)   (groups of 4) the
@@ -37,8 +37,10 @@ namespace kiln {
 enum class DepthwiseMethod : std::uint8_t { kDot, kWiden };
 
 struct Interleave {
-  std::int32_t group = 1;  // taps per dot, and vectors of a block
+  std::int32_t group = 1;    // taps per dot
+  std::int32_t vectors = 1;  // of a block
   std::int32_t lanes = 8;
+  bool halves = false;            // a vector of words is multiplied half by half, one tap at a time
   std::int32_t weight_bytes = 1;  // of one tap of one channel
   // A tap's weight is the sum of so many numbers, each with a dot of its own: w - w_zp of legacy
   // uint8 needs 9 bits.
@@ -51,11 +53,11 @@ struct Interleave {
   double stored_row_shuffles = 0;
   double interleave_shuffles = 0;  // instructions of k_interleave
 
-  std::int32_t channels() const { return lanes * group; }
+  std::int32_t channels() const { return lanes * vectors; }
   std::int32_t taps_bytes() const {
-    return lanes * group * 4;
+    return lanes * vectors * 4;
   }  // K_VECTORS operands or accumulators
-  std::int32_t weight_set_bytes() const { return planes * lanes * group * group * weight_bytes; }
+  std::int32_t weight_set_bytes() const { return planes * lanes * vectors * group * weight_bytes; }
 };
 
 // Nothing if the instruction set does not have the method.

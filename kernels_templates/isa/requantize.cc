@@ -44,6 +44,35 @@ NOINLINE kv k_requantize(kv acc, const int32_t *c) {
 }
 )";
 
+// Where a multiplication gives the doubled, rounded high half: it is the rule's first rounding, to
+// nearest with halves up. The second rounds halves away from zero: a rounding shift (halves up)
+// after one is taken from negative numbers, unless nothing is shifted.
+constexpr std::string_view kHighHalfDouble = R"(
+INLINE kv k_requantize(kv acc, const int32_t *c) {
+  const kv shift = k_load(c + 2 * LANES);
+  const kv h = (kv)__builtin_neon_vqrdmulhq_v((kb16)K_LEFT(acc, c), (kb16)k_load(c + LANES), 34);
+  const kv down = (h & shift) >> 31;
+  return (kv)__builtin_neon_vrshlq_v(__builtin_neon_vqaddq_v((kb16)h, (kb16)down, 34), (kb16)shift, 34);
+}
+)";
+// The whole product, rounded once.
+constexpr std::string_view kHighHalfSingle = R"(
+INLINE kv k_requantize(kv acc, const int32_t *c) {
+  const kv m = k_load(c + LANES);
+  const kv2 low = (kv2)__builtin_neon_vqmovn_v(
+      __builtin_neon_vrshlq_v(
+          __builtin_neon_vmull_v((kb8)__builtin_shufflevector(acc, acc, 0, 1),
+                                 (kb8)__builtin_shufflevector(m, m, 0, 1), 35),
+          (kb16)k_load(c + 2 * LANES), 35), 2);
+  const kv2 high = (kv2)__builtin_neon_vqmovn_v(
+      __builtin_neon_vrshlq_v(
+          __builtin_neon_vmull_v((kb8)__builtin_shufflevector(acc, acc, 2, 3),
+                                 (kb8)__builtin_shufflevector(m, m, 2, 3), 35),
+          (kb16)k_load(c + 3 * LANES), 35), 2);
+  return __builtin_shufflevector(low, high, 0, 1, 2, 3);
+}
+)";
+
 // Adding 1.5 * 2^23 leaves the nearest integer, halves to even, in the low bits of a float.
 constexpr std::string_view kFloat = R"(
 INLINE kv k_requantize(kv acc, const int32_t *c) {
@@ -124,6 +153,12 @@ INLINE kh k_words(kv a, kv b, k_range range) {
 }
 )";
 
+// And where one instruction takes the low halves of two vectors' lanes.
+constexpr std::string_view kUnzippedResults = R"(
+INLINE kv k_value(kv r, k_range range) { (void)range; return (r << 16) >> 16; }
+#define k_words(a, b, range) ((void)(range), K_PACK_LOW_HALVES(a, b))
+)";
+
 // ---- packing
 
 // The channel as the solver sees it. False if its left shift takes accumulators beyond 32 bits,
@@ -196,6 +231,24 @@ static int k_pack_constants(const kiln_op *op, int32_t channel, int32_t lane, in
   return KILN_OK;
 }
 )";
+constexpr std::string_view kPackHighHalf = R"(
+static int k_pack_constants(const kiln_op *op, int32_t channel, int32_t lane, int32_t bias, int64_t low,
+                            int64_t high, int32_t *c) {
+  (void)low, (void)high;
+  const int32_t shift = channel >= 0 ? op->shift[channel] : 0;
+  c[lane] = bias;
+  c[LANES + lane] = channel >= 0 ? op->mult[channel] : 0;
+#if K_SINGLE
+  const int64_t down = shift - 31;
+  __builtin_memcpy(c + 2 * LANES + 2 * lane, &down, 8);
+#else
+  if (shift > 0 && !K_SHIFTS_LEFT) return KILN_E_CLASS;
+  c[2 * LANES + lane] = shift < 0 ? shift : 0;
+  c[3 * LANES + lane] = shift > 0 ? shift : 0;
+#endif
+  return KILN_OK;
+}
+)";
 constexpr std::string_view kPackFloat = R"(
 static int k_pack_constants(const kiln_op *op, int32_t channel, int32_t lane, int32_t bias, int64_t low,
                             int64_t high, int32_t *c) {
@@ -238,6 +291,11 @@ std::string Avx512Source(RequantizeForm form) {
 
 RequantizeForm KernelForm(const VectorIsa& isa, const Workload& workload) {
   if (isa.rounds_per_instruction) return workload.rq;
+  if (isa.multiplies_to_high_half) {
+    const bool keeps =
+        workload.rq == RequantizeForm::kStep1 || workload.rq == RequantizeForm::kFloat;
+    return keeps ? workload.rq : RequantizeForm::kGen;
+  }
   switch (workload.rq) {
     case RequantizeForm::kStep1:
       return isa.fuses_multiply_add ? RequantizeForm::kStep1 : RequantizeForm::kInt7;
@@ -258,19 +316,41 @@ std::string RequantizeSource(const VectorIsa& isa, const Workload& workload) {
     if (CorrectsSign(form, workload)) source += kIntegerSign;
     return source.append(kIntegerEnd).append(kPlainResults);
   }
+  if (form == RequantizeForm::kGen && isa.multiplies_to_high_half) {
+    std::string source;
+    if (workload.rounding == Rounding::kSingle) {
+      source = kHighHalfSingle;
+    } else {
+      // Only general values have factors of 1 and more.
+      source = workload.rq == RequantizeForm::kGen
+                   ? "#define K_SHIFTS_LEFT 1\n"
+                     "#define K_LEFT(acc, c) ((acc) << k_load((c) + 3 * LANES))\n"
+                   : "#define K_SHIFTS_LEFT 0\n#define K_LEFT(acc, c) (acc)\n";
+      source += kHighHalfDouble;
+    }
+    return source.append(kOffsetResults);
+  }
   if (form == RequantizeForm::kGen) {
     std::string source(workload.rounding == Rounding::kSingle ? kFixedPointSingle
                                                               : kFixedPointDouble);
     return source.append(kGeneral).append(kPlainResults);
   }
   if (isa.rounds_per_instruction) return Avx512Source(form);
-  if (form == RequantizeForm::kStep1) return std::string(kStep1).append(kFloatBitsResults);
+  if (form == RequantizeForm::kStep1) {
+    return std::string(kStep1).append(isa.multiplies_to_high_half ? kUnzippedResults
+                                                                  : kFloatBitsResults);
+  }
   return std::string(kFloat).append(kPlainResults);
 }
 
 std::string PackConstantsSource(const VectorIsa& isa, const Workload& workload) {
   const RequantizeForm form = KernelForm(isa, workload);
   if (form == RequantizeForm::kFloat) return std::string(kPackFloat);
+  if (form == RequantizeForm::kGen && isa.multiplies_to_high_half) {
+    return std::string("#define K_SINGLE ")
+        .append(workload.rounding == Rounding::kSingle ? "1" : "0")
+        .append(kPackHighHalf);
+  }
   if (form == RequantizeForm::kGen) return std::string(kPackGeneral);
   const bool single = workload.rounding == Rounding::kSingle;
   std::string source = "#define KILN_SOLVER COLD UNUSED\n";
@@ -307,7 +387,8 @@ double RequantizeInstructions(const VectorIsa& isa, const Workload& workload) {
     case RequantizeForm::kGen:
       break;
   }
-  return 60;
+  if (!isa.multiplies_to_high_half) return 60;
+  return workload.rounding == Rounding::kSingle ? 9 : 6;
 }
 
 }  // namespace kiln

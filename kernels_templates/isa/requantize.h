@@ -10,7 +10,8 @@ namespace kiln {
 
 // The form that kernels of this instruction set compute the workload's form with. All have the same
 // bytes; step1 needs a fused multiply-add, the other step and signed forms a rounding mode per
-// instruction, without it int7 and int9 take their place (IsValid in ops/requantize_form.h promises
+// instruction, without it int7 and int9 take their place, or gen where a multiplication is nearly
+// the rule itself (IsValid in ops/requantize_form.h promises
 // that they may).
 RequantizeForm KernelForm(const VectorIsa& isa, const Workload& workload);
 
@@ -24,6 +25,9 @@ RequantizeForm KernelForm(const VectorIsa& isa, const Workload& workload);
 //   odd
 //                      | e
 //   gen                bias | multiplier | shift | zero point
+//   gen, where a multiplication gives the high half (sqrdmulh)
+//                      bias | multiplier | shift right, negative | shift left; single rounding:
+//                      bias | multiplier | shift - 31 of the even and of the odd half, in 64 bits
 //   float              bias | scale | zero point
 inline constexpr std::int32_t kConstantVectors = 6;
 

@@ -301,7 +301,7 @@ const VectorIsa& Avx512Vnni() {
       .activation_bytes = 1,
       .weight_bytes = 1,
       .max_store_group = 4,
-      .flips_signed_activations = true,
+      .dot_input = DotInput::kUnsignedBytes,
       .rounds_per_instruction = true,
       .fuses_multiply_add = true,
       .subtracts_weight_zero_point = false,
@@ -323,7 +323,7 @@ const VectorIsa& AvxVnni() {
       .activation_bytes = 1,
       .weight_bytes = 1,
       .max_store_group = 4,
-      .flips_signed_activations = true,
+      .dot_input = DotInput::kUnsignedBytes,
       .fuses_multiply_add = true,
       .subtracts_weight_zero_point = false,
       .source = source,
@@ -343,7 +343,6 @@ const VectorIsa& Avx2() {
       .activation_bytes = 2,
       .weight_bytes = 2,
       .max_store_group = 4,
-      .flips_signed_activations = false,
       .fuses_multiply_add = true,
       .subtracts_weight_zero_point = true,
       .source = source,
@@ -363,7 +362,6 @@ const VectorIsa& Portable() {
       .activation_bytes = 2,
       .weight_bytes = 2,
       .max_store_group = 1,
-      .flips_signed_activations = false,
       .subtracts_weight_zero_point = true,
       .source = source,
       .stores = kPortableStores,
@@ -372,7 +370,10 @@ const VectorIsa& Portable() {
 }
 
 std::int32_t ActivationOffset(const VectorIsa& isa, const Workload& workload) {
-  return isa.flips_signed_activations && workload.type == DataType::kI8 ? 128 : 0;
+  const bool is_unsigned = workload.unsigned_activations();
+  if (isa.dot_input == DotInput::kUnsignedBytes && !is_unsigned) return 128;
+  if (isa.dot_input == DotInput::kSignedBytes && is_unsigned) return -128;
+  return 0;
 }
 
 VectorLane LaneOfChannel(std::int32_t channel, std::int32_t group) {
@@ -388,6 +389,7 @@ std::string Prelude(const VectorIsa& isa, const Workload& workload) {
   text += HighHalves(isa.lanes);
   text += ClampSource(workload);
   text += isa.source;
+  if (!isa.splits_groups) text += "#define K_PLACE(lane, i, group) ((lane) * (group) + (i))\n";
   text += RequantizeSource(isa, workload);
   text += isa.stores;
   text += PackConstantsSource(isa, workload);

@@ -9,6 +9,9 @@
 
 namespace kiln {
 
+// What a dot wants of its activations.
+enum class DotInput : std::uint8_t { kWidened, kUnsignedBytes, kSignedBytes };
+
 // This is an instruction set as the templates see it: a few numbers, and C source that gives every
 // set the same vocabulary. A template writes C in these words and never mentions an instruction:
 //
@@ -31,20 +34,28 @@ namespace kiln {
 //   K_HIDE(p)              pointer p, but the compiler no longer knows where it points
 //
 // Prepared activations: what the dot instruction wants to read. vpdpbusd: unsigned bytes (s8 with
-// its top bit flipped, that is plus 128); pmaddwd and plain multiplication: sign- or zero-extended
-// to 16 bits.
+// its top bit flipped, that is plus 128); sdot: signed bytes (u8 minus 128); pmaddwd and plain
+// multiplication: sign- or zero-extended to 16 bits.
 struct VectorIsa {
-  std::string_view name;  // "avx512vnni": the second half of a template's name
+  std::string_view name;    // "avx512vnni": the second half of a template's name
+  std::string_view method;  // "mull": where a name stands for several ways to multiply
   IsaMask required = 0;
-  std::int32_t lanes = 8;                 // int32 accumulators in a vector
-  std::int32_t group = 1;                 // values that one dot sums per lane
-  std::int32_t registers = 16;            // vector registers
-  std::int32_t activation_bytes = 1;      // per prepared activation
-  std::int32_t weight_bytes = 1;          // per packed weight
-  std::int32_t max_store_group = 4;       // vectors that one store can pack: 1, 2 or 4
-  bool flips_signed_activations = false;  // prepared s8 is x + 128
-  bool rounds_per_instruction = false;    // a rounding mode can be part of an instruction
-  bool fuses_multiply_add = false;        // one instruction, rounded once, to nearest
+  std::int32_t lanes = 8;             // int32 accumulators in a vector
+  std::int32_t group = 1;             // values that one dot sums per lane
+  std::int32_t registers = 16;        // vector registers
+  std::int32_t activation_bytes = 1;  // per prepared activation
+  std::int32_t weight_bytes = 1;      // per packed weight
+  std::int32_t max_store_group = 4;   // vectors that one store can pack: 1, 2 or 4
+  DotInput dot_input = DotInput::kWidened;
+  // One load brings the activations of so many steps: K_LANE(k_chunk(p), i) is k_broadcast of the
+  // i-th group after p, k_chunk_raw for bytes of x. 1: the set has no such words.
+  std::int32_t chunk_steps = 1;
+  bool rounds_per_instruction = false;   // a rounding mode can be part of an instruction
+  bool fuses_multiply_add = false;       // one instruction, rounded once, to nearest
+  bool multiplies_to_high_half = false;  // doubled and rounded, as the double rounding rule wants
+  bool multiplies_halves = false;     // words by the half vector to int32: depthwise without dots
+  std::int32_t lowest_weight = -128;  // that dots are exact for
+  bool splits_groups = false;         // K_PLACE orders the bytes of packed weights
   // Packed weights are the difference to their zero point (it fits), so legacy uint8 costs nothing.
   // Otherwise they are w - 128, and w_zp - 128 times the sum of the activations is subtracted.
   bool subtracts_weight_zero_point = false;
@@ -66,7 +77,7 @@ const VectorIsa& Portable();
 // The C source that a kernel for `workload` begins with: types, vocabulary, its requantize form.
 std::string Prelude(const VectorIsa& isa, const Workload& workload);
 
-// What prepared activations are more than x: 128 where the sign bit is flipped, else 0.
+// What prepared activations are more than x: 128 or -128 where the top bit is flipped, else 0.
 std::int32_t ActivationOffset(const VectorIsa& isa, const Workload& workload);
 
 // A store of `group` vectors packs pairs within 128-bit blocks. Channel `c` of the group's lanes *

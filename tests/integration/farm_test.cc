@@ -13,6 +13,7 @@
 #include <map>
 
 #include "base/digest.h"
+#include "base/paths.h"
 #include "ops/reference.h"
 #include "ops/target.h"
 #include "ops/workload_key.h"
@@ -84,6 +85,13 @@ class FarmTest : public testing::Test {
     AddressOf(server);
     servers_.erase(name);
     return servers_.emplace(name, std::move(server)).first->second;
+  }
+  // The name is that of the target.
+  void StartEmulatedServer(const std::string& target, const std::string& cpu) {
+    Program server({Path("kiln-server"), "--tracker", address_, "--target", target, "--name",
+                    target, "--emulator", "qemu-aarch64", "--cpu", cpu});
+    AddressOf(server);
+    servers_.emplace(target, std::move(server));
   }
   std::unique_ptr<DevicePool> Connect() {
     auto pool = ConnectTracker(*reactor_, address_, {"tester"});
@@ -319,6 +327,32 @@ TEST(FarmProgramsTest, HelpHasExamplesAndWrongUseIsStatus2) {
   Program unknown({Path("kiln-server"), "--target", "nonsense"});
   EXPECT_EQ(unknown.Wait(), 2);
   EXPECT_THAT(unknown.Errors(), HasSubstr("nonsense"));
+}
+
+// The same kernel on two processors, of which one has the instruction.
+TEST_F(FarmTest, KernelForAnotherProcessorIsRefusedBeforeItRunsAndTheDeviceServesOn) {
+  if (!FindProgram("qemu-aarch64").ok() || access(Path("kiln-host-aarch64").c_str(), X_OK) != 0) {
+    GTEST_SKIP() << "SKIPPED: no emulated devices without qemu-aarch64 and kiln-host-aarch64 "
+                    "(Debian: apt install qemu-user g++-aarch64-linux-gnu)";
+  }
+  StartTracker();
+  StartEmulatedServer("rasp4b", "cortex-a72");
+  StartEmulatedServer("pixel6", "cortex-a76");
+  const auto pool = Connect();
+  const auto lease_of = [&](const char* target) {
+    auto lease = pool->Acquire(*FindTarget(target), TimeKind::kEmulated, kPatience);
+    EXPECT_TRUE(lease.ok()) << lease.status();
+    return *std::move(lease);
+  };
+  const auto board = lease_of("rasp4b"), phone = lease_of("pixel6");
+  const auto run = [&](Lease& lease, const std::string& kernel) {
+    return Summary(Run(lease, "aarch64/" + kernel, seconds(60)));
+  };
+  EXPECT_EQ(run(*board, "dotprod"), "UNSUPPORTED_ISA");
+  EXPECT_EQ(run(*board, "good"), "ok");
+  EXPECT_EQ(run(*phone, "dotprod"), "ok");
+  EXPECT_EQ(Summary(Run(*board, "good")), "BAD_OBJECT") << "a kernel of this machine";
+  EXPECT_EQ(run(*board, "good"), "ok");
 }
 
 }  // namespace

@@ -97,6 +97,7 @@ constexpr Misbehaviour kMisbehaviours[] = {
     {"stack_overflow", "RUNTIME_ERROR run: SIGSEGV: stack overflow"},
     {"end_process", "RUNTIME_ERROR run: the kernel ended the process with status 7"},
     {"unsupported_isa", "UNSUPPORTED_ISA load: this machine lacks bit 63"},
+    {"dotprod", "UNSUPPORTED_ISA load: this machine lacks dotprod"},
     {"writable_data", "BAD_OBJECT load: has writable data"},
 };
 INSTANTIATE_TEST_SUITE_P(Kernels, EmulatedMisbehaviourTest, testing::ValuesIn(kMisbehaviours),

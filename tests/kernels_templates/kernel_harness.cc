@@ -16,6 +16,8 @@
 #include <string_view>
 #include <thread>
 
+#include "emulated_kernel.h"
+
 namespace kiln {
 namespace {
 
@@ -142,7 +144,13 @@ std::string ReadFile(const std::filesystem::path& path) {
   return text.str();
 }
 
+bool IsArm(IsaMask isa) { return Has(isa, IsaFeature::kNeon); }
+
 std::string MarchOf(IsaMask isa) {
+  if (IsArm(isa)) {
+    return std::string("--target=aarch64-linux-gnu ") +
+           (Has(isa, IsaFeature::kDotProd) ? "-march=armv8.2-a+dotprod" : "-march=armv8-a");
+  }
   return Has(isa, IsaFeature::kAvx512Vnni) ? "-march=cascadelake"
          : Has(isa, IsaFeature::kAvxVnni)  ? "-march=x86-64-v3 -mavxvnni -mtune=alderlake"
          : Has(isa, IsaFeature::kAvx2)     ? "-march=haswell"
@@ -194,7 +202,8 @@ std::string CompileBatch(std::span<const KernelSource> sources, IsaMask isa,
   }
   const std::string march =
       reencodes ? "-mavx512vl -mavx512vnni -Wno-unused-command-line-argument" : MarchOf(isa);
-  return Clang(march + " -shared" + files, object);
+  const char* linker = IsArm(isa) ? " -fuse-ld=lld-19 -Wl,--hash-style=sysv" : "";
+  return Clang(march + " -shared" + linker + files, object);
 }
 
 StatusOr<std::filesystem::path> MakeDirectory() {
@@ -228,6 +237,7 @@ StatusOr<LoadedKernel> Load(void* object, const KernelSource& source) {
 bool MachineRuns(IsaMask isa) {
   const IsaMask machine = DetectIsa();
   const IsaMask missing = isa & ~machine;
+  if (IsArm(missing)) return EmulatorRuns(isa);
   return missing == 0 || (missing == Bit(IsaFeature::kAvxVnni) && ReencodesVnni(isa, machine));
 }
 
@@ -260,6 +270,10 @@ StatusOr<std::vector<LoadedKernel>> CompileAndLoad(std::span<const KernelSource>
   for (std::size_t i = 0; i < sources.size(); ++i) {
     const std::size_t b = i / kSourcesPerObject;
     if (!errors[b].empty()) return Error(StatusCode::kInternal, errors[b]);
+    if (IsArm(isa & ~DetectIsa())) {
+      kernels.push_back({.object = ReadFile(object(b)), .symbol = sources[i].symbol, .isa = isa});
+      continue;
+    }
     void* handle = dlopen(object(b).c_str(), RTLD_NOW | RTLD_LOCAL);
     if (handle == nullptr) return Error(StatusCode::kInternal, dlerror());
     ASSIGN_OR_RETURN(const LoadedKernel kernel, Load(handle, sources[i]));
@@ -280,8 +294,11 @@ StatusOr<std::string> CompileToAssembly(const KernelSource& source, IsaMask isa)
   return text;
 }
 
-std::string CheckKernel(const LoadedKernel& kernel, const OpCase& op_case,
+std::string CheckKernel(const LoadedKernel& kernel, const Workload& workload, const OpCase& op_case,
                         std::span<const std::uint8_t> expected) {
+  if (!kernel.object.empty()) {
+    return CheckEmulated(kernel.object, kernel.symbol, kernel.isa, workload, op_case, expected);
+  }
   const std::string low = RunOnce(kernel, op_case, expected, 1, Flush::kBegin);
   return low.empty() ? RunOnce(kernel, op_case, expected, 3, Flush::kEnd) : low;
 }
@@ -289,11 +306,13 @@ std::string CheckKernel(const LoadedKernel& kernel, const OpCase& op_case,
 Target TestTarget(IsaMask isa) {
   Target target;
   target.name = "test";
-  target.arch = "x86_64";
-  target.cpu = Has(isa, IsaFeature::kAvx512Vnni) ? "cascadelake"
-               : Has(isa, IsaFeature::kAvxVnni)  ? "alderlake"
-               : Has(isa, IsaFeature::kAvx2)     ? "haswell"
-                                                 : "x86-64";
+  target.arch = IsArm(isa) ? "aarch64" : "x86_64";
+  target.cpu = Has(isa, IsaFeature::kDotProd)      ? "cortex-a76"
+               : IsArm(isa)                        ? "cortex-a72"
+               : Has(isa, IsaFeature::kAvx512Vnni) ? "cascadelake"
+               : Has(isa, IsaFeature::kAvxVnni)    ? "alderlake"
+               : Has(isa, IsaFeature::kAvx2)       ? "haswell"
+                                                   : "x86-64";
   target.isa = isa;
   target.cores = 4;
   return target;

@@ -16,14 +16,17 @@
 
 namespace kiln {
 
+// Loaded into this process, or an object of another architecture for an emulator.
 struct LoadedKernel {
   const kiln_info* info = nullptr;
   kiln_pack_fn* pack = nullptr;
   kiln_run_fn* run = nullptr;
+  std::string object, symbol;
+  IsaMask isa = 0;
 };
 
 // Whether this machine executes what CompileAndLoad makes for an instruction set: it has the
-// features, or for AVX-VNNI the same instructions as AVX512-VNNI encodes them.
+// features, or for AVX-VNNI the same instructions as AVX512-VNNI encodes them, or for Arm qemu.
 bool MachineRuns(IsaMask isa);
 
 // Compiles sources for an instruction set with the flags that kernels are always compiled with,
@@ -44,10 +47,10 @@ bool HasCompiler();
 // one; in one piece, then in three with the last first. Empty if y was `expected` both times and
 // nothing else was touched; else what happened: "pack returned 1", "signal 11, buffers begin at a
 // guard page", "y[17] is 3, not 4".
-std::string CheckKernel(const LoadedKernel& kernel, const OpCase& op_case,
+std::string CheckKernel(const LoadedKernel& kernel, const Workload& workload, const OpCase& op_case,
                         std::span<const std::uint8_t> expected);
 
-// A target of this machine's kind with all of an instruction set, for spaces to be made for.
+// A target with all of an instruction set, for spaces to be made for.
 Target TestTarget(IsaMask isa);
 
 }  // namespace kiln

@@ -7,9 +7,14 @@
 namespace kiln {
 namespace {
 
+std::vector<const VectorIsa*> MethodsOf(const VectorIsa& isa) {
+  if (isa.name == NeonMull().name) return {&NeonMull(), &NeonMlal()};
+  return {&isa};
+}
+
 Task MakeTask(const Workload& workload, const VectorIsa& isa, std::int32_t threads = 1) {
   auto family = workload.op == OpKind::kDense ? DenseFamily() : Conv2dFamily();
-  auto task = Task::Create(NewRowGemmTemplate(std::move(family), isa),
+  auto task = Task::Create(NewRowGemmTemplate(std::move(family), MethodsOf(isa)),
                            {workload, TestTarget(isa.required), threads});
   EXPECT_TRUE(task.ok()) << Key(workload) << ": " << Message(task.status());
   return *std::move(task);
@@ -97,6 +102,7 @@ TEST_P(RowGemmTest, EveryKnobAloneChangesTheCode) {
   std::vector<std::string> knobs = {"tile_h", "tile_w",     "tile_c",        "unroll_k", "block",
                                     "order",  "data_stage", "requantize_at", "border"};
   if (isa().max_store_group > 1) knobs.push_back("store");  // else there is one form
+  if (MethodsOf(isa()).size() > 1) knobs.push_back("method");
   EXPECT_THAT(changed, testing::IsSupersetOf(knobs));
 }
 
@@ -108,7 +114,8 @@ TEST_P(RowGemmTest, SummariesAreWhatTheProgramShows) {
       const Config config = task.space().Sample(rng);
       const auto program = task.kernel_template().Lower(task.spec(), task.space(), config);
       ASSERT_TRUE(program.ok());
-      const ScheduleSummary summary = SummarizeRowGemm(task.spec(), isa(), task.space(), config);
+      const ScheduleSummary summary =
+          SummarizeRowGemm(task.spec(), MethodsOf(isa()), task.space(), config);
       ExpectSummaryShows(summary, *program, Describe(task, config));
     }
   }
@@ -126,7 +133,7 @@ TEST_P(RowGemmTest, DefaultIsLegal) {
 TEST_P(RowGemmTest, WorkspacesKeepTheTargetsCap) {
   TaskSpec spec{Parse(kShapes[0]), TestTarget(isa().required), 2};
   spec.target.workspace_cap = 8000;
-  const auto task = Task::Create(NewRowGemmTemplate(Conv2dFamily(), isa()), spec);
+  const auto task = Task::Create(NewRowGemmTemplate(Conv2dFamily(), MethodsOf(isa())), spec);
   ASSERT_TRUE(task.ok()) << Message(task.status());
   ASSERT_LT(task->space().size(), MakeTask(spec.workload, isa(), 2).space().size());
   Rng rng(1);
@@ -149,7 +156,8 @@ TEST_P(RowGemmTest, SymmetricAndAsymmetricValuesHaveOneKernel) {
     OpCase op_case = MakeCase(task.workload(), DataSet::kUniform, 3);
     op_case.values.x_zp = x_zp;
     const auto expected = RunReference(task.workload(), op_case.values, op_case.x);
-    EXPECT_EQ(CheckKernel(kernels->front(), op_case, expected), "") << "x_zp " << x_zp;
+    EXPECT_EQ(CheckKernel(kernels->front(), task.workload(), op_case, expected), "")
+        << "x_zp " << x_zp;
   }
 }
 

@@ -9,6 +9,7 @@
 #include "base/rng.h"
 #include "kernel_harness.h"
 #include "kernels_templates/features.h"
+#include "kernels_templates/isa/neon.h"
 #include "kernels_templates/isa/vector_isa.h"
 #include "kernels_templates/task.h"
 #include "ops/reference.h"
@@ -19,7 +20,7 @@
 namespace kiln {
 
 inline const VectorIsa& IsaNamed(const std::string& name) {
-  for (const VectorIsa* isa : {&Avx512Vnni(), &AvxVnni(), &Avx2()}) {
+  for (const VectorIsa* isa : {&Avx512Vnni(), &AvxVnni(), &Avx2(), &NeonMull(), &Dotprod()}) {
     if (isa->name == name) return *isa;
   }
   return Portable();
@@ -38,13 +39,14 @@ inline std::string Describe(const Task& task, const Config& config) {
 }
 
 // Each test runs once per instruction set.
-inline const auto kEveryIsa = testing::Values("portable", "avx2", "avxvnni", "avx512vnni");
+inline const auto kEveryIsa =
+    testing::Values("portable", "avx2", "avxvnni", "avx512vnni", "neon", "dotprod");
 class TemplateTest : public testing::TestWithParam<std::string> {
  protected:
   const VectorIsa& isa() const { return IsaNamed(GetParam()); }
 };
-#define SKIP_WITHOUT_MACHINE()                                                       \
-  if (!MachineRuns(isa().required)) GTEST_SKIP() << "this CPU lacks " << GetParam(); \
+#define SKIP_WITHOUT_MACHINE()                                                                   \
+  if (!MachineRuns(isa().required)) GTEST_SKIP() << "SKIPPED: nothing here runs " << GetParam(); \
   if (!HasCompiler()) GTEST_SKIP() << "clang-19 is not installed"
 
 struct NamedWorkload {
@@ -61,7 +63,7 @@ inline void ExpectExact(const std::vector<NamedWorkload>& trials,
     for (const DataSet set : {DataSet::kUniform, DataSet::kEdges}) {
       const OpCase op_case = MakeCase(trials[i].workload, set, 1000 + i);
       const auto expected = RunReference(trials[i].workload, op_case.values, op_case.x);
-      EXPECT_EQ(CheckKernel((*kernels)[i], op_case, expected), "")
+      EXPECT_EQ(CheckKernel((*kernels)[i], trials[i].workload, op_case, expected), "")
           << trials[i].name << (set == DataSet::kEdges ? " edges" : " uniform");
     }
   }

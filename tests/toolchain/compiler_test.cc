@@ -54,12 +54,13 @@ TEST(JobForTest, AvxVnniIsAFeatureOfItsOwn) {
 }
 
 TEST(JobForTest, ArmFeaturesAreAddedToTheBase) {
-  EXPECT_THAT(JobForIsa("aarch64", "cortex-a72", Bit(IsaFeature::kNeon)).features, IsEmpty());
+  EXPECT_THAT(JobForIsa("aarch64", "cortex-a72", Bit(IsaFeature::kNeon)).features,
+              ElementsAre("+neon"));
   const IsaMask isa = Bit(IsaFeature::kNeon) | Bit(IsaFeature::kDotProd) | Bit(IsaFeature::kI8mm);
   const CompileJob job = JobForIsa("aarch64", "cortex-x1", isa);
   EXPECT_EQ(job.cpu, "generic");
   EXPECT_EQ(job.tune_cpu, "cortex-x1");
-  EXPECT_THAT(job.features, ElementsAre("+dotprod", "+i8mm"));
+  EXPECT_THAT(job.features, ElementsAre("+neon", "+dotprod", "+i8mm"));
 }
 
 }  // namespace

@@ -66,6 +66,24 @@ TEST_F(TargetTest, EmulatedProcessorMayBeNamed) {
   EXPECT_THAT(Message(bad.status()), HasSubstr("bad.json: \"emulated_cpu\" must be a text"));
 }
 
+TEST_F(TargetTest, WhatItIsEstimatedWithMayBeMissing) {
+  EXPECT_FALSE(FindTarget(Write("board.json", kBoard))->estimate);
+  const auto with = [&](const std::string& estimate) {
+    return FindTarget(Write("e.json", Replaced(kBoard, "}", ", \"estimate\": " + estimate + "}")));
+  };
+  const auto target = with(R"({"mca_cpu": "neoverse-n1", "ghz": 2.25})");
+  ASSERT_TRUE(target.ok()) << target.status();
+  ASSERT_TRUE(target->estimate);
+  EXPECT_EQ(target->estimate->mca_cpu, "neoverse-n1");
+  EXPECT_EQ(target->estimate->ghz, 2.25);
+  for (const char* bad :
+       {"3", "{}", R"({"mca_cpu": "x"})", R"({"mca_cpu": "x", "ghz": 0})",
+        R"({"mca_cpu": "x", "ghz": 100})", R"({"mca_cpu": "x", "ghz": "1"})",
+        R"({"mca_cpu": "x", "GHz": 1})", R"({"mca_cpu": "x", "ghz": 1, "more": 2})"}) {
+    EXPECT_THAT(Message(with(bad).status()), HasSubstr("e.json: \"estimate\" must be like")) << bad;
+  }
+}
+
 TEST_F(TargetTest, ErrorsNameTheFileAndTheKey) {
   const auto expect = [&](const std::string& from, const std::string& to,
                           const std::string& message) {

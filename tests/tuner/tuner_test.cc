@@ -41,11 +41,18 @@ TEST_F(TunerTest, MakesAndStoresAsManyTrialsAsTheBudgetSays) {
   }
 }
 
+// The measurer of a run of estimates.
+StatusOr<Trial> Estimate(const MeasureRequest& request) {
+  StatusOr<Trial> trial = FakeMeasurer::Exact(request);
+  trial->kind = TimeKind::kEstimated;
+  return trial;
+}
+
 TEST_F(TunerTest, TrialsOfOtherKindsDoNotCount) {
   budget_ = {.trials_per_task = 40};
   options_.kind = TimeKind::kEstimated;
   {
-    FakeMeasurer estimator;
+    FakeMeasurer estimator(FakeMeasurer::Order::kSubmitted, Estimate);
     const auto results = Tune(estimator);
     ASSERT_TRUE(results.ok()) << results.status();
     EXPECT_EQ((*results)[0].trials, 40);
@@ -62,7 +69,7 @@ TEST_F(TunerTest, TrialsOfOtherKindsDoNotCount) {
   }
   // And the other way round: the estimates are complete.
   options_.kind = TimeKind::kEstimated;
-  FakeMeasurer idle;
+  FakeMeasurer idle(FakeMeasurer::Order::kSubmitted, Estimate);
   results = Tune(idle);
   ASSERT_TRUE(results.ok()) << results.status();
   EXPECT_EQ((*results)[0].resumed, 40);
@@ -73,7 +80,7 @@ TEST_F(TunerTest, MeasuringBeginsWithTheBestEstimates) {
   budget_ = {.trials_per_task = 60};
   options_.kind = TimeKind::kEstimated;
   {
-    FakeMeasurer estimator;
+    FakeMeasurer estimator(FakeMeasurer::Order::kSubmitted, Estimate);
     ASSERT_TRUE(Tune(estimator).ok());
   }
   std::vector<Trial> estimates = History(0);

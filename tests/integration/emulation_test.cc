@@ -32,8 +32,9 @@ int Count(const std::string& text, const std::string& part) {
 class EmulationTest : public KilnTest {
  protected:
   void SetUp() override {
-    if (!FindProgram("qemu-aarch64").ok()) {
-      GTEST_SKIP() << "SKIPPED: qemu-aarch64 is not installed (Debian: apt install qemu-user)";
+    if (!FindProgram("qemu-aarch64").ok() || !FindHelper("kiln-host-aarch64").ok()) {
+      GTEST_SKIP() << "SKIPPED: no qemu-aarch64, or no compiler to build kiln-host-aarch64 with "
+                      "(Debian: apt install qemu-user g++-aarch64-linux-gnu)";
     }
   }
   std::vector<nlohmann::json> Lines(const std::vector<std::string>& command) const {
@@ -43,8 +44,8 @@ class EmulationTest : public KilnTest {
 
 TEST_F(EmulationTest, TargetsOfAnotherArchitectureAreVerifiedHere) {
   for (const char* target : {"rasp4b", "pixel6"}) {
-    const Outcome outcome = ExpectKiln(
-        0, {"verify", "--target", target, "--workload", kPointwise, "--samples", "3"});
+    const Outcome outcome =
+        ExpectKiln(0, {"verify", "--target", target, "--workload", kPointwise, "--samples", "3"});
     EXPECT_THAT(outcome.out, HasSubstr(std::string("on ") + target + ", 1 thread: all bit-exact"));
     EXPECT_EQ(Count(outcome.err, "emulated:"), 1) << outcome.err;
   }
@@ -74,8 +75,8 @@ TEST_F(EmulationTest, TunedTimesAreMarkedWhereverTheyAreShown) {
   EXPECT_EQ(trials.size(), 6u);
   for (const auto& trial : trials) EXPECT_EQ(trial["kind"], "emulated");
 
-  const Outcome again = ExpectKiln(
-      0, {"tune", "--target", "rasp4b", "--workload", kPointwise, "--trials", "6"});
+  const Outcome again =
+      ExpectKiln(0, {"tune", "--target", "rasp4b", "--workload", kPointwise, "--trials", "6"});
   EXPECT_THAT(again.out, HasSubstr("tuned us (emulated)"));
   EXPECT_THAT(again.out, HasSubstr("6 of them stored before"));
   ExpectKiln(1, {"bench", "--target", "rasp4b", "--workload", kPointwise});
@@ -107,9 +108,8 @@ TEST_F(EmulationTest, ThreeDevicesAreTunedForSideBySideAndTheirTimesStayApart) {
   std::string address = tracker.out().substr(kListening.size());
   address.pop_back();
   const auto serve = [&](const std::string& target, const std::string& cpu) {
-    std::vector<std::string> command = {"kiln-server", "--tracker", address,
-                                        "--target",    target,      "--name",
-                                        target + "-0"};
+    std::vector<std::string> command = {"kiln-server", "--tracker", address,      "--target",
+                                        target,        "--name",    target + "-0"};
     if (!cpu.empty()) command.insert(command.end(), {"--emulator", "qemu-aarch64", "--cpu", cpu});
     return std::make_unique<RunningProgram>(scratch_, command);
   };

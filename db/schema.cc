@@ -87,6 +87,12 @@ CREATE VIEW kiln_trials (task_id, config_id, status, seq) AS
 constexpr std::string_view kVersion2 = R"sql(
 DROP INDEX one_tuning_measurement;
 CREATE UNIQUE INDEX one_tuning_measurement ON measurements (trial_id, kind) WHERE purpose = 'tune';
+DROP VIEW kiln_trials;
+CREATE VIEW kiln_trials (task_id, config_id, status, seq) AS
+  SELECT trials.task_id, trials.config_id, measurements.status, trials.seq
+  FROM trials JOIN measurements ON measurements.id =
+    (SELECT id FROM measurements WHERE trial_id = trials.id AND purpose = 'tune'
+     ORDER BY kind = 'measured' DESC, id LIMIT 1);
 )sql";
 
 constexpr std::array kMigrations = {kVersion1, kVersion2};

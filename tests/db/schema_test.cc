@@ -67,5 +67,43 @@ TEST(SchemaTest, ADatabaseOfEveryVersionOpensAndTakesTrials) {
   }
 }
 
+// What version 1 held is there after the migration, and the view still has a row for each trial.
+TEST(SchemaTest, VersionTwoTakesAFurtherKindOfTimesForAnOldTrial) {
+  const Task task = FakeTask();
+  const TempDir dir;
+  const std::string path = dir.File("old.db");
+  {
+    SQLite::Database database(path, kCreate);
+    Migrate(database, SchemaMigrations());
+  }
+  Trial emulated = OkTrial(task, 0, 10, "e");
+  emulated.kind = TimeKind::kEmulated;
+  const Trial measured = OkTrial(task, 0, 20, "m");
+  const std::vector<Trial> trials = {emulated, measured};
+  {
+    auto store = OpenSqliteStore(path, OpenMode::kReadWrite);
+    ASSERT_TRUE(store.ok()) << store.status();
+    ASSERT_TRUE((*store)->Append(task, CacheState::kHot, std::span(trials).first(1)).ok());
+  }
+  {  // back to what version 1 looked like
+    SQLite::Database database(path, SQLite::OPEN_READWRITE);
+    database.exec(
+        "DROP VIEW kiln_trials; DROP INDEX one_tuning_measurement;"
+        "CREATE UNIQUE INDEX one_tuning_measurement ON measurements (trial_id)"
+        " WHERE purpose = 'tune';"
+        "CREATE VIEW kiln_trials (task_id, config_id, status, seq) AS"
+        " SELECT t.task_id, t.config_id, m.status, t.seq"
+        " FROM trials t JOIN measurements m ON m.trial_id = t.id WHERE m.purpose = 'tune';"
+        "PRAGMA user_version = 1");
+  }
+  auto store = OpenSqliteStore(path, OpenMode::kReadWrite);
+  ASSERT_TRUE(store.ok()) << store.status();
+  ASSERT_TRUE((*store)->Append(task, CacheState::kHot, std::span(trials).last(1)).ok());
+  EXPECT_EQ((*store)->Records({})->size(), 2u);
+  EXPECT_EQ((*store)->Bests({})->at(0).record.trial.uuid, "m");
+  SQLite::Database database(path);
+  EXPECT_EQ(database.execAndGet("SELECT count(*) FROM kiln_trials").getInt(), 1);
+}
+
 }  // namespace
 }  // namespace kiln

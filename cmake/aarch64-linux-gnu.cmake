@@ -1,6 +1,15 @@
-# Toolchain file: 64-bit Arm Linux with Debian's cross compiler (package g++-aarch64-linux-gnu).
+# Toolchain file: 64-bit Arm Linux with Debian's cross compiler (package g++-aarch64-linux-gnu). KILN_SYSROOT: a tree of Debian's arm64
+# packages to find libraries in (scripts/build_agent makes one); kiln-host needs none.
 set(CMAKE_SYSTEM_NAME Linux)
 set(CMAKE_SYSTEM_PROCESSOR aarch64)
 set(CMAKE_C_COMPILER aarch64-linux-gnu-gcc)
 set(CMAKE_CXX_COMPILER aarch64-linux-gnu-g++)
 set(CMAKE_FIND_ROOT_PATH_MODE_PROGRAM NEVER)
+list(APPEND CMAKE_TRY_COMPILE_PLATFORM_VARIABLES KILN_SYSROOT)
+if(KILN_SYSROOT)
+  set(CMAKE_SYSROOT "${KILN_SYSROOT}")
+  set(CMAKE_LIBRARY_ARCHITECTURE aarch64-linux-gnu)
+  foreach(what IN ITEMS LIBRARY INCLUDE PACKAGE)
+    set(CMAKE_FIND_ROOT_PATH_MODE_${what} ONLY)
+  endforeach()
+endif()

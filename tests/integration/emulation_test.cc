@@ -33,8 +33,9 @@ int Count(const std::string& text, const std::string& part) {
 class EmulationTest : public KilnTest {
  protected:
   void SetUp() override {
-    if (!FindProgram("qemu-aarch64").ok()) {
-      GTEST_SKIP() << "SKIPPED: qemu-aarch64 is not installed (Debian: apt install qemu-user)";
+    if (!FindProgram("qemu-aarch64").ok() || !FindHelper("kiln-host-aarch64").ok()) {
+      GTEST_SKIP() << "SKIPPED: no qemu-aarch64, or no compiler to build kiln-host-aarch64 with "
+                      "(Debian: apt install qemu-user g++-aarch64-linux-gnu)";
     }
   }
   std::vector<nlohmann::json> Lines(const std::vector<std::string>& command) const {

@@ -36,8 +36,9 @@ class EmulatedHostTest : public testing::Test {
  protected:
   void SetUp() override {
     SKIP_WITHOUT_TEST_KERNELS();
-    if (Qemu().empty()) {
-      GTEST_SKIP() << "SKIPPED: qemu-aarch64 is not installed (Debian: apt install qemu-user)";
+    if (Qemu().empty() || !FindProgram(KILN_AARCH64_HOST_PROGRAM).ok()) {
+      GTEST_SKIP() << "SKIPPED: no qemu-aarch64, or no compiler to build kiln-host-aarch64 with "
+                      "(Debian: apt install qemu-user g++-aarch64-linux-gnu)";
     }
     host_.emplace(
         std::vector<std::string>{Qemu(), "-cpu", "cortex-a72", KILN_AARCH64_HOST_PROGRAM});

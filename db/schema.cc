@@ -88,7 +88,7 @@ CREATE VIEW kiln_trials (task_id, config_id, status, seq) AS
 constexpr std::string_view kVersion2 = R"sql(
 PRAGMA defer_foreign_keys = ON;
 DROP VIEW kiln_trials;
-CREATE TABLE trials_of_version_1 AS SELECT * FROM trials;
+CREATE TABLE trials_of_version_2 AS SELECT * FROM trials;
 DROP TABLE trials;
 CREATE TABLE trials (               -- one config of a task, as its code was then
   id          INTEGER PRIMARY KEY,
@@ -106,8 +106,20 @@ CREATE TABLE trials (               -- one config of a task, as its code was the
 );
 INSERT INTO trials
   SELECT t.id, t.task_id, t.seq, t.config_id, t.labels, t.code_digest, m.kind, t.predicted, t.batch, t.session_id
-  FROM trials_of_version_1 t JOIN measurements m ON m.trial_id = t.id AND m.purpose = 'tune';
-DROP TABLE trials_of_version_1;
+  FROM trials_of_version_2 t JOIN measurements m ON m.id =
+    (SELECT min(id) FROM measurements WHERE trial_id = t.id AND purpose = 'tune');
+-- What a trial was measured as later comes behind all others of its task.
+INSERT INTO trials (task_id, seq, config_id, labels, code_digest, kind, batch, session_id)
+  SELECT t.task_id, (SELECT max(seq) FROM trials_of_version_2 a WHERE a.task_id = t.task_id)
+      + row_number() OVER (PARTITION BY t.task_id ORDER BY m.id),
+    t.config_id, t.labels, t.code_digest, m.kind, t.batch, t.session_id
+  FROM trials t JOIN measurements m ON m.trial_id = t.id AND m.purpose = 'tune' AND m.kind <> t.kind;
+UPDATE measurements SET trial_id =
+  (SELECT own.id FROM trials first JOIN trials own USING (task_id, config_id, code_digest)
+   WHERE first.id = measurements.trial_id AND own.kind = measurements.kind);
+DROP INDEX one_tuning_measurement;
+CREATE UNIQUE INDEX one_tuning_measurement ON measurements (trial_id) WHERE purpose = 'tune';
+DROP TABLE trials_of_version_2;
 
 -- Stable: scripts and builds may rely on these columns.
 CREATE VIEW kiln_trials (task_id, config_id, status, seq, kind) AS
@@ -116,7 +128,7 @@ CREATE VIEW kiln_trials (task_id, config_id, status, seq, kind) AS
   WHERE measurements.purpose = 'tune';
 )sql";
 
-constexpr std::array kMigrations = {kVersion1, kVersion2};
+constexpr std::array kMigrations = {kVersion1, kVersion2, kVersion3};
 
 }  // namespace
 

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "base/helper_process.h"
+#include "base/paths.h"
 #include "estimate/block_counts.h"
 #include "kernel_host/host_protocol.h"
 #include "ops/isa.h"
@@ -24,22 +25,19 @@ namespace fs = std::filesystem;
 constexpr std::chrono::seconds kStartTimeOut{60};
 constexpr char kHostName[] = "kiln-count-host";
 
-// The first program of this name in $PATH.
 StatusOr<std::string> FindEmulator(const std::string& name) {
-  const char* path = std::getenv("PATH");
-  std::string_view rest = path ? path : "/usr/bin:/bin";
-  while (!rest.empty()) {
-    const std::size_t colon = std::min(rest.find(':'), rest.size());
-    const fs::path program = fs::path(rest.substr(0, colon)) / name;
-    rest.remove_prefix(std::min(colon + 1, rest.size()));
-    std::error_code error;
-    if (program.is_absolute() && fs::is_regular_file(program, error) &&
-        access(program.c_str(), X_OK) == 0) {
-      return program.string();
-    }
-  }
+  StatusOr<std::string> program = FindProgram(name);
+  if (program.ok()) return program;
   return Error(StatusCode::kNotFound, "no ", name,
-               " in $PATH, which counts what kernels execute; Debian's package is qemu-user");
+               " in $PATH, which counts what kernels execute (Debian: apt install qemu-user)");
+}
+
+StatusOr<std::string> FindCountHost(const std::string& arch) {
+  StatusOr<std::string> program = FindHelper(std::string(kHostName) + "-" + arch);
+  if (program.ok()) return program;
+  return Error(StatusCode::kNotFound, Message(program.status()),
+               "; it is built where there is a compiler for ", arch, " (Debian: apt install g++-",
+               arch == "x86_64" ? "x86-64" : arch, "-linux-gnu)");
 }
 
 // A directory that only this user can enter; gone with the object.
@@ -173,7 +171,7 @@ class EmulatedCounter final : public BlockCounter {
 StatusOr<std::unique_ptr<BlockCounter>> NewEmulatedCounter(Reactor& reactor,
                                                            const EmulatedCounterOptions& options) {
   ASSIGN_OR_RETURN(const std::string emulator, FindEmulator("qemu-" + options.arch));
-  ASSIGN_OR_RETURN(const std::string host, FindHelper(std::string(kHostName) + "-" + options.arch));
+  ASSIGN_OR_RETURN(const std::string host, FindCountHost(options.arch));
   ASSIGN_OR_RETURN(const std::string plugin, FindHelper("kiln-count-plugin.so"));
   ASSIGN_OR_RETURN(std::unique_ptr<PrivateDirectory> directory, PrivateDirectory::Create());
   std::string counts = directory->file("counts");

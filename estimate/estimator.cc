@@ -59,7 +59,7 @@ class EstimatorPool final : public DevicePool {
     }
     if (target.name != shared_->target.name) {
       return Error(StatusCode::kInvalidArgument, "estimates are made for ", shared_->target.name,
-                   ", not for ", target.name);
+                   ", no ", Name(kind), " times for ", target.name);
     }
     absl::MutexLock lock(&shared_->mutex);
     const auto is_free = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(shared_->mutex) {

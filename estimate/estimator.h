@@ -20,7 +20,7 @@ struct EstimatorOptions {
 // Devices that are not there, and what runs kernels on them: a kernel's Timings are one sample, the
 // cycles that the model gives one call, over the clock of target.estimate. For one thread with hot
 // caches: other requests are refused with kInvalidArgument, since a model of one core would only
-// pretend to know. Times are estimates: PipelineOptions.kind must say so.
+// pretend to know. Times are of kind kEstimated.
 struct Estimator {
   std::unique_ptr<DevicePool> devices;
   std::unique_ptr<Runner> runner;

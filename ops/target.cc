@@ -115,8 +115,15 @@ class TargetReader {
         ghz->get<double>() > kMostGhz) {
       return Bad("estimate",
                  R"(must be like {"mca_cpu": "cortex-a72", "ghz": 1.5}, not )" + value.dump());
+    };
+    if (!value.is_object() || value.size() != 2) return bad();
+    const auto cpu = value.find("mca_cpu"), ghz = value.find("ghz");
+    if (cpu == value.end() || ghz == value.end() || !cpu->is_string() || !ghz->is_number()) {
+      return bad();
     }
-    return std::optional(EstimateModel{cpu->get<std::string>(), ghz->get<double>()});
+    const EstimateModel model{cpu->get<std::string>(), ghz->get<double>()};
+    if (model.mca_cpu.empty() || !(model.ghz > 0 && model.ghz <= kMostGhz)) return bad();
+    return model;
   }
 
   const fs::path& file_;

@@ -21,7 +21,7 @@ struct Incumbent {
   bool confirmed = false;
 };
 
-// The store's best of this task and kind of times, judged by its latest measurement.
+// The store's best of this task, judged by its latest measurement.
 StatusOr<std::optional<Incumbent>> StoredBest(const FinalRound& with, const Task& task) {
   ASSIGN_OR_RETURN(const std::optional<Best> best,
                    BestFor(with.store, task, with.cache, with.kind));

@@ -81,11 +81,6 @@ void PrintCsv(const std::vector<StoredBest>& bests) {
   }
 }
 
-// Times are measured unless something else is said.
-std::string KindNote(TimeKind kind) {
-  return kind == TimeKind::kMeasured ? "" : fmt::format(", {}", Name(kind));
-}
-
 void PrintTable(const std::vector<StoredBest>& bests) {
   using A = Table::Align;
   Table table({{"layer", A::kLeft},

@@ -115,9 +115,9 @@ Status Rig::UseToolchain(const std::vector<std::int32_t>& cores) {
   return absl::OkStatus();
 }
 
-void Rig::UseMeasurer(PipelineOptions options) {
-  options.build_threads = workers_;
-  measurer_ = NewPipelineMeasurer(*builder_, *devices_, *runner_, SystemClock(), options);
+void Rig::UseMeasurer(std::int32_t devices) {
+  measurer_ = NewPipelineMeasurer(*builder_, *devices_, *runner_, SystemClock(),
+                                  {.build_threads = workers_, .devices = devices});
 }
 
 StatusOr<std::unique_ptr<Rig>> Rig::Create(const Environment& env, const std::string& target,
@@ -148,7 +148,7 @@ StatusOr<std::unique_ptr<Rig>> Rig::Create(const Environment& env, const std::st
                described.name);
   }
   rig->runner_ = NewRemoteRunner();
-  rig->UseMeasurer({.devices = local ? 1 : 8});
+  rig->UseMeasurer(local ? 1 : 8);
   return rig;
 }
 

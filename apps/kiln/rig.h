@@ -24,7 +24,7 @@ class Rig {
                                                std::int32_t threads);
 
   // The same for a device that is not there: kernels are estimated (estimate/estimator.h) for one
-  // thread with hot caches, times are of kind `estimated`.
+  // thread with hot caches.
   static StatusOr<std::unique_ptr<Rig>> CreateEstimating(const Target& target);
 
   Reactor& reactor() { return *reactor_; }
@@ -42,7 +42,7 @@ class Rig {
  private:
   Rig();
   Status UseToolchain(const std::vector<std::int32_t>& cores);
-  void UseMeasurer(PipelineOptions options);
+  void UseMeasurer(std::int32_t devices);
 
   TimeKind kind_ = TimeKind::kMeasured;
   std::int32_t workers_ = 1;  // that compile

@@ -38,8 +38,9 @@ Status CheckEstimate(const Environment& env, const Options& options) {
     return Error(StatusCode::kInvalidArgument, "--estimate ", why);
   };
   if (options.where.threads != 1) return refuse("is of one core: it takes --threads 1");
-  if (CacheOf(options.where) != CacheState::kHot)
-    return refuse("has no caches: it takes --cache hot");
+  if (CacheOf(options.where) != CacheState::kHot) {
+    return refuse("knows no caches: it takes --cache hot");
+  }
   if (!env.tracker.empty()) return refuse("needs no device: it takes no --tracker");
   return absl::OkStatus();
 }
@@ -76,6 +77,7 @@ TuneOptions TuneOptionsOf(const Options& options, TimeKind kind) {
   tune.seed = options.seed;
   tune.batch = options.batch;
   tune.cache = CacheOf(options.where);
+  tune.kind = kind;
   tune.plan.threads = options.where.threads;
   tune.plan.cache = tune.cache;
   tune.kind = kind;

@@ -208,7 +208,6 @@ void PrintSummaryJson(const TuneSummary& s) {
     nlohmann::json line = {{"workload", Key(task.workload())},
                            {"count", s.tasks.tasks[i].workload.count},
                            {"template", task.kernel_template().name()},
-                           {"kind", Name(s.kind)},
                            {"space", task.space().size()},
                            {"trials", result.trials},
                            {"resumed", result.resumed},

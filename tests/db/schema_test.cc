@@ -67,35 +67,37 @@ TEST(SchemaTest, ADatabaseOfEveryVersionOpensAndTakesTrials) {
   }
 }
 
-TEST(SchemaTest, Version2KeepsTheTrialsOfVersion1AndTheirMeasurements) {
+TEST(SchemaTest, Version3HasATrialForEachKindOfTimes) {
   SQLite::Database database(":memory:", kCreate);
   database.exec("PRAGMA foreign_keys = ON");
-  Migrate(database, SchemaMigrations().first(1));
+  Migrate(database, SchemaMigrations().first(2));
   database.exec(R"sql(
     INSERT INTO sessions VALUES (1, 0, 'kiln tune', '0', '', '');
     INSERT INTO tasks VALUES (1, 'w', 't', 1, 'hot', 'x');
     INSERT INTO trials VALUES (7, 1, 1, 'c1', '{}', 'd1', NULL, 0, 1), (9, 1, 2, 'c2', '{}', 'd2', -1.5, 3, 1);
     INSERT INTO measurements (uuid, trial_id, purpose, kind, measured_ms, status, min_ns) VALUES
       ('a', 7, 'tune', 'measured', 0, 'ok', 10), ('b', 9, 'tune', 'emulated', 0, 'ok', 20),
-      ('c', 9, 'confirm', 'emulated', 0, 'ok', 21);
+      ('c', 9, 'confirm', 'emulated', 0, 'ok', 21),
+      ('d', 9, 'tune', 'measured', 0, 'ok', 300), ('e', 9, 'confirm', 'measured', 0, 'ok', 400);
   )sql");
   Migrate(database, SchemaMigrations());
   EXPECT_EQ(
       database
           .execAndGet("SELECT group_concat(id || config_id || kind || seq || batch) FROM trials")
           .getString(),
-      "7c1measured10,9c2emulated23");
+      "7c1measured10,9c2emulated23,10c2measured33");
   EXPECT_EQ(
       database
-          .execAndGet("SELECT sum(m.min_ns) FROM measurements m JOIN trials t ON m.trial_id = t.id")
+          .execAndGet(
+              "SELECT sum(m.min_ns * t.seq) FROM measurements m JOIN trials t ON m.trial_id = t.id")
           .getInt(),
-      51);
+      1 * 10 + 2 * 41 + 3 * 700);
   EXPECT_EQ(database.execAndGet("SELECT group_concat(status || seq) FROM kiln_trials").getString(),
-            "ok1,ok2");
+            "ok1,ok2,ok3");
   SQLite::Statement broken(database, "PRAGMA foreign_key_check");
   EXPECT_FALSE(broken.executeStep());
   // The same config, of another kind.
-  database.exec("INSERT INTO trials VALUES (10, 1, 3, 'c1', '{}', 'd1', 'estimated', NULL, 0, 1)");
+  database.exec("INSERT INTO trials VALUES (20, 1, 4, 'c1', '{}', 'd1', 'estimated', NULL, 0, 1)");
   EXPECT_THROW(
       database.exec(
           "INSERT INTO trials VALUES (11, 1, 4, 'c1', '{}', 'd1', 'estimated', NULL, 0, 1)"),

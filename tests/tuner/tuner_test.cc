@@ -41,18 +41,11 @@ TEST_F(TunerTest, MakesAndStoresAsManyTrialsAsTheBudgetSays) {
   }
 }
 
-// The measurer of a run of estimates.
-StatusOr<Trial> Estimate(const MeasureRequest& request) {
-  StatusOr<Trial> trial = FakeMeasurer::Exact(request);
-  trial->kind = TimeKind::kEstimated;
-  return trial;
-}
-
 TEST_F(TunerTest, TrialsOfOtherKindsDoNotCount) {
   budget_ = {.trials_per_task = 40};
   options_.kind = TimeKind::kEstimated;
   {
-    FakeMeasurer estimator(FakeMeasurer::Order::kSubmitted, Estimate);
+    FakeMeasurer estimator;
     const auto results = Tune(estimator);
     ASSERT_TRUE(results.ok()) << results.status();
     EXPECT_EQ((*results)[0].trials, 40);
@@ -69,7 +62,7 @@ TEST_F(TunerTest, TrialsOfOtherKindsDoNotCount) {
   }
   // And the other way round: the estimates are complete.
   options_.kind = TimeKind::kEstimated;
-  FakeMeasurer idle(FakeMeasurer::Order::kSubmitted, Estimate);
+  FakeMeasurer idle;
   results = Tune(idle);
   ASSERT_TRUE(results.ok()) << results.status();
   EXPECT_EQ((*results)[0].resumed, 40);
@@ -80,7 +73,7 @@ TEST_F(TunerTest, MeasuringBeginsWithTheBestEstimates) {
   budget_ = {.trials_per_task = 60};
   options_.kind = TimeKind::kEstimated;
   {
-    FakeMeasurer estimator(FakeMeasurer::Order::kSubmitted, Estimate);
+    FakeMeasurer estimator;
     ASSERT_TRUE(Tune(estimator).ok());
   }
   std::vector<Trial> estimates = History(0);

@@ -45,8 +45,9 @@ class MemoryStore final : public TuningStore {
     if (uuids_.contains(trial.uuid)) return {};
     TrialRecord* stored = Find(record);
     if (stored == nullptr) {
-      return Error(StatusCode::kNotFound, "no trial of ", task.Key(), " with config ",
-                   record.config_id, " and this code is stored, so none can be confirmed");
+      return Error(StatusCode::kNotFound, "no ", Name(trial.kind), " trial of ", task.Key(),
+                   " with config ", record.config_id,
+                   " and this code is stored, so none can be confirmed");
     }
     stored->confirmations.push_back(std::move(record.trial));
     uuids_.insert(trial.uuid);

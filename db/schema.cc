@@ -82,10 +82,17 @@ CREATE VIEW kiln_trials (task_id, config_id, status, seq) AS
   WHERE measurements.purpose = 'tune';
 )sql";
 
-// A config may be measured after it was estimated: trials of different kinds are different trials.
-// The table is made anew, since a UNIQUE constraint cannot be changed; while it is away, nobody
-// asks what measurements refer to.
+// A config may have been measured on a device and on an emulated one: a tuning measurement of each
+// kind.
 constexpr std::string_view kVersion2 = R"sql(
+DROP INDEX one_tuning_measurement;
+CREATE UNIQUE INDEX one_tuning_measurement ON measurements (trial_id, kind) WHERE purpose = 'tune';
+)sql";
+
+// Trials of different kinds are different trials, each with a place in the order of its tuning, a
+// batch and a prediction of its own. The table is made anew, since a UNIQUE constraint cannot be
+// changed; while it is away, nobody asks what measurements refer to.
+constexpr std::string_view kVersion3 = R"sql(
 PRAGMA defer_foreign_keys = ON;
 DROP VIEW kiln_trials;
 CREATE TABLE trials_of_version_2 AS SELECT * FROM trials;

@@ -53,8 +53,8 @@ class SqliteStore final : public TuningStore {
       if (tables.HasMeasurement(trial.uuid)) return {};
       const std::optional<std::int64_t> id = tables.FindTrial(tables.AddTask(record), record);
       if (!id) {
-        return Error(StatusCode::kNotFound, "no trial of ", task.Key(), " with config ",
-                     record.config_id, " and this code is in ", path_,
+        return Error(StatusCode::kNotFound, "no ", Name(trial.kind), " trial of ", task.Key(),
+                     " with config ", record.config_id, " and this code is in ", path_,
                      ", so none can be confirmed");
       }
       tables.AddConfirmation(*id, trial);

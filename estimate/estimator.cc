@@ -53,11 +53,7 @@ class EstimatorPool final : public DevicePool {
 
   StatusOr<std::unique_ptr<Lease>> Acquire(const Target& target, TimeKind kind,
                                            std::chrono::nanoseconds timeout) override {
-    if (kind != TimeKind::kEstimated) {
-      return Error(StatusCode::kInvalidArgument, "a model gives estimated times, not ", Name(kind),
-                   " ones");
-    }
-    if (target.name != shared_->target.name) {
+    if (target.name != shared_->target.name || kind != TimeKind::kEstimated) {
       return Error(StatusCode::kInvalidArgument, "estimates are made for ", shared_->target.name,
                    ", no ", Name(kind), " times for ", target.name);
     }

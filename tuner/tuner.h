@@ -32,8 +32,8 @@ struct TuneOptions {
   // thought of. Policies with a barrier (search_policy.h) get 1.
   std::int32_t batches_in_flight = 2;
   CacheState cache = CacheState::kHot;
-  // Of the times that the measurer gives. Stored trials of other kinds do not count; estimates are
-  // hints to a run of another kind.
+  // Of all times: stored ones of another kind do not count, but estimates are hints to a run of
+  // another kind.
   TimeKind kind = TimeKind::kMeasured;
   MeasurePlan plan;                  // its cut_off_ns is set per batch
   std::int32_t finalists = 5;        // re-measured interleaved at the end; 0: none

@@ -104,8 +104,9 @@ void PrintTable(const std::vector<StoredBest>& bests) {
          fmt::format("{:.1f}", stored.gops),
          stored.peak_share ? fmt::format("{:.0f}%", 100 * *stored.peak_share) : "-",
          std::to_string(stored.best.trials),
-         fmt::format("{}{}{}{}", stored.best.origin, KindNote(record.Judged().kind),
-                     stored.best.confirmed ? ", confirmed" : "", stored.stale ? ", stale" : ""),
+         fmt::format("{}{}{}{}", stored.best.origin, stored.best.confirmed ? ", confirmed" : "",
+                     kind == TimeKind::kMeasured ? "" : fmt::format(", {}", Name(kind)),
+                     stored.stale ? ", stale" : ""),
          record.config_id, DescribeConfig(record.labels)});
   }
   std::fputs(table.Print().c_str(), stdout);

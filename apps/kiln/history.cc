@@ -25,11 +25,17 @@ struct Options {
   bool follow = false, json = false;
 };
 
-// What became of a trial, in a word; and its time, or its bound.
+// What became of a trial, in a word; the same marked if its time was not measured; and its time, or
+// its bound.
 std::string StatusOf(const Trial& trial) {
   if (std::holds_alternative<Timings>(trial.outcome)) return "ok";
   if (std::holds_alternative<Censored>(trial.outcome)) return "censored";
   return Name(std::get<Failure>(trial.outcome).kind);
+}
+
+std::string MarkedStatus(const Trial& trial) {
+  if (trial.kind == TimeKind::kMeasured) return StatusOf(trial);
+  return fmt::format("{} {}", StatusOf(trial), Name(trial.kind));
 }
 
 double TimeOf(const Trial& trial) {
@@ -65,8 +71,7 @@ void PrintJson(const TrialRecord& record, double best_ns) {
 void PrintLine(const TrialRecord& record, const Workload& workload, double best_ns) {
   const double ns = TimeOf(record.trial);
   const bool is_best = ns > 0 && ns == best_ns;
-  fmt::print("{:>5}  {:<16} {:<9} {:>10} {:>8} {:>8}  {}  {}{}\n", record.seq,
-             StatusOf(record.trial), Name(record.trial.kind),
+  fmt::print("{:>5}  {:<17} {:>10} {:>8} {:>8}  {}  {}{}\n", record.seq, MarkedStatus(record.trial),
              ns > 0 ? fmt::format("{:.2f} us", ns / 1e3) : "",
              ns > 0 ? fmt::format("{:.1f}", Gops(workload, ns)) : "",
              best_ns > 0 ? fmt::format("{:.1f}", Gops(workload, best_ns)) : "", record.config_id,
@@ -76,19 +81,19 @@ void PrintLine(const TrialRecord& record, const Workload& workload, double best_
   }
 }
 
-// Of one kind of times, the best throughput after each trial.
+// The best throughput after each trial, for each kind of times: they do not compare.
 using Curves = std::map<TimeKind, std::vector<double>>;
 
-// Prints the records behind `seen`.
+// Prints the records behind `seen` and returns the curves of all.
 Curves PrintFrom(std::span<const TrialRecord> records, std::size_t seen, const Workload& workload,
                  bool json) {
   Curves curves;
-  std::map<TimeKind, double> best;
+  std::map<TimeKind, double> bests;
   for (std::size_t i = 0; i < records.size(); ++i) {
-    double& best_ns = best[records[i].trial.kind];
-    if (const auto ns = RankTime(records[i].trial); ns && (best_ns == 0 || *ns < best_ns))
-      best_ns = *ns;
-    curves[records[i].trial.kind].push_back(best_ns > 0 ? Gops(workload, best_ns) : 0);
+    const Trial& trial = records[i].trial;
+    double& best_ns = bests[trial.kind];
+    if (const auto ns = RankTime(trial); ns && (best_ns == 0 || *ns < best_ns)) best_ns = *ns;
+    curves[trial.kind].push_back(best_ns > 0 ? Gops(workload, best_ns) : 0);
     if (i < seen) continue;
     json ? PrintJson(records[i], best_ns) : PrintLine(records[i], workload, best_ns);
   }
@@ -96,10 +101,11 @@ Curves PrintFrom(std::span<const TrialRecord> records, std::size_t seen, const W
   return curves;
 }
 
-void PrintCurves(const Curves& curves) {
+void Print(const Curves& curves) {
   for (const auto& [kind, curve] : curves) {
     if (curve.size() < 2) continue;
-    fmt::print("\nbest so far, GOP/s, over {} {} trials\n{}", curve.size(), Name(kind),
+    fmt::print("\nbest so far, GOP/s{}, over {} trials\n{}",
+               kind == TimeKind::kMeasured ? "" : fmt::format(" ({})", Name(kind)), curve.size(),
                Plot(curve, 72, 8));
   }
 }
@@ -120,11 +126,11 @@ StatusOr<int> ShowHistory(const Environment& env, const Options& options) {
                  "; `kiln tune --workload KEY` makes some");
   }
   if (!options.json) {
-    fmt::print("{:>5}  {:<16} {:<9} {:>10} {:>8} {:>8}  {:<16}  {}\n", "seq", "status", "times",
-               "min", "GOP/s", "best", "config", "knobs");
+    fmt::print("{:>5}  {:<17} {:>10} {:>8} {:>8}  {:<16}  {}\n", "seq", "status", "min", "GOP/s",
+               "best", "config", "knobs");
   }
   const Curves curves = PrintFrom(records, 0, workload, options.json);
-  if (!options.json) PrintCurves(curves);
+  if (!options.json) Print(curves);
   if (!options.follow) return 0;
   const std::unique_ptr<Reactor> reactor = NewReactor();
   const Interrupt interrupt(*reactor);

@@ -160,7 +160,7 @@ StatusOr<std::unique_ptr<Rig>> Rig::CreateEstimating(const Target& target) {
                    NewEstimator(*rig->reactor_, {.target = target, .devices = rig->workers_}));
   rig->devices_ = std::move(estimator.devices);
   rig->runner_ = std::move(estimator.runner);
-  rig->UseMeasurer({.devices = rig->workers_});
+  rig->UseMeasurer(rig->workers_);
   return rig;
 }
 

@@ -44,8 +44,8 @@ class Rig {
   Status UseToolchain(const std::vector<std::int32_t>& cores);
   void UseMeasurer(std::int32_t devices);
 
-  TimeKind kind_ = TimeKind::kMeasured;
   std::int32_t workers_ = 1;  // that compile
+  TimeKind kind_ = TimeKind::kMeasured;
   std::unique_ptr<Reactor> reactor_;
   std::unique_ptr<Interrupt> interrupt_;
   std::unique_ptr<Builder> builder_;

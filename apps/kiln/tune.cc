@@ -51,26 +51,6 @@ StatusOr<std::unique_ptr<Rig>> RigFor(const Environment& env, const Options& opt
   return Rig::Create(env, options.where.target, options.where.threads);
 }
 
-// Measured and stored; 0: emulators and models have a peak that means nothing.
-StatusOr<double> PeakFor(Rig& rig, TuningStore& store, const Target& target, std::int32_t threads) {
-  if (rig.kind() != TimeKind::kMeasured) return 0;
-  ASSIGN_OR_RETURN(const Peak peak, MeasurePeak(rig, target, threads));
-  RETURN_IF_ERROR(store.AppendPeak(peak));
-  return peak.gops;
-}
-
-std::string DescribeTimes(const Rig& rig, const Target& target, double peak_gops) {
-  if (rig.kind() != TimeKind::kEstimated) return DescribePeak(rig.kind(), peak_gops);
-  return fmt::format("estimated with LLVM's model of {} at {} GHz", target.estimate->mca_cpu,
-                     target.estimate->ghz);
-}
-
-void Announce(const Options& options, const Network& network, const Target& target,
-              std::size_t tasks, const std::string& times) {
-  fmt::print(stderr, "{}: {} tasks on {}, {} thread{}, {}\n", network.name, tasks, target.name,
-             options.where.threads, options.where.threads == 1 ? "" : "s", times);
-}
-
 TuneOptions TuneOptionsOf(const Options& options, TimeKind kind) {
   TuneOptions tune;
   tune.policy = options.policy;
@@ -80,8 +60,7 @@ TuneOptions TuneOptionsOf(const Options& options, TimeKind kind) {
   tune.kind = kind;
   tune.plan.threads = options.where.threads;
   tune.plan.cache = tune.cache;
-  tune.kind = kind;
-  if (options.estimate) tune.finalists = 0;  // an estimate made again is the same
+  if (kind == TimeKind::kEstimated) tune.finalists = 0;  // an estimate made again is the same
   return tune;
 }
 
@@ -136,6 +115,14 @@ std::unique_ptr<CostModel> ModelFor(const Options& options) {
   return NewXgboostCostModel({.seed = options.seed});
 }
 
+// Measured and stored; 0: other times have a peak that means nothing.
+StatusOr<double> PeakFor(Rig& rig, TuningStore& store, const Target& target, std::int32_t threads) {
+  if (rig.kind() != TimeKind::kMeasured) return 0;
+  ASSIGN_OR_RETURN(const Peak peak, MeasurePeak(rig, target, threads));
+  RETURN_IF_ERROR(store.AppendPeak(peak));
+  return peak.gops;
+}
+
 StatusOr<int> Tune(const Environment& env, const Options& options) {
   if (options.estimate) RETURN_IF_ERROR(CheckEstimate(env, options));
   ASSIGN_OR_RETURN(const Network network, Resolve(options.what));
@@ -151,7 +138,9 @@ StatusOr<int> Tune(const Environment& env, const Options& options) {
   const auto start = std::chrono::steady_clock::now();
   ASSIGN_OR_RETURN(const std::unique_ptr<Rig> rig, RigFor(env, options, target));
   ASSIGN_OR_RETURN(const double peak_gops, PeakFor(*rig, *store, target, options.where.threads));
-  Announce(options, network, target, tasks.tasks.size(), DescribeTimes(*rig, target, peak_gops));
+  fmt::print(stderr, "{}: {} tasks on {}, {} thread{}, {}\n", network.name, tasks.tasks.size(),
+             target.name, options.where.threads, options.where.threads == 1 ? "" : "s",
+             DescribePeak(rig->kind(), peak_gops));
 
   const TuneOptions tune = TuneOptionsOf(options, rig->kind());
   const std::unique_ptr<CostModel> model = ModelFor(options);

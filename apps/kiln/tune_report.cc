@@ -57,7 +57,8 @@ Totals TotalsOf(const TuneSummary& s) {
 
 std::string DescribePeak(TimeKind kind, double peak_gops) {
   if (kind == TimeKind::kMeasured) return fmt::format("measured peak {:.0f} GOP/s", peak_gops);
-  return fmt::format("times are {}, not measured", Name(kind));
+  return fmt::format("times are {}{}", Name(kind),
+                     kind == TimeKind::kEstimated ? ", see docs/estimates.md" : "");
 }
 
 TuneProgress::TuneProgress(const std::vector<NetworkTask>& tasks, TimeKind kind, double peak_gops,

@@ -482,5 +482,45 @@ TEST_P(TuningStoreTest, ConcurrentWritersLoseAndDoubleNothing) {
   EXPECT_EQ(configs.size(), 460u);
 }
 
+TEST_P(TuningStoreTest, AConfigHasATrialOfEachKindOfTimesAndTheMeasuredOneIsBest) {
+  const auto trial = [&](std::uint64_t index, double ns, const char* uuid, TimeKind kind) {
+    Trial result = OkTrial(task_, index, ns, uuid);
+    result.kind = kind;
+    return result;
+  };
+  // The emulator finds config 1 faster, and everything faster than the device does.
+  Append(task_, {trial(0, 20, "e0", TimeKind::kEmulated), trial(1, 10, "e1", TimeKind::kEmulated)});
+  EXPECT_EQ(TheBest(), (std::pair{Id(1), 10.0}));
+  Append(task_, {trial(1, 900, "m1", TimeKind::kMeasured)});
+  Append(task_, {trial(1, 901, "m1 again", TimeKind::kMeasured)});  // there already
+  EXPECT_EQ(TheBest(), (std::pair{Id(1), 900.0}));
+  Append(task_, {trial(0, 800, "m0", TimeKind::kMeasured)});
+  EXPECT_EQ(TheBest(), (std::pair{Id(0), 800.0}));
+
+  const Trial confirmation = trial(1, 5, "e1 confirmed", TimeKind::kEmulated);
+  ASSERT_TRUE(store_->AppendConfirmation(task_, kHot, confirmation).ok());
+  EXPECT_EQ(TheBest(), (std::pair{Id(0), 800.0})) << "whatever an emulator confirms";
+  const auto emulated = BestFor(*store_, task_, kHot, TimeKind::kEmulated);
+  ASSERT_TRUE(emulated.ok() && *emulated);
+  EXPECT_EQ((*emulated)->record.config_id, Id(1));
+  EXPECT_EQ(RankTime((*emulated)->record.Judged()), 5);
+
+  std::vector<std::string> found;
+  for (const TrialRecord& record : Records()) {
+    found.push_back(std::to_string(record.seq) + " " + record.trial.uuid + " " +
+                    std::to_string(record.confirmations.size()));
+  }
+  EXPECT_THAT(found, ElementsAre("1 e0 0", "2 e1 1", "3 m1 0", "4 m0 0"));
+}
+
+TEST_P(TuningStoreTest, ATrialOfAnotherKindOfTimesCannotBeConfirmed) {
+  Append(task_, {OkTrial(task_, 0, 10, "m0")});
+  Trial confirmation = OkTrial(task_, 0, 5, "e0");
+  confirmation.kind = TimeKind::kEmulated;
+  const Status status = store_->AppendConfirmation(task_, kHot, confirmation);
+  EXPECT_EQ(status.code(), StatusCode::kNotFound);
+  EXPECT_THAT(Message(status), HasSubstr("no emulated trial"));
+}
+
 }  // namespace
 }  // namespace kiln

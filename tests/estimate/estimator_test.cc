@@ -4,10 +4,8 @@
 #include "estimate/estimator.h"
 
 #include <gmock/gmock.h>
-#include <unistd.h>
 
-#include <filesystem>
-
+#include "base/paths.h"
 #include "kernels_templates/kernel_template.h"
 #include "ops/workload_key.h"
 #include "toolchain/toolchain.h"
@@ -32,8 +30,10 @@ Target EstimatedTarget() {
 class EstimatorTest : public testing::Test {
  protected:
   void SetUp() override {
-    if (access("/usr/bin/qemu-x86_64", X_OK) != 0) {
-      GTEST_SKIP() << "no /usr/bin/qemu-x86_64 (Debian package qemu-user): NOTHING IS ESTIMATED";
+    for (const Status& missing :
+         {FindProgram("qemu-x86_64").status(), FindHelper("kiln-count-host-x86_64").status(),
+          FindHelper("kiln-count-plugin.so").status()}) {
+      if (!missing.ok()) GTEST_SKIP() << "NOTHING IS ESTIMATED: " << Message(missing);
     }
     RegisterBuiltinTemplates(registry_);
     auto estimator = NewEstimator(*reactor_, {.target = EstimatedTarget()});

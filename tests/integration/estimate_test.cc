@@ -1,5 +1,5 @@
-// `kiln tune --estimate` for a board that is not here, with the real programs. Skips where there is no
-// emulator, or no cross compiler had built the program for it.
+// `kiln tune --estimate` for a board that is not here, with the real programs. Skips where there is
+// no emulator, or no cross compiler had built the program for it.
 
 #include <gmock/gmock.h>
 #include <unistd.h>
@@ -20,13 +20,14 @@ constexpr char kConv[] =
 class EstimateTest : public KilnTest {
  protected:
   void SetUp() override {
-    for (const Status& missing : {FindProgram("qemu-aarch64").status(),
-                                  FindHelper("kiln-count-host-aarch64").status()}) {
+    for (const Status& missing :
+         {FindProgram("qemu-aarch64").status(), FindHelper("kiln-count-host-aarch64").status(),
+          FindHelper("kiln-count-plugin.so").status()}) {
       if (!missing.ok()) GTEST_SKIP() << "NOTHING IS ESTIMATED FOR ARM: " << Message(missing);
     }
   }
   Outcome Estimate(int status, std::vector<std::string> more = {}) const {
-    std::vector<std::string> command{"tune",   "--workload", kConv,  "--target",
+    std::vector<std::string> command{"tune",   "--workload", kConv,    "--target",
                                      "rasp4b", "--estimate", "--json", "--trials-per-task",
                                      "6"};
     command.insert(command.end(), more.begin(), more.end());

@@ -2,6 +2,8 @@
 
 #include <string>
 
+#include "kernels_templates/isa/data_stage.h"
+
 // Advanced SIMD of ARMv8. Names of instructions and what they compute: Arm Architecture Reference
 // Manual for A-profile; names of the builtins: clang 19. The numbers at their end are its codes for
 // the type of the result: 0 bytes, 1 words, 2 int32, 16 unsigned bytes, plus 32 for 128 bits.
@@ -44,11 +46,6 @@ INLINE kv k_flip(kv a) {
   return a;
 #endif
 }
-INLINE void k_prepare(void *restrict d, const uint8_t *restrict x, int64_t n) {
-  uint8_t *restrict to = d;
-  for (int64_t i = 0; i < n; ++i) to[i] = x[i] ^ (K_FLIP ? 0x80 : 0);
-}
-INLINE void k_fill(void *d, int32_t value, int64_t n) { __builtin_memset(d, value, (__SIZE_TYPE__)n); }
 INLINE kv k_four(const uint8_t *p) {
   int32_t four;
   __builtin_memcpy(&four, p, 4);
@@ -107,13 +104,6 @@ INLINE kchunk k_chunk(const uint8_t *p) { return *(const kh_memory *)p; }
 INLINE kchunk k_chunk_raw(const uint8_t *p) { return __builtin_convertvector(*(const kx8_memory *)p, kh); }
 #define K_LANE(x, i) __builtin_shufflevector(x, x, i, i, i, i)
 INLINE kv k_dot(kv acc, kop a, kop w) { return acc + (kv)__builtin_neon_vmull_v((kb8)w, (kb8)a, 34); }
-INLINE void k_prepare(void *restrict d, const uint8_t *restrict x, int64_t n) {
-  int16_t *restrict to = d;
-  for (int64_t i = 0; i < n; ++i) to[i] = (K_BYTE)x[i];
-}
-INLINE void k_fill(void *d, int32_t value, int64_t n) {
-  for (int64_t i = 0; i < n; ++i) ((int16_t *)d)[i] = (int16_t)value;
-}
 )";
 
 constexpr std::string_view kStores = R"(
@@ -151,12 +141,6 @@ INLINE void k_store4_n(uint8_t *y, k_range range, int32_t n, kv a, kv b, kv c, k
 }
 )";
 
-std::string Concatenate(std::initializer_list<std::string_view> parts) {
-  std::string all;
-  for (const std::string_view part : parts) all += part;
-  return all;
-}
-
 // What the three have in common.
 VectorIsa Arm(std::string_view name, std::string_view method, std::string_view source) {
   VectorIsa isa;
@@ -177,7 +161,7 @@ VectorIsa Arm(std::string_view name, std::string_view method, std::string_view s
 }  // namespace
 
 const VectorIsa& Dotprod() {
-  static const std::string source = Concatenate({kArm, kSignedBytes, kSdot});
+  static const std::string source = Concatenate({kArm, kSignedBytes, kStageBytes, kSdot});
   static const VectorIsa isa = [] {
     VectorIsa dot = Arm("dotprod", "sdot", source);
     dot.required |= Bit(IsaFeature::kDotProd);
@@ -190,7 +174,7 @@ const VectorIsa& Dotprod() {
 }
 
 const VectorIsa& NeonMull() {
-  static const std::string source = Concatenate({kArm, kSignedBytes, kSmull});
+  static const std::string source = Concatenate({kArm, kSignedBytes, kStageBytes, kSmull});
   static const VectorIsa isa = [] {
     VectorIsa mull = Arm("neon", "mull", source);
     mull.group = 4;
@@ -204,7 +188,7 @@ const VectorIsa& NeonMull() {
 }
 
 const VectorIsa& NeonMlal() {
-  static const std::string source = Concatenate({kArm, kSmlal});
+  static const std::string source = Concatenate({kArm, kSmlal, kStageWords});
   static const VectorIsa isa = [] {
     VectorIsa mlal = Arm("neon", "mlal", source);
     mlal.activation_bytes = 2;

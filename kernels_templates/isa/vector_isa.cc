@@ -1,5 +1,6 @@
 #include "kernels_templates/isa/vector_isa.h"
 
+#include "kernels_templates/isa/data_stage.h"
 #include "kernels_templates/isa/requantize.h"
 
 namespace kiln {
@@ -73,11 +74,6 @@ INLINE kop k_flip(kop a) {
 #endif
 }
 INLINE kop k_broadcast_raw(const uint8_t *p) { return k_flip(k_broadcast(p)); }
-INLINE void k_prepare(void *restrict d, const uint8_t *restrict x, int64_t n) {
-  uint8_t *restrict to = d;
-  for (int64_t i = 0; i < n; ++i) to[i] = x[i] ^ (K_FLIP ? 0x80 : 0);
-}
-INLINE void k_fill(void *d, int32_t value, int64_t n) { __builtin_memset(d, value, (__SIZE_TYPE__)n); }
 )";
 
 // vpdpbusd, and vpdpwssd on pairs of words. Sources: Intel SDM; names of the builtins: clang 19.
@@ -186,17 +182,6 @@ constexpr std::string_view kPackWords256 = R"(
 #define K_PACK_WORDS(a, b) ((kh)__builtin_ia32_packssdw256(a, b))
 )";
 
-// Preparing for dots of 16-bit operands.
-constexpr std::string_view kWiden = R"(
-INLINE void k_prepare(void *restrict d, const uint8_t *restrict x, int64_t n) {
-  int16_t *restrict to = d;
-  for (int64_t i = 0; i < n; ++i) to[i] = (K_BYTE)x[i];
-}
-INLINE void k_fill(void *d, int32_t value, int64_t n) {
-  for (int64_t i = 0; i < n; ++i) ((int16_t *)d)[i] = (int16_t)value;
-}
-)";
-
 constexpr std::string_view kAvx2Stores = R"(
 #if K_UNSIGNED
 #define K_PACK_BYTES __builtin_ia32_packuswb256
@@ -263,12 +248,6 @@ std::string HighHalves(std::int32_t lanes) {
   return source + ")\n";
 }
 
-std::string Concatenate(std::initializer_list<std::string_view> parts) {
-  std::string all;
-  for (const std::string_view part : parts) all += part;
-  return all;
-}
-
 // k_clamp8, 16, 32, 64 on vectors of so many result bytes. Saturation has clamped to the type
 // already; what is left to do follows from the activation class.
 std::string ClampSource(const Workload& workload) {
@@ -291,7 +270,7 @@ std::string ClampSource(const Workload& workload) {
 }  // namespace
 
 const VectorIsa& Avx512Vnni() {
-  static const std::string source = Concatenate({kX86, kBytes, kAvx512Dot});
+  static const std::string source = Concatenate({kX86, kBytes, kStageBytes, kAvx512Dot});
   static const VectorIsa isa = {
       .name = "avx512vnni",
       .required = Bit(IsaFeature::kAvx512) | Bit(IsaFeature::kAvx512Vnni),
@@ -313,7 +292,8 @@ const VectorIsa& Avx512Vnni() {
 }
 
 const VectorIsa& AvxVnni() {
-  static const std::string source = Concatenate({kX86, kBytes, kAvxVnniDot, kPackWords256});
+  static const std::string source =
+      Concatenate({kX86, kBytes, kStageBytes, kAvxVnniDot, kPackWords256});
   static const VectorIsa isa = {
       .name = "avxvnni",
       .required = Bit(IsaFeature::kAvx2) | Bit(IsaFeature::kAvxVnni),
@@ -333,7 +313,7 @@ const VectorIsa& AvxVnni() {
 }
 
 const VectorIsa& Avx2() {
-  static const std::string source = Concatenate({kX86, kAvx2Words, kPackWords256, kWiden});
+  static const std::string source = Concatenate({kX86, kAvx2Words, kPackWords256, kStageWords});
   static const VectorIsa isa = {
       .name = "avx2",
       .required = Bit(IsaFeature::kAvx2),
@@ -352,7 +332,7 @@ const VectorIsa& Avx2() {
 }
 
 const VectorIsa& Portable() {
-  static const std::string source = Concatenate({kPortableSource, kWiden});
+  static const std::string source = Concatenate({kPortableSource, kStageWords});
   static const VectorIsa isa = {
       .name = "portable",
       .required = 0,
@@ -378,6 +358,12 @@ std::int32_t ActivationOffset(const VectorIsa& isa, const Workload& workload) {
 
 VectorLane LaneOfChannel(std::int32_t channel, std::int32_t group) {
   return {channel % (4 * group) / 4, 4 * (channel / (4 * group)) + channel % 4};
+}
+
+std::string Concatenate(std::initializer_list<std::string_view> parts) {
+  std::string all;
+  for (const std::string_view part : parts) all += part;
+  return all;
 }
 
 std::string Prelude(const VectorIsa& isa, const Workload& workload) {

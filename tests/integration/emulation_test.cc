@@ -2,11 +2,11 @@
 
 #include <gmock/gmock.h>
 
-#include <algorithm>
+#include <csignal>
 #include <cstdlib>
 #include <map>
 #include <memory>
-#include <set>
+#include <optional>
 
 #include "base/paths.h"
 #include "tests/integration/json_lines.h"
@@ -101,54 +101,112 @@ TEST_F(EmulationTest, TargetThatTheEmulatedProcessorCannotServeIsRefused) {
   EXPECT_THAT(outcome.err, HasSubstr("it lacks dotprod; --cpu names another processor"));
 }
 
-// A farm with devices of three kinds, and three users at once.
-TEST_F(EmulationTest, ThreeDevicesAreTunedForSideBySideAndTheirTimesStayApart) {
-  RunningProgram tracker(scratch_, {"kiln-tracker", "--listen", "127.0.0.1:0"});
-  constexpr std::string_view kListening = "listening on ";
-  ASSERT_TRUE(tracker.WaitUntil([&] { return tracker.out().ends_with('\n'); })) << tracker.err();
-  std::string address = tracker.out().substr(kListening.size());
-  address.pop_back();
-  const auto serve = [&](const std::string& target, const std::string& cpu) {
-    std::vector<std::string> command = {"kiln-server", "--tracker", address,      "--target",
-                                        target,        "--name",    target + "-0"};
-    if (!cpu.empty()) command.insert(command.end(), {"--emulator", "qemu-aarch64", "--cpu", cpu});
-    return std::make_unique<RunningProgram>(scratch_, command);
-  };
-  const std::map<std::string, std::string> cpus = {
-      {"native", ""}, {"rasp4b", "cortex-a72"}, {"pixel6", "cortex-a76"}};
-  std::map<std::string, std::unique_ptr<RunningProgram>> servers, tuners;
-  for (const auto& [target, cpu] : cpus) servers[target] = serve(target, cpu);
-  const auto devices = [&] {
-    std::map<std::string, std::string> kinds;
-    for (const auto& line : Lines({"devices", "--tracker", address, "--json"})) {
-      kinds[line["name"]] = line["kind"];
-    }
-    return kinds;
-  };
-  const std::map<std::string, std::string> kinds = {
-      {"native-0", "measured"}, {"rasp4b-0", "emulated"}, {"pixel6-0", "emulated"}};
-  ASSERT_TRUE(tracker.WaitUntil([&] { return devices() == kinds; }));
+// A tracker with devices, of which each may be an emulated one.
+class EmulatedFarmTest : public EmulationTest {
+ protected:
+  void SetUp() override {
+    EmulationTest::SetUp();
+    if (IsSkipped()) return;
+    tracker_.emplace(scratch_, std::vector<std::string>{"kiln-tracker", "--listen", "127.0.0.1:0"});
+    constexpr std::string_view kListening = "listening on ";
+    ASSERT_TRUE(tracker_->WaitUntil([&] { return tracker_->out().ends_with('\n'); }))
+        << tracker_->err();
+    address_ = tracker_->out().substr(kListening.size());
+    address_.pop_back();
+  }
 
-  for (const auto& [target, cpu] : cpus) {
-    tuners[target] = std::make_unique<RunningProgram>(
-        scratch_, std::vector<std::string>{"kiln", "tune", "--tracker", address, "--target", target,
-                                           "--workload", kPointwise, "--trials", "8"});
+  // `emulator`: a program and the processor that it emulates; empty: a device of this machine.
+  void Serve(const std::string& name, const std::string& target,
+             const std::vector<std::string>& emulator) {
+    std::vector<std::string> command = {"kiln-server", "--tracker", address_, "--target",
+                                        target,        "--name",    name};
+    if (!emulator.empty()) {
+      command.insert(command.end(), {"--emulator", emulator[0], "--cpu", emulator[1]});
+    }
+    servers_[name] = std::make_unique<RunningProgram>(scratch_, command);
   }
-  for (const auto& [target, tuner] : tuners) {
+  // What the tracker says of each device: its name, and a field.
+  std::map<std::string, std::string> Devices(const std::string& field) const {
+    std::map<std::string, std::string> devices;
+    for (const auto& line : Lines({"devices", "--tracker", address_, "--json"})) {
+      devices[line["name"]] = line[field];
+    }
+    return devices;
+  }
+  std::vector<std::string> TuneCommand(const std::string& target) const {
+    return {"kiln", "tune",       "--tracker", address_,   "--target",
+            target, "--workload", kPointwise,  "--trials", "8"};
+  }
+  std::vector<nlohmann::json> Shown(const std::string& what, const std::string& target) const {
+    return Lines({what, "--target", target, "--workload", kPointwise, "--json"});
+  }
+
+  std::optional<RunningProgram> tracker_;
+  std::string address_;
+  std::map<std::string, std::unique_ptr<RunningProgram>> servers_;
+};
+
+// Three targets, and three users at once.
+TEST_F(EmulatedFarmTest, ThreeDevicesAreTunedForSideBySideAndTheirTimesStayApart) {
+  Serve("real", "native", {});
+  Serve("board", "rasp4b", {"qemu-aarch64", "cortex-a72"});
+  Serve("phone", "pixel6", {"qemu-aarch64", "cortex-a76"});
+  const std::map<std::string, std::string> kinds = {
+      {"real", "measured"}, {"board", "emulated"}, {"phone", "emulated"}};
+  ASSERT_TRUE(tracker_->WaitUntil([&] { return Devices("kind") == kinds; }));
+  const std::map<std::string, std::string> targets = Devices("target");
+  std::map<std::string, std::unique_ptr<RunningProgram>> tuners;
+  for (const auto& [device, target] : targets) {
+    tuners[device] = std::make_unique<RunningProgram>(scratch_, TuneCommand(target));
+  }
+  for (const auto& [device, tuner] : tuners) {
     const Outcome outcome = tuner->Wait();
-    EXPECT_EQ(outcome.status, 0) << target << ": " << outcome.err;
+    EXPECT_EQ(outcome.status, 0) << device << ": " << outcome.err;
   }
-  for (const auto& [target, cpu] : cpus) {
-    const std::string device = target + "-0";
+  for (const auto& [device, target] : targets) {
+    EXPECT_EQ(Shown("history", target).size(), 8u);
+    EXPECT_EQ(Shown("best", target).size(), 1u);
     for (const char* what : {"history", "best"}) {
-      const auto lines = Lines({what, "--target", target, "--workload", kPointwise, "--json"});
-      EXPECT_EQ(lines.size(), std::string(what) == "best" ? 1u : 8u) << target;
-      for (const auto& line : lines) {
+      for (const auto& line : Shown(what, target)) {
         EXPECT_EQ(line["device"], device);
         EXPECT_EQ(line["kind"], kinds.at(device)) << line;
       }
     }
   }
+}
+
+// One target, two devices that serve it: one user of both has measured times only, while there are
+// any; emulated ones begin anew and never win.
+TEST_F(EmulatedFarmTest, ATargetsEmulatedDeviceIsNoSubstituteForOneThatMeasures) {
+#if !defined(__x86_64__)
+  GTEST_SKIP() << "SKIPPED: this machine does not measure for x86-64";
+#endif
+  if (!FindProgram("qemu-x86_64").ok()) GTEST_SKIP() << "SKIPPED: qemu-x86_64 is not installed";
+  Serve("real", "x86-64", {});
+  Serve("qemu", "x86-64", {"qemu-x86_64", "max"});
+  ASSERT_TRUE(tracker_->WaitUntil([&] { return Devices("kind").size() == 2; }));
+  const Outcome measured = RunProgram(scratch_, TuneCommand("x86-64"));
+  ASSERT_EQ(measured.status, 0) << measured.err;
+  EXPECT_THAT(measured.out, Not(HasSubstr("emulated")));
+  for (const auto& line : Shown("history", "x86-64")) EXPECT_EQ(line["device"], "real");
+  const nlohmann::json best = Shown("best", "x86-64").at(0);
+
+  servers_["real"]->Signal(SIGTERM);
+  servers_["real"]->Wait();
+  ASSERT_TRUE(tracker_->WaitUntil([&] { return Devices("state")["real"] == "lost"; }));
+  const Outcome emulated = RunProgram(scratch_, TuneCommand("x86-64"));
+  ASSERT_EQ(emulated.status, 0) << emulated.err;
+  EXPECT_THAT(emulated.out, HasSubstr("times are emulated"));
+  EXPECT_THAT(emulated.out, Not(HasSubstr("stored before"))) << "measured trials do not count";
+  std::map<std::string, int> trials;
+  for (const auto& line : Shown("history", "x86-64")) {
+    ++trials[line["device"].get<std::string>() + " " + line["kind"].get<std::string>()];
+  }
+  EXPECT_EQ(trials, (std::map<std::string, int>{{"real measured", 8}, {"qemu emulated", 8}}));
+  const nlohmann::json after = Shown("best", "x86-64").at(0);
+  EXPECT_EQ(after["kind"], "measured");
+  EXPECT_EQ(after["config_id"], best["config_id"]);
+  EXPECT_EQ(after["min_ns"], best["min_ns"]);
 }
 
 }  // namespace

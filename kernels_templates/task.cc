@@ -37,7 +37,9 @@ StatusOr<KernelSource> Task::Emit(const Config& config) const {
   if (!space_.Contains(config)) {
     return Error(StatusCode::kInvalidArgument, Key(), ": this config is not in the task's space");
   }
-  ASSIGN_OR_RETURN(const LoopProgram program, template_->Lower(*spec_, space_, config));
+  ASSIGN_OR_RETURN(LoopProgram program, template_->Lower(*spec_, space_, config));
+  // The compiler may use all that the target has, whatever the template asks for.
+  program.isa |= spec_->target.isa;
   return EmitC(program);
 }
 

@@ -54,6 +54,17 @@ TEST(TaskTest, EmitRefusesConfigsOutsideOfTheSpaceAndPassesOnWhatLoweringSays) {
   EXPECT_EQ(Message(task.Emit({{1, 0, 0}}).status()), "a tile of 2 is refused");
 }
 
+// A device refuses what it lacks an instruction for by what the kernel says of itself.
+TEST(TaskTest, KernelsNeedAllThatTheirCompilerMayUse) {
+  TaskSpec spec = FakeSpec();
+  const std::string portable = FakeTask({}, spec).Emit(FakeTask({}, spec).space().At(0))->c;
+  spec.target.isa = Bit(IsaFeature::kNeon) | Bit(IsaFeature::kDotProd);
+  const Task task = FakeTask({}, spec);
+  const std::string dots = task.Emit(task.space().At(0))->c;
+  EXPECT_THAT(dots, HasSubstr(", 0, " + std::to_string(spec.target.isa)));
+  EXPECT_NE(portable, dots);
+}
+
 TEST(TaskTest, FeaturesAreTheTemplates) {
   std::array<float, kFeatureCount> features{};
   FakeTask().Features({{2, 1, 0}}, features);

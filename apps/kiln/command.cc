@@ -33,7 +33,7 @@ void AddLayerListOptions(CLI::App& command, LayerListOptions& list, const std::s
           "--" + prefix + "type", [&list](const DataType& type) { list.type = type; },
           "type of a layer list (i8 unless said): s8 or u8 activations and s8 weights; u8: the "
           "legacy one, uint8 with a zero point for activations and weights, a scale per tensor")
-      ->transform(CLI::CheckedTransformer(types))
+      ->transform(CLI::CheckedTransformer(types).description(""))
       ->type_name("i8|u8s8|u8");
   const std::map<std::string, std::optional<Activation>> acts{{"as-listed", std::nullopt},
                                                               {"none", Activation::kNone},

@@ -103,7 +103,6 @@ class TuningRun {
       trials_ += static_cast<std::int64_t>(history.size());
       if (!history.empty()) Tell(TuneEvent::Kind::kResumed, i, nullptr);
     }
-    if (learns_) RETURN_IF_ERROR(LearnFromRelatives());
     return learns_ ? with_.model.Fit() : absl::OkStatus();
   }
 
@@ -122,14 +121,6 @@ class TuningRun {
     std::erase_if(others, [](const Trial& trial) { return trial.kind != TimeKind::kEstimated; });
     sessions_[task]->policy().Suggest(others);
     if (learns_) with_.model.Add(tasks_[task].task, others);
-  }
-
-  Status LearnFromRelatives() {
-    for (const Task& relative : options_.relatives) {
-      ASSIGN_OR_RETURN(const auto history, with_.store.History(relative, options_.cache));
-      with_.model.Add(relative, history);
-    }
-    return absl::OkStatus();
   }
 
   // The reference outputs of tasks whose turn has not come, so that their turn begins at once.

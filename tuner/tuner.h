@@ -38,9 +38,6 @@ struct TuneOptions {
   MeasurePlan plan;                  // its cut_off_ns is set per batch
   std::int32_t finalists = 5;        // re-measured interleaved at the end; 0: none
   std::int32_t errors_in_a_row = 3;  // of the measurer, not of configs: then the tuning ends
-  // Tasks of other targets: what the store has of them teaches the model before the first trial,
-  // each task's configs compared with each other alone.
-  std::vector<Task> relatives = {};
 };
 
 // One task and how often its network runs it.

@@ -13,7 +13,6 @@
 #include "base/clock.h"
 #include "cost_model/cost_model.h"
 #include "ops/target.h"
-#include "ops/workload_key.h"
 #include "tuner/tuner.h"
 
 namespace kiln {
@@ -29,7 +28,7 @@ struct Options {
   std::string policy = "kiln", scheduler = "gradient";
   std::int32_t batch = 16;
   std::uint64_t seed = 0;
-  bool estimate = false, transfer = false;
+  bool estimate = false;
   bool json = false;
 };
 
@@ -124,27 +123,6 @@ StatusOr<double> PeakFor(Rig& rig, TuningStore& store, const Target& target, std
   return peak.gops;
 }
 
-// The same workloads on the other targets that the store has trials of, and that are known here.
-StatusOr<std::vector<Task>> RelativesOf(const Environment& env, const TuningStore& store,
-                                        const std::vector<NetworkTask>& tasks, const Target& target,
-                                        CacheState cache) {
-  std::vector<Task> relatives;
-  for (const NetworkTask& each : tasks) {
-    const Workload& workload = each.task.workload();
-    const std::int32_t threads = each.task.threads();
-    ASSIGN_OR_RETURN(const std::vector<Best> bests,
-                     store.Bests({.workload = Key(workload), .threads = threads, .cache = cache}));
-    for (const Best& best : bests) {
-      if (best.record.target == target.name) continue;
-      const StatusOr<Target> other = FindTarget(best.record.target);
-      if (!other.ok()) continue;
-      StatusOr<Task> task = Task::Create(env.registry, {workload, *other, threads});
-      if (task.ok()) relatives.push_back(*std::move(task));
-    }
-  }
-  return relatives;
-}
-
 StatusOr<int> Tune(const Environment& env, const Options& options) {
   if (options.estimate) RETURN_IF_ERROR(CheckEstimate(env, options));
   ASSIGN_OR_RETURN(const Network network, Resolve(options.what));
@@ -164,12 +142,7 @@ StatusOr<int> Tune(const Environment& env, const Options& options) {
              target.name, options.where.threads, options.where.threads == 1 ? "" : "s",
              DescribePeak(rig->kind(), peak_gops));
 
-  TuneOptions tune = TuneOptionsOf(options, rig->kind());
-  if (options.transfer) {
-    ASSIGN_OR_RETURN(tune.relatives,
-                     RelativesOf(env, *store, tasks.tasks, target, CacheOf(options.where)));
-    fmt::print(stderr, "learning from {} tasks of other targets first\n", tune.relatives.size());
-  }
+  const TuneOptions tune = TuneOptionsOf(options, rig->kind());
   const std::unique_ptr<CostModel> model = ModelFor(options);
   const std::unique_ptr<TaskScheduler> scheduler =
       options.scheduler == "gradient" ? NewGradientScheduler() : NewRoundRobinScheduler();
@@ -235,8 +208,6 @@ void AddTune(CLI::App& app, Environment& env) {
       ->capture_default_str();
   command->add_flag("--estimate", o->estimate,
                     "no device: times are estimates by LLVM's model of the target's processor");
-  command->add_flag("--transfer", o->transfer,
-                    "first learn from what the database has of these layers on other targets");
   command->add_flag("--json", o->json, "the summary as one JSON object per line");
   AddDatabase(*command, env);
   AddTracker(*command, env);

@@ -226,43 +226,6 @@ TEST_F(TunerTest, ATrialIsStoredBeforeAnyoneLearnsFromIt) {
   EXPECT_EQ(model.taught_unstored, 0);
 }
 
-// Remembers how many trials of which task it was taught before its first fit.
-class FirstLessonModel final : public CostModel {
- public:
-  void Add(const Task& task, std::span<const Trial> trials) override {
-    if (!fitted_ && !trials.empty()) taught[task.Key()] += trials.size();
-  }
-  Status Fit() override {
-    fitted_ = true;
-    return absl::OkStatus();
-  }
-  std::vector<float> Predict(const Task&, std::span<const Config>) const override { return {}; }
-
-  std::map<std::string, std::size_t> taught;
-
- private:
-  bool fitted_ = false;
-};
-
-TEST_F(TunerTest, RelativesTeachTheModelBeforeTheFirstTrialAndCountForNothing) {
-  FakeMeasurer first;
-  ASSERT_TRUE(Tune(first).ok());
-  const std::vector<WeightedTask> others = {{SyntheticTask(128, 14), 1}};
-  options_.relatives = {tasks_[0].task, tasks_[1].task};
-  budget_ = {.trials = 16};
-  FirstLessonModel model;
-  FakeMeasurer second;
-  const auto scheduler = NewRoundRobinScheduler();
-  Tuner tuner({second, expected_, *store_, model, *scheduler, *clock_}, options_, budget_);
-  const auto results = tuner.Tune(others, {}, {});
-  ASSERT_TRUE(results.ok()) << results.status();
-  EXPECT_EQ((*results)[0].trials, 16);
-  EXPECT_EQ((*results)[0].resumed, 0);
-  EXPECT_EQ(model.taught,
-            (std::map<std::string, std::size_t>{{tasks_[0].task.Key(), History(0).size()},
-                                                {tasks_[1].task.Key(), History(1).size()}}));
-}
-
 TEST_F(TunerTest, StopsWhenAskedAndKeepsWhatWasUnderWay) {
   FakeMeasurer measurer;
   std::atomic<int> trials = 0;

@@ -45,6 +45,7 @@ constexpr std::uint32_t LoopBack(std::uint32_t instructions) {
 // A loop of multiply-accumulates into these registers.
 std::vector<std::uint32_t> Loop(const std::vector<std::uint32_t>& sums) {
   std::vector<std::uint32_t> code;
+  code.reserve(sums.size() + 2);
   for (const std::uint32_t sum : sums) code.push_back(MultiplyAccumulate(sum));
   code.push_back(kDecrement);
   code.push_back(LoopBack(static_cast<std::uint32_t>(code.size())));

@@ -4,6 +4,7 @@
 #include <llvm/MC/MCAsmInfo.h>
 #include <llvm/MC/MCContext.h>
 #include <llvm/MC/MCDisassembler/MCDisassembler.h>
+#include <llvm/MC/MCInst.h>
 #include <llvm/MC/MCInstrAnalysis.h>
 #include <llvm/MC/MCInstrInfo.h>
 #include <llvm/MC/MCRegisterInfo.h>
@@ -102,25 +103,23 @@ std::unique_ptr<Processor> Processor::Create(const std::string& arch, const std:
 
 std::optional<CodeInstruction> Processor::Decode(std::string_view code,
                                                  std::uint64_t offset) const {
-  CodeInstruction decoded;
-  decoded.offset = offset;
+  const auto inst = std::make_shared<llvm::MCInst>();
   std::uint64_t size = 0;
   const llvm::ArrayRef<std::uint8_t> bytes(reinterpret_cast<const std::uint8_t*>(code.data()),
                                            code.size());
-  if (tables_->disassembler->getInstruction(decoded.inst, size, bytes, offset, llvm::nulls()) !=
+  if (tables_->disassembler->getInstruction(*inst, size, bytes, offset, llvm::nulls()) !=
       llvm::MCDisassembler::Success) {
     return std::nullopt;
   }
-  decoded.bytes = static_cast<std::uint32_t>(size);
-  return decoded;
+  return CodeInstruction{offset, static_cast<std::uint32_t>(size), inst};
 }
 
 ControlFlow Processor::FlowOf(const CodeInstruction& instruction) const {
-  const llvm::MCInstrDesc& desc = tables_->instructions->get(instruction.inst.getOpcode());
+  const llvm::MCInstrDesc& desc = tables_->instructions->get(instruction.inst->getOpcode());
   ControlFlow flow;
   flow.leaves = desc.isReturn() || desc.isUnconditionalBranch() || desc.isIndirectBranch();
   std::uint64_t target = 0;
-  if (desc.isBranch() && tables_->analysis->evaluateBranch(instruction.inst, instruction.offset,
+  if (desc.isBranch() && tables_->analysis->evaluateBranch(*instruction.inst, instruction.offset,
                                                            instruction.bytes, target)) {
     flow.target = target;
   }
@@ -140,7 +139,7 @@ std::optional<double> Processor::Simulate(
                                   tables_->analysis.get(), *tables_->instruments, kCallLatency);
   std::vector<std::unique_ptr<llvm::mca::Instruction>> loop;
   for (const CodeInstruction* instruction : instructions) {
-    auto built = builder.createInstruction(instruction->inst, {});
+    auto built = builder.createInstruction(*instruction->inst, {});
     if (built) {
       loop.push_back(std::move(*built));
     } else {  // the model lacks it: rare ones, that are no part of inner loops

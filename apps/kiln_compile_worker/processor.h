@@ -1,13 +1,16 @@
 #pragma once
 
-#include <llvm/MC/MCInst.h>
-
 #include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <unordered_map>
 #include <vector>
+
+namespace llvm {
+class MCInst;
+}
 
 namespace kiln {
 
@@ -15,7 +18,7 @@ namespace kiln {
 struct CodeInstruction {
   std::uint64_t offset = 0;
   std::uint32_t bytes = 0;
-  llvm::MCInst inst;
+  std::shared_ptr<const llvm::MCInst> inst;  // as LLVM decodes it
 };
 
 // How an instruction passes control on.

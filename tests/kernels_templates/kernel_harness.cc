@@ -7,11 +7,14 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <mutex>
+#include <set>
 #include <sstream>
 #include <string_view>
 #include <thread>
@@ -157,6 +160,11 @@ std::string MarchOf(IsaMask isa) {
                                            : "-march=x86-64";
 }
 
+// For instructions in C: AVX2, whatever frame takes the vectors that 32 registers would hold.
+constexpr const char* kMarchInC =
+    "-march=x86-64-v3 -Wframe-larger-than=65536 -include " KILN_SOURCE_DIR
+    "/tests/kernels_templates/vnni_in_c.h";
+
 // Runs the compiler. Empty on success, else its messages.
 std::string Clang(const std::string& arguments, const std::filesystem::path& output) {
   const std::string log = output.string() + ".log";
@@ -174,6 +182,26 @@ bool ReencodesVnni(IsaMask isa, IsaMask machine) {
          Has(machine, IsaFeature::kAvx512Vnni);
 }
 
+// AVX-512 and VNNI in the C of vnni_in_c.h, for a machine that lacks them and has AVX2.
+bool RunsInC(IsaMask isa, IsaMask machine) {
+  constexpr IsaMask kInC =
+      Bit(IsaFeature::kAvx512) | Bit(IsaFeature::kAvx512Vnni) | Bit(IsaFeature::kAvxVnni);
+  const IsaMask missing = isa & ~machine;
+  return missing != 0 && (missing & ~kInC) == 0 && Has(machine, IsaFeature::kAvx2) &&
+         !ReencodesVnni(isa, machine);
+}
+
+void SayOnceThatItRunsInC(IsaMask isa) {
+  static std::set<IsaMask> said;
+  static std::mutex mutex;
+  const std::lock_guard lock(mutex);
+  if (!said.insert(isa).second) return;
+  std::string names;
+  for (const std::string& name : Names(isa & ~DetectIsa()))
+    names += (names.empty() ? "" : "+") + name;
+  std::fprintf(stderr, "this machine lacks %s: its kernels run in C\n", names.c_str());
+}
+
 std::string ReplaceAll(std::string text, std::string_view from, std::string_view to) {
   for (std::size_t at = 0; (at = text.find(from, at)) != std::string::npos; at += to.size())
     text.replace(at, from.size(), to);
@@ -184,11 +212,12 @@ std::string ReplaceAll(std::string text, std::string_view from, std::string_view
 std::string CompileBatch(std::span<const KernelSource> sources, IsaMask isa,
                          const std::filesystem::path& directory,
                          const std::filesystem::path& object) {
-  const bool reencodes = ReencodesVnni(isa, DetectIsa());
+  const bool reencodes = ReencodesVnni(isa, DetectIsa()), in_c = RunsInC(isa, DetectIsa());
   std::string files;
   for (const KernelSource& source : sources) {
     const auto path = directory / (source.symbol + ".c");
-    std::ofstream(path) << source.c;
+    // Two registers hold 512 bits in C, which no constraint but memory says.
+    std::ofstream(path) << (in_c ? ReplaceAll(source.c, "\"+v\"", "\"+m\"") : source.c);
     if (!reencodes) {
       files += " " + path.string();
       continue;
@@ -200,8 +229,9 @@ std::string CompileBatch(std::span<const KernelSource> sources, IsaMask isa,
     std::ofstream(assembly) << ReplaceAll(text, "{vex}", "{evex}");
     files += " " + assembly.string();
   }
-  const std::string march =
-      reencodes ? "-mavx512vl -mavx512vnni -Wno-unused-command-line-argument" : MarchOf(isa);
+  const std::string march = reencodes ? "-mavx512vl -mavx512vnni -Wno-unused-command-line-argument"
+                            : in_c    ? kMarchInC
+                                      : MarchOf(isa);
   const char* linker = IsArm(isa) ? " -fuse-ld=lld-19 -Wl,--hash-style=sysv" : "";
   return Clang(march + " -shared" + linker + files, object);
 }
@@ -238,13 +268,15 @@ bool MachineRuns(IsaMask isa) {
   const IsaMask machine = DetectIsa();
   const IsaMask missing = isa & ~machine;
   if (IsArm(missing)) return EmulatorRuns(isa);
-  return missing == 0 || (missing == Bit(IsaFeature::kAvxVnni) && ReencodesVnni(isa, machine));
+  return missing == 0 || (missing == Bit(IsaFeature::kAvxVnni) && ReencodesVnni(isa, machine)) ||
+         RunsInC(isa, machine);
 }
 
 bool HasCompiler() { return std::system("clang-19 --version >/dev/null 2>&1") == 0; }
 
 StatusOr<std::vector<LoadedKernel>> CompileAndLoad(std::span<const KernelSource> sources,
                                                    IsaMask isa) {
+  if (RunsInC(isa, DetectIsa())) SayOnceThatItRunsInC(isa);
   ASSIGN_OR_RETURN(const std::filesystem::path directory, MakeDirectory());
   const std::size_t batches = (sources.size() + kSourcesPerObject - 1) / kSourcesPerObject;
   const auto object = [&](std::size_t b) {
@@ -281,6 +313,19 @@ StatusOr<std::vector<LoadedKernel>> CompileAndLoad(std::span<const KernelSource>
   }
   Remove(directory);  // the objects stay mapped
   return kernels;
+}
+
+StatusOr<void*> CompileAndOpen(const std::string& c, IsaMask isa, Instructions instructions) {
+  ASSIGN_OR_RETURN(const std::filesystem::path directory, MakeDirectory());
+  const auto path = directory / "source.c", object = directory / "source.so";
+  std::ofstream(path) << c;
+  const std::string march = instructions == Instructions::kInC ? kMarchInC : MarchOf(isa);
+  const std::string error = Clang(march + " -shared " + path.string(), object);
+  if (!error.empty()) return Error(StatusCode::kInternal, error);
+  void* handle = dlopen(object.c_str(), RTLD_NOW | RTLD_LOCAL);
+  if (handle == nullptr) return Error(StatusCode::kInternal, dlerror());
+  Remove(directory);
+  return handle;
 }
 
 StatusOr<std::string> CompileToAssembly(const KernelSource& source, IsaMask isa) {

@@ -26,16 +26,23 @@ struct LoadedKernel {
 };
 
 // Whether this machine executes what CompileAndLoad makes for an instruction set: it has the
-// features, or for AVX-VNNI the same instructions as AVX512-VNNI encodes them, or for Arm qemu.
+// features, or for AVX-VNNI the same instructions as AVX512-VNNI encodes them, or for AVX-512 and
+// VNNI at least AVX2, which stands in for them (vnni_in_c.h), or for Arm qemu.
 bool MachineRuns(IsaMask isa);
 
 // Compiles sources for an instruction set with the flags that kernels are always compiled with,
 // warnings being fatal (a vocabulary is never used in full: those but not), and loads them into
 // this process for good. Where the machine lacks AVX-VNNI the compiler's assembly for it, made for
-// 16 registers as ever, is assembled with the dots in AVX512-VNNI's encoding. KILN_KEEP_KERNELS in
+// 16 registers as ever, is assembled with the dots in AVX512-VNNI's encoding. Where it lacks that
+// too, sources are compiled for AVX2 with the instructions in C; said once on stderr. KILN_KEEP_KERNELS in
 // the environment keeps the files in the temporary folder. kInternal: what the compiler said.
 StatusOr<std::vector<LoadedKernel>> CompileAndLoad(std::span<const KernelSource> sources,
                                                    IsaMask isa);
+
+// Compiles one file of C for an instruction set, or for AVX2 with the set's instructions in C, and
+// loads it into this process for good: a handle for dlsym. kInternal: what the compiler said.
+enum class Instructions { kOwn, kInC };
+StatusOr<void*> CompileAndOpen(const std::string& c, IsaMask isa, Instructions instructions);
 
 // The compiler's assembly, on any machine.
 StatusOr<std::string> CompileToAssembly(const KernelSource& source, IsaMask isa);

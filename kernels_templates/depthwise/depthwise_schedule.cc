@@ -163,6 +163,14 @@ bool DepthwiseSchedule::pads_columns() const {
 }
 bool DepthwiseSchedule::pads_rows() const { return w.pad_top > 0 || padded_h - w.pad_top > w.h; }
 
+std::int32_t DepthwiseSchedule::taps_columns_left() const {
+  return k.pad == PadStage::kInline ? std::min(w.pad_left, taps_columns()) : 0;
+}
+std::int32_t DepthwiseSchedule::taps_columns_inside() const {
+  const std::int32_t columns_left = taps_columns() - taps_columns_left();
+  return k.pad == PadStage::kInline ? std::min(w.w, columns_left) : columns_left;
+}
+
 TileRun DepthwiseSchedule::Inside(std::int32_t tile) const {
   TileRun run{tile, 1, TileStart(tile), 0, columns};
   if (!tiles_read_x()) return run;
@@ -206,11 +214,9 @@ OpCounts DepthwiseSchedule::Count() const {
     sum += pad * (double{1} * w.n * filled);
   }
   if (k.vec == VecStage::kRow) {
-    const std::int32_t inside =
-        raw ? std::max(0, std::min(w.w, padded_w - w.pad_left)) : taps_columns();
     OpCounts stage;
-    stage.loads = double{1} * inside * rows;
-    stage.shuffles = inside * operand_shuffles;
+    stage.loads = double{1} * taps_columns_inside() * rows;
+    stage.shuffles = taps_columns_inside() * operand_shuffles;
     stage.copies = taps_columns() * groups * vectors;
     sum += stage * (row_tiles * blocks);
   }

@@ -149,7 +149,11 @@ struct DepthwiseSchedule {
   }
   // The run that tile `first` begins. tiles_read_x() makes more than one.
   TileRun RunFrom(std::int32_t first) const;
-  std::int32_t taps_columns() const { return padded_w - k.pixels + 1; }  // of the vec stage's rows
+  // Columns of the vec stage's rows, and of them those left of the image and in it (a pad stage
+  // makes all columns of the image).
+  std::int32_t taps_columns() const { return padded_w - k.pixels + 1; }
+  std::int32_t taps_columns_left() const;
+  std::int32_t taps_columns_inside() const;
 
   OpCounts Count() const;
   ScheduleSummary Summary() const;

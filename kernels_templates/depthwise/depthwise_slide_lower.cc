@@ -185,11 +185,13 @@ class WalkEmitter {
       return;
     }
     text += "ktaps t0[K_VECTORS];\n";
+    // A pixel's lanes, whether the block's pixels fill it or not.
+    const std::int32_t first = past * s_.channels / s_.il.vectors;
     for (std::int32_t v = 0; v < s_.il.vectors; ++v) {
       text += fmt::format("t0[{0}] = __builtin_shufflevector({1}[{0}], {2}[{0}]", v,
                           BlockName(block), BlockName(block + pixels));
       for (std::int32_t lane = 0; lane < s_.il.lanes; ++lane)
-        text += fmt::format(", {}", past * s_.il.lanes / pixels + lane);
+        text += fmt::format(", {}", first + lane);
       text += ");\n";
     }
     counts.shuffles += walk_.vectors;

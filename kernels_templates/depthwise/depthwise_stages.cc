@@ -98,9 +98,7 @@ Stmt InterleaveColumn(const DepthwiseSchedule& s, bool inside) {
 
 // The vec stage: operands of a whole row of tiles, of all blocks or of block b.
 Function InterleaveRows(const DepthwiseSchedule& s) {
-  const bool raw = s.k.pad == PadStage::kInline;
-  const std::int32_t left = raw ? LeftColumns(s) : 0,
-                     inside = raw ? InsideColumns(s) : s.taps_columns();
+  const std::int32_t left = s.taps_columns_left(), inside = s.taps_columns_inside();
   const std::int32_t right = s.taps_columns() - left - inside;
   std::string pads;
   for (std::int32_t slot = 0; slot < s.il.group; ++slot) pads += ", pad_row";

@@ -157,6 +157,57 @@ TEST_P(DepthwiseTest, RandomSlidingRowsAreBitExact) {
               testing::IsSupersetOf(knobs));
 }
 
+// The configs of a task that `wanted` picks, at most `most` of them.
+template <typename Wanted>
+void ExpectConfigsExact(const Task& task, const VectorIsa& isa, std::size_t most, Wanted wanted) {
+  std::vector<Config> configs;
+  for (std::uint64_t i = 0; i < task.space().size(); ++i) {
+    if (const Config config = task.space().At(i); wanted(config)) configs.push_back(config);
+  }
+  Rng rng(82);
+  while (configs.size() > most)
+    configs.erase(configs.begin() + static_cast<std::ptrdiff_t>(rng.Below(configs.size())));
+  std::vector<NamedWorkload> trials;
+  std::vector<KernelSource> sources;
+  for (const Config& config : configs) {
+    trials.push_back({Describe(task, config), task.workload()});
+    sources.push_back(*task.Emit(config));
+  }
+  EXPECT_FALSE(trials.empty()) << task.Key();
+  ExpectExact(trials, sources, isa);
+}
+
+// Two pixels of 16 channels, or the three of a narrow image, in a block with room for four.
+TEST_P(DepthwiseTest, BlocksThatTheirPixelsDoNotFillAreShiftedByPixels) {
+  SKIP_WITHOUT_MACHINE();
+  if (isa().lanes < 16) GTEST_SKIP() << "two pixels fill a block, or one does";
+  for (const char* key :
+       {"depthwise/i8/n1h6w12c16/m1/k3x3/s1x1/p1,1,1,1/d1x1/pc/wz0/act=lo/rq=step1/double",
+        "depthwise/i8/n1h5w3c16/m1/k3x2/s1x1/p1,1,1,0/d1x1/pc/wz0/act=lo/rq=step1/double"}) {
+    const Task task = MakeTask(Parse(key), isa());
+    ExpectConfigsExact(task, isa(), 10, [&](const Config& config) {
+      const std::int64_t pixels = task.space().Value(config, "pixels");
+      return task.space().Label(config, "data_vec_inline") == "shift" &&
+             (pixels == 2 || pixels == 3);
+    });
+  }
+}
+
+// A row of operands has fewer columns than the image: one for each place of a block of pixels.
+TEST_P(DepthwiseTest, RowsOfOperandsEndWithTheLastBlockOfPixels) {
+  SKIP_WITHOUT_MACHINE();
+  // Channels of which two and more pixels fill a block of either method.
+  Workload w =
+      Parse("depthwise/i8/n1h14w14c8/m1/k3x3/s1x1/p0,0,0,0/d1x1/pc/wz0/act=lohi/rq=float/float");
+  w.c = w.o = isa().lanes / 2;
+  const Task task = MakeTask(w, isa());
+  ExpectConfigsExact(task, isa(), 12, [&](const Config& config) {
+    return task.space().Value(config, "pixels") > 1 &&
+           task.space().Label(config, "data_vec_inline") == "row" &&
+           task.space().Label(config, "data_pad_inline") == "inline";
+  });
+}
+
 // What has columns that can be interleaved in pairs: padding and an image's end at either column.
 Workload DrawPaired(Rng& rng, const VectorIsa& isa) {
   for (;;) {

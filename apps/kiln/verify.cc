@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <cstdio>
 #include <nlohmann/json.hpp>
-#include <set>
 
 #include "apps/kiln/command.h"
 #include "apps/kiln/config_choice.h"
@@ -12,7 +11,7 @@
 #include "apps/kiln/stored.h"
 #include "apps/kiln/table.h"
 #include "apps/kiln/verify_cases.h"
-#include "base/digest.h"
+#include "apps/kiln/verify_configs.h"
 #include "ops/target.h"
 
 namespace kiln {
@@ -22,8 +21,7 @@ struct Options {
   What what;
   Where where;
   std::string golden;
-  std::int32_t samples = 10;
-  std::uint64_t seed = 0;
+  ConfigDraw draw;
   bool json = false;
 };
 
@@ -57,19 +55,17 @@ struct Verdict {
   Tally tally;
   bool has_best = false;
   std::vector<std::string> failures;  // one line per config that is wrong or failed
+  nlohmann::json pairs;               // of labels, covered and left; null without --pairs
 };
 
-// The stored best, the default, and random ones: all different.
-std::vector<Config> ConfigsToVerify(const Task& task, const std::optional<Config>& best,
-                                    const Options& options) {
-  std::set<Config> chosen;
-  if (best) chosen.insert(*best);
-  chosen.insert(task.kernel_template().Default(task.spec(), task.space()));
-  const std::size_t wanted =
-      std::min<std::uint64_t>(task.space().size(), chosen.size() + options.samples);
-  Rng rng(options.seed ^ Digest(task.Key()));
-  while (chosen.size() < wanted) chosen.insert(task.space().Sample(rng));
-  return {chosen.begin(), chosen.end()};
+nlohmann::json PairsOf(const Task& task, const DrawnConfigs& drawn) {
+  if (!drawn.cover) return nullptr;
+  const PairReport report = ReportPairs(task.space(), drawn);
+  return {{"template", task.kernel_template().name()},
+          {"covered", report.covered},
+          {"all", report.all},
+          {"left", report.left},
+          {"configs", report.configs}};
 }
 
 class Verification {
@@ -78,7 +74,7 @@ class Verification {
                const TuningStore* store)
       : env_(env), options_(options), target_(std::move(target)), rig_(rig), store_(store) {}
 
-  // Random and best configs of a workload on these cases.
+  // Drawn and best configs of a workload on these cases.
   Status Check(const std::string& name, const Workload& workload,
                const std::vector<RunCase>& cases) {
     ASSIGN_OR_RETURN(const Task task,
@@ -87,7 +83,8 @@ class Verification {
     if (store_ != nullptr) {
       ASSIGN_OR_RETURN(best, StoredConfig(*store_, task, CacheOf(options_.where)));
     }
-    const std::vector<Config> configs = ConfigsToVerify(task, best, options_);
+    ASSIGN_OR_RETURN(const DrawnConfigs drawn, DrawConfigs(task, best, options_.draw));
+    const std::vector<Config>& configs = drawn.configs;
     std::vector<MeasureRequest> requests;
     for (const Config& config : configs) {
       MeasureRequest request{.task = task, .config = config, .cases = cases, .plan = {}};
@@ -99,7 +96,9 @@ class Verification {
     Verdict verdict{.name = name,
                     .workload = workload,
                     .tally = {.configs = configs.size()},
-                    .has_best = best.has_value()};
+                    .has_best = best.has_value(),
+                    .failures = {},
+                    .pairs = PairsOf(task, drawn)};
     const std::vector<StatusOr<Trial>> trials = rig_.MeasureAll(std::move(requests));
     for (std::size_t i = 0; i < trials.size(); ++i) {
       RETURN_IF_ERROR(trials[i].status());
@@ -159,17 +158,21 @@ class Verification {
     checked_with_best_ += verdict.has_best;
     if (options_.json) {
       const nlohmann::json line = {
-          {"name", verdict.name},        {"workload", Key(verdict.workload)},
-          {"configs", tally.configs},    {"best", verdict.has_best},
-          {"wrong", tally.wrong},        {"failed", tally.failed},
-          {"failures", verdict.failures}};
+          {"name", verdict.name},         {"workload", Key(verdict.workload)},
+          {"configs", tally.configs},     {"best", verdict.has_best},
+          {"wrong", tally.wrong},         {"failed", tally.failed},
+          {"failures", verdict.failures}, {"pairs", verdict.pairs}};
       std::puts(line.dump().c_str());
     } else {
-      fmt::print("{:<6}  {:<24} {:>4} configs{}  {}\n",
+      fmt::print("{:<6}  {:<24} {:>4} configs{}{}  {}\n",
                  tally.good()       ? "ok"
                  : tally.wrong == 0 ? "FAILED"
                                     : "WRONG",
                  Describe(verdict.workload), tally.configs, verdict.has_best ? " and the best" : "",
+                 verdict.pairs.is_null() ? ""
+                                         : fmt::format(", {} of {} pairs of labels",
+                                                       verdict.pairs["covered"].get<std::size_t>(),
+                                                       verdict.pairs["all"].get<std::size_t>()),
                  verdict.name);
       for (const std::string& failure : verdict.failures) fmt::print("        {}\n", failure);
     }
@@ -222,8 +225,8 @@ StatusOr<int> Verify(const Environment& env, const Options& options) {
   } else {
     for (const Layer& layer : network.layers) {
       if (verification.interrupted()) break;
-      RETURN_IF_ERROR(
-          verification.Check(layer.name, layer.workload, CasesWithValues(layer, options.seed)));
+      RETURN_IF_ERROR(verification.Check(layer.name, layer.workload,
+                                         CasesWithValues(layer, options.draw.seed)));
     }
   }
   for (const auto& [op, count] : network.skipped)
@@ -240,7 +243,7 @@ void AddVerify(CLI::App& app, Environment& env) {
   AddWhat(*command, o->what);
   AddWhere(*command, o->where);
   command
-      ->add_option("--samples", o->samples,
+      ->add_option("--samples", o->draw.samples,
                    "random configs per workload, beside the default and the best")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
@@ -248,7 +251,17 @@ void AddVerify(CLI::App& app, Environment& env) {
       ->add_option("--golden", o->golden,
                    "with --model: recorded inputs and outputs of all its operators")
       ->type_name("DIR");
-  command->add_option("--seed", o->seed)->capture_default_str();
+  command
+      ->add_option("--pairs", o->draw.pair_configs,
+                   "instead of random configs at most so many, chosen such that every two labels "
+                   "that go together occur together")
+      ->excludes("--samples")
+      ->check(CLI::PositiveNumber);
+  command
+      ->add_option("--config", o->draw.config,
+                   "this config alone: default, an id, or knob=label,...")
+      ->excludes("--samples", "--pairs");
+  command->add_option("--seed", o->draw.seed)->capture_default_str();
   command->add_flag("--json", o->json, "one object per workload, and one that sums up");
   AddDatabase(*command, env);
   AddTracker(*command, env);
@@ -261,6 +274,7 @@ void AddVerify(CLI::App& app, Environment& env) {
       "between guard pages, on inputs at both ends of its buffers.\n"
       "Examples:\n"
       "  kiln verify --network mobilenet_v1 --samples 50\n"
+      "  kiln verify --workload KEY --pairs 200\n"
       "  kiln verify --model m.tflite --golden golden/m");
   command->callback([&env, o] { env.action = [&env, o] { return Verify(env, *o); }; });
 }

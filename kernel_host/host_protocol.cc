@@ -70,6 +70,7 @@ void Put(ByteWriter& out, const Workload& w) {
   }
   out.Put(w.per_channel);
   out.Put(w.weight_zero_point);
+  out.Put(w.full_range_weights);
   PutEnum(out, w.act);
   PutEnum(out, w.rq);
   PutEnum(out, w.rounding);
@@ -85,6 +86,7 @@ void Get(CheckedReader& in, Workload& w) {
   }
   in.Get(w.per_channel);
   in.Get(w.weight_zero_point);
+  in.Get(w.full_range_weights);
   in.GetEnum(w.act, Activation::kLoHi);
   in.GetEnum(w.rq, RequantizeForm::kFloat);
   in.GetEnum(w.rounding, Rounding::kFloat);

@@ -103,9 +103,13 @@ Fault CanonicalizeAxis(Axis axis) {
                              Text(extent) + " exceeds the padded image's " + Text(room + extent)};
   }
   const std::int64_t steps = room / axis.stride;
-  if (steps == 0) axis.stride = 1;
   const std::int64_t reached = steps * axis.stride + extent - axis.pad_before;
   axis.pad_after = static_cast<std::int32_t>(std::max<std::int64_t>(0, reached - axis.size));
+  // One window: the least stride that has no second one in what of the image lies behind it.
+  if (steps == 0) {
+    const std::int64_t behind = axis.size + axis.pad_after - reached;
+    axis.stride = static_cast<std::int32_t>(behind + 1);
+  }
   return std::nullopt;
 }
 
@@ -157,6 +161,7 @@ Fault CanonicalizeClasses(Workload& w) {
   if (w.weight_zero_point && w.type != DataType::kU8) {
     return WorkloadFault{KeyPart::kWeightZeroPoint, "only type u8 may have wz"};
   }
+  if (w.type == DataType::kU8) w.full_range_weights = false;
   if ((w.rq == RequantizeForm::kFloat) != (w.rounding == Rounding::kFloat)) {
     return WorkloadFault{KeyPart::kForm, "rq=float and rounding float go together"};
   }

@@ -51,16 +51,15 @@ std::int64_t AccumulatorSpread(const Workload& workload, std::int32_t shift) {
   return shift <= 0 ? at_one << std::min(-shift, 16) : std::max<std::int64_t>(1, at_one >> shift);
 }
 
-// The weights at both ends that the type has and that keep sums inside of kProductsLimit whatever
-// the input. s8 weights of TFLite are never -128; u8 weights with zero point 128 may be.
+// The weights at both ends that the class has and that keep sums inside of kProductsLimit whatever
+// the input.
 struct WeightRange {
   std::int32_t low, high;
 };
 WeightRange SafeWeights(const Workload& workload) {
   const std::int64_t safe = kProductsLimit / (255 * workload.taps());
-  const bool legacy = workload.type == DataType::kU8;
   const std::int64_t high = workload.weight_zero_point ? 255 : 127;
-  const std::int64_t low = legacy && !workload.weight_zero_point ? 128 : high;
+  const std::int64_t low = workload.weight_zero_point ? high : -workload.lowest_weight();
   return {static_cast<std::int32_t>(-std::min(low, safe)),
           static_cast<std::int32_t>(std::min(high, safe))};
 }
@@ -187,6 +186,12 @@ std::vector<std::int32_t> DrawEdgeWeights(const Workload& workload, Rng& rng) {
   }
 }
 
+// Half of the channels of a workload whose weights may be -128 have one.
+void UseFullRange(const Workload& workload, Rng& rng, std::vector<std::int32_t>& w) {
+  if (!workload.full_range_weights || rng.Below(2) == 0) return;
+  w[rng.Below(w.size())] = SafeWeights(workload).low;
+}
+
 std::int32_t DrawEdgeBias(FixedPoint factor, ResultRange results, Rng& rng) {
   switch (rng.Below(8)) {
     case 0:
@@ -234,6 +239,7 @@ ChannelDraw DrawTrainedChannel(const Workload& workload, std::optional<FixedPoin
   channel.factor = shared ? *shared : DrawFactor(workload, rng);
   const std::int64_t spread = AccumulatorSpread(workload, channel.factor.shift);
   channel.w = WeightsOfRms(workload, spread * 256 * 16 / InputSpread16(workload), rng);
+  UseFullRange(workload, rng, channel.w);
   // With a ReLU most outputs should be above the zero point.
   channel.bias = static_cast<std::int32_t>(
       HasRelu(workload) ? rng.Between(0, 2 * spread) : rng.Between(-spread / 2, spread / 2));
@@ -246,6 +252,7 @@ ChannelDraw DrawEdgeChannel(const Workload& workload, ResultRange results,
   ChannelDraw channel;
   channel.factor = shared ? *shared : DrawEdgeFactor(workload, rng);
   channel.w = DrawEdgeWeights(workload, rng);
+  UseFullRange(workload, rng, channel.w);
   channel.bias = DrawEdgeBias(channel.factor, results, rng);
   LimitLeftShift(channel);
   return channel;

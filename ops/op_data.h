@@ -39,7 +39,7 @@ inline constexpr int kDataRecipeVersion = 3;
 OpCase MakeCase(const Workload& workload, DataSet set, std::uint64_t seed);
 
 // The classes that the values are in: the workload with type, shape and pc or pt as given, and act,
-// rq and weight zero point from the values; rq is the cheapest form that is valid for every channel
+// rq and the class of weights from the values; rq is the cheapest form that is valid for every channel
 // whatever the input (ops/requantize_form.h). Values with scales have rounding float, else rounding
 // is as given. Full-range activation is `none`, but `lo` where y_zp is the type's minimum and that
 // lets int7 be used. The values fit the workload (Misfit). Never fails: gen is always valid.

@@ -26,8 +26,10 @@ kiln_channel ForSolver(const ChannelRequantize& channel) {
           channel.reach.high};
 }
 
+// A channel that shifts left is none: kernels that compute the rule itself in these forms' place
+// (64-bit Arm) have no left shift.
 bool IsConstant(const ChannelRequantize& channel) {
-  if (Bound(channel) >= kTwo31 >> std::max(channel.factor.shift, 0)) return false;
+  if (channel.factor.shift > 0 || Bound(channel) >= kTwo31) return false;
   const kiln_channel c = ForSolver(channel);
   return kiln_is_constant(&c) != 0;
 }
@@ -171,6 +173,8 @@ Workload Classify(Workload shape, const OpValues& values) {
   for (std::int32_t i = 0; i < shape.o; ++i) channels.push_back(ChannelOf(shape, values, i));
   shape.rq = CheapestForm(channels);
   shape.weight_zero_point = shape.type == DataType::kU8 && values.w_zp != 128;
+  shape.full_range_weights =
+      shape.type != DataType::kU8 && std::ranges::find(values.w, 0x80) != values.w.end();
   const bool relu = values.act_max == shape.qmax() && values.act_min >= values.y_zp;
   const bool full_range = values.act_max == shape.qmax() && values.act_min == shape.qmin();
   // A ReLU that cuts nothing off (y_zp is the type's minimum) is still what these forms need to

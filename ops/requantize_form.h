@@ -52,9 +52,10 @@ struct ChannelRequantize {
 ChannelRequantize ChannelOf(const Workload& workload, const OpValues& values, std::int32_t channel);
 
 // Whether the form gives the rule's bytes for every accumulator in reach. A channel that has one
-// byte for all of them (dead channels of real networks, with shifts of -20 and less) is valid in
-// nearly every form. Forms other than gen and float also meet the condition of int7 (step forms) or
-// int9 (signed forms), so that an instruction set without their instructions can use those.
+// byte for all of them (dead channels of real networks, with shifts of -20 and less) and does not
+// shift left is valid in nearly every form. Forms other than gen and float also meet the condition
+// of int7 (step forms) or int9 (signed forms), so that an instruction set without their
+// instructions can use those.
 bool IsValid(RequantizeForm form, const ChannelRequantize& channel);
 
 // The cheapest form that is valid for all channels.

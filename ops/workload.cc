@@ -115,7 +115,7 @@ std::string Key(const Workload& workload) {
   key += Name(workload.type);
   key += ShapePart(workload);
   key += workload.per_channel ? "/pc" : "/pt";
-  key += workload.weight_zero_point ? "/wz" : "/wz0";
+  key += workload.weight_zero_point ? "/wz" : workload.full_range_weights ? "/wz0full" : "/wz0";
   key += "/act=";
   key += Name(workload.act);
   key += "/rq=";

@@ -63,6 +63,9 @@ struct Workload {
   std::int32_t multiplier = 1;     // depthwise; output channel = input channel * multiplier + m
   bool per_channel = true;         // pc: one scale per output channel; pt: one for all
   bool weight_zero_point = false;  // wz: see DataType
+  // wz0full: s8 weights may be -128. Without, they are in -127..127, as TFLite's converter makes
+  // them, and two products of int8 fit 16 bits.
+  bool full_range_weights = false;
   Activation act = Activation::kNone;
   RequantizeForm rq = RequantizeForm::kGen;
   Rounding rounding = Rounding::kDouble;
@@ -86,6 +89,10 @@ struct Workload {
   bool unsigned_activations() const { return type != DataType::kI8; }
   std::int32_t qmin() const { return unsigned_activations() ? 0 : -128; }
   std::int32_t qmax() const { return unsigned_activations() ? 255 : 127; }
+  // The least weight as kernels for signed bytes store it: w - 128 where it is unsigned.
+  std::int32_t lowest_weight() const {
+    return type == DataType::kU8 || full_range_weights ? -128 : -127;
+  }
 };
 
 // The words that keys are made of: "conv2d", "u8s8", "lohi", "int7", "double".

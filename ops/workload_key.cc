@@ -56,8 +56,8 @@ class KeyReader {
 
   bool ReadTail(Workload& w) {
     return Text("/") && Start(KeyPart::kScales) && Choice("pt", "pc", w.per_channel) && Text("/") &&
-           Start(KeyPart::kWeightZeroPoint) && Choice("wz0", "wz", w.weight_zero_point) &&
-           Text("/") && Start(KeyPart::kActivation) && Text("act=") &&
+           Start(KeyPart::kWeightZeroPoint) && ReadWeightClass(w) && Text("/") &&
+           Start(KeyPart::kActivation) && Text("act=") &&
            Word(w.act, {Activation::kNone, Activation::kLo, Activation::kLoHi}) && Text("/") &&
            Start(KeyPart::kForm) && Text("rq=") &&
            Word(w.rq, {RequantizeForm::kStep1, RequantizeForm::kStep2, RequantizeForm::kSigned1,
@@ -65,6 +65,17 @@ class KeyReader {
                        RequantizeForm::kGen, RequantizeForm::kFloat}) &&
            Text("/") && Start(KeyPart::kRounding) &&
            Word(w.rounding, {Rounding::kDouble, Rounding::kSingle, Rounding::kFloat});
+  }
+
+  bool ReadWeightClass(Workload& w) {
+    const std::string_view word = Word();
+    w.weight_zero_point = word == "wz";
+    w.full_range_weights = word == "wz0full";
+    if (!w.weight_zero_point && !w.full_range_weights && word != "wz0") {
+      return Fail("wz0, wz0full or wz");
+    }
+    position_ += word.size();
+    return true;
   }
 
   bool ReadEnd() { return position_ == key_.size() || Fail("the end of the key"); }
@@ -108,8 +119,7 @@ class KeyReader {
 
   template <typename Enum>
   bool Word(Enum& value, std::initializer_list<Enum> choices) {
-    const std::string_view rest = Rest();
-    const std::string_view word = rest.substr(0, rest.find('/'));
+    const std::string_view word = Word();
     std::string expected;
     for (const Enum choice : choices) {
       if (word == Name(choice)) {
@@ -123,8 +133,7 @@ class KeyReader {
   }
 
   bool Choice(std::string_view no, std::string_view yes, bool& value) {
-    const std::string_view rest = Rest();
-    const std::string_view word = rest.substr(0, rest.find('/'));
+    const std::string_view word = Word();
     if (word != no && word != yes) return Fail(std::string(no) + " or " + std::string(yes));
     value = word == yes;
     position_ += word.size();
@@ -140,6 +149,8 @@ class KeyReader {
   }
 
   std::string_view Rest() const { return key_.substr(position_); }
+  // Up to the next slash.
+  std::string_view Word() const { return Rest().substr(0, Rest().find('/')); }
 
   std::string_view key_;
   std::size_t position_ = 0;

@@ -16,7 +16,7 @@ namespace kiln {
 //   depthwise = "depthwise/" type "/n" N "h" N "w" N "c" N "/m" N kernel tail
 //   dense     = "dense/"     type "/n" N "c" N "/o" N tail
 //   kernel    = "/k" N "x" N "/s" N "x" N "/p" Z "," Z "," Z "," Z "/d" N "x" N
-//   tail      = "/" ("pc" | "pt") "/" ("wz0" | "wz") "/act=" act "/rq=" form "/" rounding
+//   tail      = "/" ("pc" | "pt") "/" ("wz0" | "wz0full" | "wz") "/act=" act "/rq=" form "/" rounding
 //   type      = "i8" | "u8s8" | "u8"          act      = "none" | "lo" | "lohi"
 //   rounding  = "double" | "single" | "float"
 //   form      = "step1" | "step2" | "signed1" | "signed2" | "int7" | "int9" | "gen" | "float"
@@ -28,8 +28,10 @@ namespace kiln {
 //   - a conv2d with one input channel per group and more than one group is a depthwise; a depthwise
 //     of one channel is a conv2d; a 1x1 conv2d of a 1x1 image is a dense (for weights in the order
 //     of the other op see CanonicalWeights in ops/op_data.h)
-//   - the stride along an axis with one output, and the dilation of a kernel of one tap, are 1
+//   - the stride along an axis with one output is the least that leaves it one (1, where the window
+//     fills the padded image); the dilation of a kernel of one tap is 1
 //   - bottom and right padding that no window reaches is not there
+//   - u8 weights have no wz0full: all of their kernels take any byte
 //   - one output channel has pc; rounding single has int7 in place of int9 (the same arithmetic)
 // And some are no computation:
 //   - groups that divide neither c nor o; padding as large as the (dilated) kernel; no output

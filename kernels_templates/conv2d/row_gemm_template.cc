@@ -62,9 +62,9 @@ const VectorIsa& MethodOf(const Methods& methods, const ConfigSpace& space, cons
   return *methods[static_cast<std::size_t>(method)];
 }
 
-// Legacy weights are more than some dots are exact for.
+// Whether the workload's class has no weight that `pack` would refuse.
 bool IsExact(const VectorIsa& isa, const Workload& w) {
-  return w.type != DataType::kU8 || isa.lowest_weight == -128;
+  return isa.lowest_weight <= w.lowest_weight();
 }
 
 // The values that are at most `limit`; the smallest if none is.

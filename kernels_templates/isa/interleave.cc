@@ -216,7 +216,7 @@ std::optional<Interleave> FindInterleave(const VectorIsa& isa, const Workload& w
   il.lanes = isa.lanes;
   if (dot && DotsBytes(isa)) {
     // Two bytes of a legacy weight, or one of -128, are more than the dot is exact for.
-    if (workload.type == DataType::kU8 && isa.lowest_weight > -128) return std::nullopt;
+    if (isa.lowest_weight > workload.lowest_weight()) return std::nullopt;
     il.group = il.vectors = 4;
     il.planes = workload.weight_zero_point ? 2 : 1;
     il.flips = ActivationOffset(isa, workload) != 0 || workload.weight_zero_point;

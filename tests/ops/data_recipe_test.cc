@@ -95,6 +95,9 @@ void ExpectInClass(const Workload& w, const OpValues& v) {
     EXPECT_TRUE(to_the_top && v.act_min >= v.y_zp) << Key(w);
   }
   EXPECT_EQ(w.weight_zero_point, w.type == DataType::kU8 && v.w_zp != 128) << Key(w);
+  if (w.type != DataType::kU8 && !w.full_range_weights) {
+    EXPECT_EQ(std::ranges::count(v.w, 0x80), 0) << Key(w);
+  }
 }
 
 TEST(DataRecipeTest, ValuesAreInsideTheClassOfEveryWorkload) {
@@ -111,6 +114,19 @@ TEST(DataRecipeTest, ValuesAreInsideTheClassOfEveryWorkload) {
     }
   }
   EXPECT_GT(seen, 1'000);
+}
+
+// Else kernels that cannot take such a weight would pass their trials.
+TEST(DataRecipeTest, FullRangeWorkloadsHaveWeightsOfMinus128) {
+  for (const char* key : {kConv, kPointwise, kDepthwise, kDense, kGen, kFloat}) {
+    std::string full = key;
+    const auto at = full.find("/wz0/");
+    if (at == std::string::npos) continue;
+    const Workload w = Read(full.replace(at, 5, "/wz0full/"));
+    for (const DataSet set : {DataSet::kUniform, DataSet::kEdges}) {
+      EXPECT_GT(std::ranges::count(MakeCase(w, set, 1).values.w, 0x80), 0) << full;
+    }
+  }
 }
 
 TEST(DataRecipeTest, ValuesOfVeryLongSumsFit32Bits) {

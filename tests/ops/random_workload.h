@@ -7,9 +7,9 @@
 
 namespace kiln {
 
-// A small workload with odd shapes and any classes, canonical; no value where the draw is no
-// computation (an empty output, classes that contradict).
-inline std::optional<Workload> DrawWorkload(Rng& rng) {
+// A small workload with odd shapes and any classes as a model or a person may give it: in no
+// canonical form, and often no computation (an empty output, classes that contradict).
+inline Workload DrawGivenWorkload(Rng& rng) {
   const auto up_to = [&rng](std::int64_t high, std::int64_t low = 1) {
     return static_cast<std::int32_t>(rng.Between(low, high));
   };
@@ -27,11 +27,17 @@ inline std::optional<Workload> DrawWorkload(Rng& rng) {
   w.pad_bottom = up_to(3, 0), w.pad_right = up_to(3, 0);
   w.per_channel = rng.Below(2) == 0;
   w.weight_zero_point = rng.Below(4) == 0;
+  w.full_range_weights = rng.Below(4) == 0;
   w.act = static_cast<Activation>(rng.Below(3));
   w.rq = static_cast<RequantizeForm>(rng.Below(8));
   w.rounding =
       w.rq == RequantizeForm::kFloat ? Rounding::kFloat : static_cast<Rounding>(rng.Below(2));
-  const auto canonical = Canonical(w);
+  return w;
+}
+
+// One in canonical form; no value where the draw is no computation.
+inline std::optional<Workload> DrawWorkload(Rng& rng) {
+  const auto canonical = Canonical(DrawGivenWorkload(rng));
   if (!canonical.ok()) return std::nullopt;
   return *canonical;
 }

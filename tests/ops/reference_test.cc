@@ -5,6 +5,7 @@
 
 #include "base/rng.h"
 #include "ops/quantization.h"
+#include "tests/ops/random_case.h"
 #include "tests/ops/random_workload.h"
 
 namespace kiln {
@@ -51,32 +52,6 @@ std::vector<std::int32_t> NaiveAccumulators(const Workload& w, const OpValues& v
   return out;
 }
 
-OpCase RandomCase(const Workload& w, Rng& rng) {
-  OpCase out;
-  OpValues& v = out.values;
-  const auto channels = static_cast<std::size_t>(w.o);
-  out.x.resize(static_cast<std::size_t>(w.x_bytes()));
-  for (auto& byte : out.x) byte = static_cast<std::uint8_t>(rng.Next());
-  v.w.resize(static_cast<std::size_t>(w.w_bytes()));
-  for (auto& byte : v.w) byte = static_cast<std::uint8_t>(rng.Next());
-  v.bias.resize(rng.Below(4) == 0 ? 0 : channels);
-  for (auto& bias : v.bias) bias = static_cast<std::int32_t>(rng.Between(-100'000, 100'000));
-  v.x_zp = static_cast<std::int32_t>(rng.Between(w.qmin(), w.qmax()));
-  v.y_zp = static_cast<std::int32_t>(rng.Between(w.qmin(), w.qmax()));
-  v.w_zp = w.type == DataType::kU8 ? static_cast<std::int32_t>(rng.Between(0, 255)) : 0;
-  v.act_min = w.qmin() + static_cast<std::int32_t>(rng.Below(20));
-  v.act_max = w.qmax() - static_cast<std::int32_t>(rng.Below(20));
-  for (std::size_t i = 0; i < channels; ++i) {
-    if (w.rounding == Rounding::kFloat) {
-      v.scale.push_back(static_cast<float>(rng.Between(1, 1000)) * 0x1p-17f);
-    } else {
-      v.multiplier.push_back(static_cast<std::int32_t>(rng.Between(1 << 30, INT32_MAX)));
-      v.shift.push_back(static_cast<std::int32_t>(rng.Between(-12, -2)));
-    }
-  }
-  return out;
-}
-
 // Every op, type and rounding over odd shapes: strides to 3, dilation 2, padding beyond half of the
 // kernel, groups, multipliers to 3.
 TEST(ReferenceTest, EqualsTheDefinitionOnRandomShapes) {
@@ -86,7 +61,7 @@ TEST(ReferenceTest, EqualsTheDefinitionOnRandomShapes) {
     const auto workload = DrawWorkload(rng);
     if (!workload) continue;
     ++seen[static_cast<int>(workload->op)];
-    const OpCase data = RandomCase(*workload, rng);
+    const OpCase data = DrawCase(*workload, rng);
     const auto expected = NaiveAccumulators(*workload, data.values, data.x);
     ASSERT_EQ(ReferenceAccumulators(*workload, data.values, data.x), expected) << Key(*workload);
     const auto y = RunReference(*workload, data.values, data.x);
@@ -97,6 +72,30 @@ TEST(ReferenceTest, EqualsTheDefinitionOnRandomShapes) {
     }
   }
   for (const int count : seen) EXPECT_GT(count, 100);
+}
+
+// A key that stands for another convolution than the one that was given would give other sums, or
+// another number of them.
+TEST(ReferenceTest, TheCanonicalFormComputesWhatWasGiven) {
+  Rng rng(12);
+  int changed = 0;
+  for (int i = 0; i < 6'000; ++i) {
+    Workload given = DrawGivenWorkload(rng);
+    if (given.op == OpKind::kDense) continue;
+    if (given.op == OpKind::kDepthwise) given.o = given.c * given.multiplier, given.groups = 1;
+    if (rng.Below(3) == 0) given.c = given.groups;
+    const auto canonical = Canonical(given);
+    if (!canonical.ok()) continue;
+    if (given.op == OpKind::kDepthwise) given.o = given.c * given.multiplier;
+    OpCase data = DrawCase(given, rng);
+    const auto expected = NaiveAccumulators(given, data.values, data.x);
+    data.values.w = CanonicalWeights(given, *canonical, data.values.w);
+    ASSERT_EQ(ReferenceAccumulators(*canonical, data.values, data.x), expected)
+        << Key(given) << "\n"
+        << Key(*canonical);
+    changed += *canonical != given ? 1 : 0;
+  }
+  EXPECT_GT(changed, 500);
 }
 
 TEST(ReferenceTest, PaddingIsRealZeroNotByteZero) {
@@ -159,7 +158,7 @@ TEST(CanonicalWeightsTest, TheCanonicalOpGivesTheSameOutputs) {
     const auto canonical = Canonical(given);
     ASSERT_TRUE(canonical.ok()) << canonical.status();
     ASSERT_NE(canonical->op, given.op);
-    const OpCase data = RandomCase(given, rng);
+    const OpCase data = DrawCase(given, rng);
     OpValues values = data.values;
     values.w = CanonicalWeights(given, *canonical, values.w);
     EXPECT_EQ(RunReference(*canonical, values, data.x), RunReference(given, data.values, data.x));

@@ -184,12 +184,15 @@ TEST(RequantizeFormTest, ChannelsWithOneByteAreAdmitted) {
   EXPECT_EQ(ByForm(RequantizeForm::kInt9, channel, -100'000), -128);
   channel.factor = {0, 0};
   for (const RequantizeForm form : kAll) EXPECT_TRUE(IsValid(form, channel)) << Name(form);
-  // Always above the clamp, with a factor of four.
-  channel = {{kLeastMultiplier, 3}, -128, -128, 100, Rounding::kDouble, {100, 5000}};
+  // Always above the clamp, with a factor of one half.
+  channel = {{kLeastMultiplier, 0}, -128, -128, 100, Rounding::kDouble, {1000, 5000}};
   EXPECT_TRUE(IsValid(RequantizeForm::kStep1, channel));
   EXPECT_TRUE(IsValid(RequantizeForm::kInt9, channel));
   const IntegerConstants constants = ConstantsOf(RequantizeForm::kInt9, channel);
   EXPECT_EQ(EvaluateForm(RequantizeForm::kInt9, Rounding::kDouble, constants, 777), 100);
+  // With a factor of four as well, but there are kernels that cannot shift left.
+  channel.factor.shift = 3;
+  EXPECT_EQ(CheapestForm(std::vector{channel}), RequantizeForm::kGen);
   // Not constant: the last accumulator reaches 1.
   channel = {{INT32_MAX, -20}, -128, -128, 127, Rounding::kDouble, Within((1 << 19) + 1)};
   EXPECT_EQ(ByRule(channel, (1 << 19) + 1), -127);
@@ -269,6 +272,18 @@ TEST(ClassifyTest, UnsignedWeightsHaveAZeroPointUnlessItIs128) {
   v.w_zp = 0;
   EXPECT_TRUE(Classify(Dense(DataType::kU8), v).weight_zero_point);
   EXPECT_FALSE(Classify(Dense(DataType::kU8S8), v).weight_zero_point);
+}
+
+TEST(ClassifyTest, AWeightOfMinus128IsAClassOfSignedWeightsOnly) {
+  OpValues v = DenseValues();
+  EXPECT_FALSE(Classify(Dense(DataType::kI8), v).full_range_weights);
+  v.w[2] = 0x81;
+  EXPECT_FALSE(Classify(Dense(DataType::kI8), v).full_range_weights);
+  v.w[2] = 0x80;
+  EXPECT_TRUE(Classify(Dense(DataType::kI8), v).full_range_weights);
+  EXPECT_TRUE(Classify(Dense(DataType::kU8S8), v).full_range_weights);
+  v.act_min = 0, v.act_max = 255;
+  EXPECT_FALSE(Classify(Dense(DataType::kU8), v).full_range_weights);
 }
 
 TEST(ChannelFormsTest, CountsTheCheapestFormOfEachChannelAlone) {

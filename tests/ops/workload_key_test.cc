@@ -106,6 +106,16 @@ TEST(WorkloadKeyTest, NoTwoKeysAreReadAsTheSameWorkload) {
   }
 }
 
+TEST(WorkloadKeyTest, ReadsTheClassOfWeights) {
+  EXPECT_FALSE(Parse(kConv).full_range_weights);
+  const std::string full = Replaced(kConv, "wz0", "wz0full");
+  EXPECT_TRUE(Parse(full).full_range_weights);
+  EXPECT_FALSE(Parse(full).weight_zero_point);
+  EXPECT_EQ(Key(Parse(full)), full);
+  ExpectError(Replaced(kDepthwise, "/wz/", "/wz0full/"), "full",
+              "not the canonical key of this computation");
+}
+
 TEST(WorkloadKeyTest, ErrorsPointAtTheCharacter) {
   ExpectError("", "", "expected one of conv2d, depthwise, dense, found the end");
   ExpectError("conv3d/i8", "conv3d",
@@ -120,6 +130,7 @@ TEST(WorkloadKeyTest, ErrorsPointAtTheCharacter) {
   ExpectError(Replaced(kConv, "k3x3", "k3*3"), "*3", "expected \"x\"");
   ExpectError(Replaced(kConv, "p1,1,1,1", "p1,1,1"), "/d1x1", "expected \",\"");
   ExpectError(Replaced(kConv, "/pc", "/per"), "per", "expected pt or pc");
+  ExpectError(Replaced(kConv, "wz0", "wz1"), "wz1", "expected wz0, wz0full or wz");
   ExpectError(Replaced(kConv, "rq=int7", "rq=int8"), "int8", "expected one of step1");
   ExpectError(std::string(kConv) + "!", "double!", "expected one of double, single, float");
   ExpectError(std::string(kConv) + "/x", "/x", "expected the end of the key");
@@ -178,11 +189,39 @@ TEST(CanonicalTest, GivesEqualComputationsEqualKeys) {
               "conv2d/i8/n1h4w4c3/o8/k4x1/s1x1/p0,0,0,0/d1x1/g1" + tail);
   expect_same("conv2d/i8/n1h224w224c3/o64/k7x7/s2x2/p3,3,3,3/d1x1/g1" + tail,
               "conv2d/i8/n1h224w224c3/o64/k7x7/s2x2/p3,3,2,2/d1x1/g1" + tail);
+  // An axis with one output: the least stride that leaves it one, not the next smaller.
+  expect_same("conv2d/i8/n1h2w2c16/o8/k1x1/s2x2/p0,0,0,0/d1x1/g1" + tail,
+              "conv2d/i8/n1h2w2c16/o8/k1x1/s2x2/p0,0,0,0/d1x1/g1" + tail);
+  expect_same("conv2d/i8/n1h4w4c3/o8/k3x3/s9x3/p0,0,0,0/d1x1/g1" + tail,
+              "conv2d/i8/n1h4w4c3/o8/k3x3/s2x2/p0,0,0,0/d1x1/g1" + tail);
+  expect_same("depthwise/i8/n1h4w4c3/m1/k3x3/s4x4/p0,0,1,2/d1x1" + tail,
+              "depthwise/i8/n1h4w4c3/m1/k3x3/s2x2/p0,0,0,0/d1x1" + tail);
   // One output channel has one scale; single rounding has no sign correction to drop.
   expect_same("dense/i8/n1c16/o1/pt/wz0/act=none/rq=gen/double",
               "dense/i8/n1c16/o1/pc/wz0/act=none/rq=gen/double");
   expect_same("dense/i8/n1c16/o8/pc/wz0/act=none/rq=int9/single",
               "dense/i8/n1c16/o8/pc/wz0/act=none/rq=int7/single");
+}
+
+// Outputs of the shape as it was given, by TFLite's formula.
+std::int64_t GivenOutputs(const Workload& w) {
+  if (w.op == OpKind::kDense) return std::int64_t{w.n} * w.o;
+  const std::int64_t channels = w.op == OpKind::kDepthwise ? w.c * w.multiplier : w.o;
+  return w.n * std::int64_t{w.out_h()} * w.out_w() * channels;
+}
+
+TEST(CanonicalTest, LeavesTheNumbersOfInputsOutputsAndWeights) {
+  Rng rng(3);
+  int one_output = 0;
+  for (int i = 0; i < 50'000; ++i) {
+    Workload given = DrawGivenWorkload(rng);
+    if (rng.Below(2) == 0) given.h = given.kh + static_cast<std::int32_t>(rng.Below(2));
+    const auto canonical = Canonical(given);
+    if (!canonical.ok()) continue;
+    ASSERT_EQ(canonical->outputs(), GivenOutputs(given)) << Key(given) << "\n" << Key(*canonical);
+    one_output += canonical->out_h() == 1 && canonical->stride_h > 1 ? 1 : 0;
+  }
+  EXPECT_GT(one_output, 100);
 }
 
 TEST(CanonicalTest, IgnoresFieldsThatTheOpDoesNotUse) {

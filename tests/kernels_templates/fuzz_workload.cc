@@ -128,6 +128,7 @@ class Drawing {
   void DrawClasses(Workload& w) {
     w.per_channel = OneIn(2);
     w.weight_zero_point = w.type == DataType::kU8 && !OneIn(3);
+    w.full_range_weights = w.type != DataType::kU8 && OneIn(3);
     w.act = static_cast<Activation>(rng_.Below(3));
     w.rq = static_cast<RequantizeForm>(rng_.Below(8));
     w.rounding =

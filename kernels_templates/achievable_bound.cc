@@ -1,9 +1,11 @@
 #include "kernels_templates/achievable_bound.h"
 
 #include <algorithm>
+#include <cassert>
 #include <cmath>
 #include <cstdint>
 #include <map>
+#include <optional>
 
 #include "kernels_templates/isa/requantize.h"
 
@@ -83,23 +85,33 @@ std::string_view AchievableBound::limit() const {
   return vectors_ns >= ns() ? "vectors" : "memory";
 }
 
-AchievableBound LayerBound(const Workload& workload, const VectorIsa& isa,
+AchievableBound LayerBound(const Workload& workload, const InstructionSet& set,
                            const MachineLimits& limits) {
-  const Needs needs = NeedsOf(workload, isa);
-  const double vectors = needs.dots + needs.results * RequantizeInstructions(isa, workload);
-  return {Over(needs.dots, limits.dots_per_ns), Over(vectors, limits.vectors_per_ns),
-          MemoryNs(needs.bytes, limits)};
+  assert(limits.dots_per_ns.size() == set.methods.size());
+  std::optional<AchievableBound> least;
+  for (std::size_t i = 0; i < set.methods.size(); ++i) {
+    const VectorIsa& isa = *set.methods[i];
+    const Needs needs = NeedsOf(workload, isa);
+    const double vectors = needs.dots + needs.results * RequantizeInstructions(isa, workload);
+    const AchievableBound bound = {Over(needs.dots, limits.dots_per_ns[i]),
+                                   Over(vectors, limits.vectors_per_ns),
+                                   MemoryNs(needs.bytes, limits)};
+    if (!least || bound.ns() < least->ns()) least = bound;
+  }
+  return *least;
 }
 
 // Broadcasts are left out of the loads: they read a few bytes each and may cost less than a vector.
 AchievableBound ScheduleBound(const Workload& workload, const OpCounts& counts,
-                              const VectorIsa& isa, const MachineLimits& limits) {
-  const AchievableBound layer = LayerBound(workload, isa, limits);
+                              const InstructionSet& set, const MachineLimits& limits) {
+  const VectorIsa& isa = set.isa();  // vectors and results are the same with all methods
+  const AchievableBound layer = LayerBound(workload, set, limits);
+  const double dots_per_ns = *std::ranges::max_element(limits.dots_per_ns);
   const double vectors =
       counts.dots + counts.shuffles + counts.requantizes * RequantizeInstructions(isa, workload);
   const double nearest = limits.levels.empty() ? 0 : limits.levels[0].bytes_per_ns;
   const double loaded = (counts.loads + counts.copies) * isa.vector_bytes();
-  return {std::max(layer.dots_ns, Over(counts.dots, limits.dots_per_ns)),
+  return {std::max(layer.dots_ns, Over(counts.dots, dots_per_ns)),
           std::max(layer.vectors_ns, Over(vectors, limits.vectors_per_ns)),
           std::max(layer.memory_ns, Over(loaded, nearest))};
 }

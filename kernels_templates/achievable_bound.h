@@ -3,7 +3,7 @@
 #include <string_view>
 #include <vector>
 
-#include "kernels_templates/isa/vector_isa.h"
+#include "kernels_templates/isa/instruction_sets.h"
 #include "kernels_templates/loop_program.h"
 #include "ops/workload.h"
 
@@ -12,7 +12,8 @@ namespace kiln {
 // What a machine does at most, over all the threads that are used: measured with the probes of
 // peak_probe.h.
 struct MachineLimits {
-  double dots_per_ns = 0;     // multiply-accumulate instructions
+  // k_dot by each method of the instruction set.
+  std::vector<double> dots_per_ns;
   double vectors_per_ns = 0;  // vector instructions of any kind, dots among them
   // Where data are read from, nearest first. What does not fit one level comes from the next.
   struct Level {
@@ -30,7 +31,7 @@ struct MachineLimits {
 //             the convolution: every output pixel needs ceil(o / L) vectors of sums, and each of
 //             those ceil(taps / G) dots. Taps in the padding do not count: they can be skipped.
 //             Depthwise may fill a vector with several pixels, so there it is
-//             ceil(pixels * o / L) vectors.
+//             ceil(pixels * o / L) vectors. Of several methods, the one that is through first.
 //   vectors   The dots, and the requantize instructions of each vector of sums.
 //   memory    Input pixels that some tap reads, weights and outputs pass once per call. All of that
 //             passes the nearest level; what exceeds a level's capacity comes from the one behind.
@@ -43,13 +44,13 @@ struct AchievableBound {
   double ns() const;
   std::string_view limit() const;  // which one it is: "dots", "vectors", "memory"
 };
-AchievableBound LayerBound(const Workload& workload, const VectorIsa& isa,
+AchievableBound LayerBound(const Workload& workload, const InstructionSet& set,
                            const MachineLimits& limits);
 
 // The same for the instructions of one program (LoopProgram::Count()): its own dots, with tile
-// waste; its preparing and requantizing as well; its loads from the nearest level. Never below the
-// bound of the layer.
+// waste, as fast as the fastest method has them; its preparing and requantizing as well; its loads
+// from the nearest level. Never below the bound of the layer.
 AchievableBound ScheduleBound(const Workload& workload, const OpCounts& counts,
-                              const VectorIsa& isa, const MachineLimits& limits);
+                              const InstructionSet& set, const MachineLimits& limits);
 
 }  // namespace kiln

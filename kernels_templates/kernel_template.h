@@ -71,8 +71,8 @@ class TemplateRegistry {
   std::vector<std::shared_ptr<const KernelTemplate>> templates_;
 };
 
-// All templates that come with Kiln: conv2d, depthwise and dense in portable C, for avx2, avxvnni
-// and avx512vnni, in this order: For() then takes the richest instruction set that the target has.
+// All templates that come with Kiln: conv2d, depthwise and dense for each of InstructionSets()
+// (isa/instruction_sets.h), in this order: For() then takes the richest that the target has.
 void RegisterBuiltinTemplates(TemplateRegistry& registry);
 
 }  // namespace kiln

@@ -2,12 +2,17 @@
 
 #include <fmt/format.h>
 
+#include "kernels_templates/isa/instruction_sets.h"
 #include "kernels_templates/probe_template.h"
 
 namespace kiln {
 namespace {
 
 constexpr std::int32_t kIterations = 4096;
+
+// An operand may be shorter than the accumulator that it is made of.
+constexpr char kDotStep[] =
+    "kop w{0};\n__builtin_memcpy(&w{0}, &c{0}, sizeof w{0});\nc{0} = k_dot(c{0}, a, w{0});\n";
 
 // Runs `step` on each of as many independent accumulators as its knob says.
 class InstructionProbe final : public ProbeTemplate {
@@ -95,21 +100,22 @@ class ReadProbe final : public ProbeTemplate {
 
 }  // namespace
 
-StatusOr<Task> PeakProbeTask(const Target& target, std::int32_t threads) {
-  return Task::Create(
-      std::make_shared<InstructionProbe>(
-          RichestIsa(target), "peak", "c{0} = k_dot(c{0}, a, (kop)c{0});\n", OpCounts{.dots = 1}),
-      ProbeSpec(target, threads));
+StatusOr<std::vector<Task>> PeakProbeTasks(const Target& target, std::int32_t threads) {
+  std::vector<Task> tasks;
+  for (const VectorIsa* method : RichestSet(target.isa).methods) {
+    ASSIGN_OR_RETURN(Task task, Task::Create(std::make_shared<InstructionProbe>(
+                                                 *method, "peak", kDotStep, OpCounts{.dots = 1}),
+                                             ProbeSpec(target, threads)));
+    tasks.push_back(std::move(task));
+  }
+  return tasks;
 }
 
-double PeakProbeMacs(const Task& task, const Config& config) {
-  const VectorIsa& isa = RichestIsa(task.target());
-  return Steps(task, config) * isa.lanes * isa.group;
-}
+double PeakProbeDots(const Task& task, const Config& config) { return Steps(task, config); }
 
 StatusOr<Task> VectorProbeTask(const Target& target, std::int32_t threads) {
   return Task::Create(
-      std::make_shared<InstructionProbe>(RichestIsa(target), "vector", "c{0} += (kv)a;\n",
+      std::make_shared<InstructionProbe>(RichestSet(target.isa).isa(), "vector", "c{0} += (kv)a;\n",
                                          OpCounts{.shuffles = 1}),
       ProbeSpec(target, threads));
 }
@@ -120,7 +126,7 @@ double VectorProbeInstructions(const Task& task, const Config& config) {
 
 StatusOr<Task> ReadProbeTask(const Target& target, std::int32_t threads,
                              std::int64_t bytes_per_thread) {
-  return Task::Create(std::make_shared<ReadProbe>(RichestIsa(target), bytes_per_thread),
+  return Task::Create(std::make_shared<ReadProbe>(RichestSet(target.isa).isa(), bytes_per_thread),
                       ProbeSpec(target, threads));
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <vector>
 
 #include "base/status.h"
 #include "kernels_templates/task.h"
@@ -11,11 +12,12 @@ namespace kiln {
 // are built, run and timed like any other, but compute nothing: they are measured with unchecked
 // cases. The best of all configs counts, as disturbances only ever slow a probe down.
 
-// Nothing but dots in registers: what it reaches is the machine's measured peak, of which other
-// kernels have a share. Its one knob is the number of independent accumulators.
-StatusOr<Task> PeakProbeTask(const Target& target, std::int32_t threads);
-// Multiply-accumulates of one run of the probe with `config`, over all threads.
-double PeakProbeMacs(const Task& task, const Config& config);
+// Nothing but dots in registers, by each method of the target's richest instruction set: what the
+// fastest reaches is the machine's measured peak, of which other kernels have a share. Their one
+// knob is the number of independent accumulators.
+StatusOr<std::vector<Task>> PeakProbeTasks(const Target& target, std::int32_t threads);
+// Dots of one run of the probe with `config`, over all threads.
+double PeakProbeDots(const Task& task, const Config& config);
 
 // Nothing but additions of vectors in registers: how many simple vector instructions a machine
 // makes. The same knob.

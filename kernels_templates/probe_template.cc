@@ -4,13 +4,6 @@
 
 namespace kiln {
 
-const VectorIsa& RichestIsa(const Target& target) {
-  for (const VectorIsa* isa : {&Avx512Vnni(), &AvxVnni(), &Avx2()}) {
-    if ((isa->required & ~target.isa) == 0) return *isa;
-  }
-  return Portable();
-}
-
 TaskSpec ProbeSpec(const Target& target, std::int32_t threads) {
   Workload workload;
   workload.op = OpKind::kDense;

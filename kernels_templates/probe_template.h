@@ -9,9 +9,6 @@
 
 namespace kiln {
 
-// The most capable instruction set that the target has.
-const VectorIsa& RichestIsa(const Target& target);
-
 // A workload for kernels that compute nothing: each thread has a byte of output. They are built,
 // run and timed like any other, with unchecked cases.
 TaskSpec ProbeSpec(const Target& target, std::int32_t threads);
@@ -21,7 +18,9 @@ TaskSpec ProbeSpec(const Target& target, std::int32_t threads);
 class ProbeTemplate : public KernelTemplate {
  public:
   ProbeTemplate(const VectorIsa& isa, const std::string& family)
-      : isa_(isa), name_(family + "." + std::string(isa.name)) {}
+      : isa_(isa), name_(family + "." + std::string(isa.name)) {
+    if (!isa.method.empty()) name_.append(".").append(isa.method);
+  }
 
   std::string_view name() const final { return name_; }
   bool Supports(const TaskSpec& spec) const final {
@@ -40,7 +39,7 @@ class ProbeTemplate : public KernelTemplate {
   const VectorIsa& isa_;
 
  private:
-  const std::string name_;
+  std::string name_;
 };
 
 }  // namespace kiln

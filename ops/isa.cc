@@ -1,5 +1,6 @@
 #include "ops/isa.h"
 
+#include <algorithm>
 #include <array>
 
 #if defined(__x86_64__)
@@ -11,19 +12,17 @@
 namespace kiln {
 namespace {
 
-struct NamedFeature {
-  IsaFeature feature;
-  std::string_view name;
-};
-
-constexpr std::array<NamedFeature, 7> kFeatures = {{
-    {IsaFeature::kAvx2, "avx2"},
-    {IsaFeature::kAvx512, "avx512"},
-    {IsaFeature::kAvx512Vnni, "avx512vnni"},
-    {IsaFeature::kAvxVnni, "avxvnni"},
-    {IsaFeature::kNeon, "neon"},
-    {IsaFeature::kDotProd, "dotprod"},
-    {IsaFeature::kI8mm, "i8mm"},
+// x86-64-v3 is AVX2 with FMA, F16C and BMI; x86-64-v4 is AVX-512 F, BW, CD, DQ, VL: the levels of
+// the psABI are what IsaFeature means by kAvx2 and kAvx512. Processors that prefer 256 bits would
+// have 512-bit vector types split in two.
+constexpr std::array<IsaFeatureRow, 7> kFeatures = {{
+    {IsaFeature::kAvx2, "avx2", "x86_64", "x86-64-v3", ""},
+    {IsaFeature::kAvx512, "avx512", "x86_64", "x86-64-v4", "", 512},
+    {IsaFeature::kAvxVnni, "avxvnni", "x86_64", "", "+avxvnni"},
+    {IsaFeature::kAvx512Vnni, "avx512vnni", "x86_64", "", "+avx512vnni"},
+    {IsaFeature::kNeon, "neon", "aarch64", "", "+neon"},
+    {IsaFeature::kDotProd, "dotprod", "aarch64", "", "+dotprod"},
+    {IsaFeature::kI8mm, "i8mm", "aarch64", "", "+i8mm"},
 }};
 
 #if defined(__x86_64__)
@@ -92,8 +91,10 @@ IsaMask Detect() { return 0; }
 
 }  // namespace
 
+std::span<const IsaFeatureRow> IsaFeatures() { return kFeatures; }
+
 std::string_view Name(IsaFeature feature) {
-  for (const NamedFeature& known : kFeatures) {
+  for (const IsaFeatureRow& known : kFeatures) {
     if (known.feature == feature) return known.name;
   }
   return "";
@@ -101,19 +102,30 @@ std::string_view Name(IsaFeature feature) {
 
 std::vector<std::string> Names(IsaMask mask) {
   std::vector<std::string> names;
-  for (const NamedFeature& known : kFeatures) {
+  for (const IsaFeatureRow& known : kFeatures) {
     if (Has(mask, known.feature)) names.emplace_back(known.name);
   }
   return names;
 }
 
 bool ParseIsaFeature(std::string_view name, IsaFeature& feature) {
-  for (const NamedFeature& known : kFeatures) {
+  for (const IsaFeatureRow& known : kFeatures) {
     if (known.name != name) continue;
     feature = known.feature;
     return true;
   }
   return false;
+}
+
+ClangInstructions InstructionsOf(std::string_view arch, IsaMask isa) {
+  ClangInstructions instructions{arch == "aarch64" ? "generic" : "x86-64"};
+  for (const IsaFeatureRow& row : kFeatures) {
+    if (row.arch != arch || !Has(isa, row.feature)) continue;
+    if (!row.clang_cpu.empty()) instructions.cpu = row.clang_cpu;
+    if (!row.clang_feature.empty()) instructions.features.emplace_back(row.clang_feature);
+    instructions.vector_bits = std::max(instructions.vector_bits, row.vector_bits);
+  }
+  return instructions;
 }
 
 IsaMask DetectIsa() {

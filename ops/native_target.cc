@@ -34,16 +34,6 @@ StatusOr<AllowedCores> FindAllowedCores() {
   return cores;
 }
 
-// The feature that decides which integer kernels a machine gets; empty without any.
-std::string_view BestFeature(IsaMask isa) {
-  for (const IsaFeature feature :
-       {IsaFeature::kAvx512Vnni, IsaFeature::kAvxVnni, IsaFeature::kAvx512, IsaFeature::kAvx2,
-        IsaFeature::kI8mm, IsaFeature::kDotProd, IsaFeature::kNeon}) {
-    if (Has(isa, feature)) return Name(feature);
-  }
-  return "";
-}
-
 #if defined(__x86_64__)
 
 constexpr char kArch[] = "x86_64";
@@ -91,9 +81,9 @@ StatusOr<Target> DetectNative() {
   target.cores = cores.count;
   target.summary = "this machine";
   target.name = target.cpu;
-  if (const std::string_view feature = BestFeature(target.isa); !feature.empty()) {
-    target.name += "-" + std::string(feature);
-  }
+  // The best feature decides which integer kernels a machine gets.
+  const std::vector<std::string> features = Names(target.isa);
+  if (!features.empty()) target.name += "-" + features.back();
   // What is not listed (a container without sysfs) keeps the defaults of Target.
   const CacheSizes caches = ReadCacheSizes(kCpuDirectory + std::to_string(cores.first) + "/cache");
   if (caches.l1_bytes > 0) {

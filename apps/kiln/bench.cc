@@ -11,7 +11,6 @@
 #include "apps/kiln/stored.h"
 #include "apps/kiln/table.h"
 #include "kernels_templates/achievable_bound.h"
-#include "kernels_templates/probe_template.h"
 #include "ops/target.h"
 #include "ops/workload_key.h"
 
@@ -149,13 +148,13 @@ struct Bounds {
 
 Bounds BoundsOf(const Contest& contest, const MachineLimits& limits) {
   const Task& task = contest.task;
-  const VectorIsa& isa = RichestIsa(task.target());
-  Bounds bounds{.layer = LayerBound(task.workload(), isa, limits)};
+  const InstructionSet& set = RichestSet(task.target().isa);
+  Bounds bounds{.layer = LayerBound(task.workload(), set, limits)};
   bounds.schedule = bounds.layer;
   const StatusOr<LoopProgram> program =
       task.kernel_template().Lower(task.spec(), task.space(), contest.config);
   if (program.ok()) {
-    bounds.schedule = ScheduleBound(task.workload(), program->Count(), isa, limits);
+    bounds.schedule = ScheduleBound(task.workload(), program->Count(), set, limits);
   }
   return bounds;
 }
@@ -163,12 +162,15 @@ Bounds BoundsOf(const Contest& contest, const MachineLimits& limits) {
 // What a machine can do, measured before the contest.
 struct Machine {
   double peak_gops = 0;
+  std::string_view instruction;  // that reaches it
   MachineLimits limits;
 };
 
 std::string Describe(const Machine& machine) {
-  std::string text = fmt::format("measured peak {:.0f} GOP/s, {:.2f} vector instructions/ns; reads",
-                                 machine.peak_gops, machine.limits.vectors_per_ns);
+  const std::string_view with = machine.instruction.empty() ? "plain C" : machine.instruction;
+  std::string text =
+      fmt::format("measured peak {:.0f} GOP/s ({}), {:.2f} vector instructions/ns; reads",
+                  machine.peak_gops, with, machine.limits.vectors_per_ns);
   for (const MachineLimits::Level& level : machine.limits.levels) {
     text += fmt::format(" {} {:.0f}", level.name, level.bytes_per_ns);
   }
@@ -254,9 +256,9 @@ StatusOr<int> Bench(const Environment& env, const Options& options) {
     return Error(StatusCode::kFailedPrecondition, "the times of an emulated ", target.name,
                  " say nothing of a real one: bench needs a device (--tracker)");
   }
-  ASSIGN_OR_RETURN(const Peak peak, MeasurePeak(*rig, target, options.where.threads));
-  Machine machine{.peak_gops = peak.gops};
-  ASSIGN_OR_RETURN(machine.limits, MeasureLimits(*rig, target, peak));
+  ASSIGN_OR_RETURN(const MeasuredDots dots, MeasureDots(*rig, target, options.where.threads));
+  Machine machine{.peak_gops = dots.peak.gops, .instruction = dots.instruction};
+  ASSIGN_OR_RETURN(machine.limits, MeasureLimits(*rig, target, dots));
   Measure(*rig, options, contests);
   options.json ? PrintJson(contests, machine) : Print(contests, options, machine);
   if (rig->interrupt().requested()) return kInterruptedStatus;

@@ -13,7 +13,6 @@
 #include "base/clock.h"
 #include "estimate/estimator.h"
 #include "kernels_templates/peak_probe.h"
-#include "kernels_templates/probe_template.h"
 #include "rpc_client/rpc_client.h"
 
 namespace kiln {
@@ -184,24 +183,32 @@ StatusOr<Trial> Rig::Measure(MeasureRequest request) {
   return std::move(MeasureAll(std::move(one))[0]);
 }
 
-StatusOr<Peak> MeasurePeak(Rig& rig, const Target& target, std::int32_t threads) {
-  ASSIGN_OR_RETURN(const Task task, PeakProbeTask(target, threads));
-  ASSIGN_OR_RETURN(const Rate rate, BestRate(rig, task, PeakProbeMacs));
-  return Peak{.target = target.name,
-              .threads = threads,
-              .gops = 2 * rate.per_ns,
-              .device = rate.trial.device,
-              .measured_at_ms = rate.trial.measured_at_ms};
+StatusOr<MeasuredDots> MeasureDots(Rig& rig, const Target& target, std::int32_t threads) {
+  MeasuredDots dots;
+  dots.peak.target = target.name;
+  dots.peak.threads = threads;
+  const std::vector<const VectorIsa*>& methods = RichestSet(target.isa).methods;
+  ASSIGN_OR_RETURN(const std::vector<Task> probes, PeakProbeTasks(target, threads));
+  for (std::size_t i = 0; i < methods.size(); ++i) {
+    ASSIGN_OR_RETURN(const Rate rate, BestRate(rig, probes[i], PeakProbeDots));
+    dots.dots_per_ns.push_back(rate.per_ns);
+    const double gops = 2 * rate.per_ns * methods[i]->lanes * methods[i]->group;
+    if (gops <= dots.peak.gops) continue;
+    dots.instruction = methods[i]->dot_instruction;
+    dots.peak.gops = gops;
+    dots.peak.device = rate.trial.device;
+    dots.peak.measured_at_ms = rate.trial.measured_at_ms;
+  }
+  return dots;
 }
 
-StatusOr<MachineLimits> MeasureLimits(Rig& rig, const Target& target, const Peak& peak) {
-  const std::int32_t threads = peak.threads;
-  const VectorIsa& isa = RichestIsa(target);
+StatusOr<MachineLimits> MeasureLimits(Rig& rig, const Target& target, const MeasuredDots& dots) {
+  const std::int32_t threads = dots.peak.threads;
   MachineLimits limits;
-  limits.dots_per_ns = peak.gops / 2 / (isa.lanes * isa.group);
+  limits.dots_per_ns = dots.dots_per_ns;
   ASSIGN_OR_RETURN(const Task vectors, VectorProbeTask(target, threads));
   ASSIGN_OR_RETURN(const Rate rate, BestRate(rig, vectors, VectorProbeInstructions));
-  limits.vectors_per_ns = std::max(rate.per_ns, limits.dots_per_ns);
+  limits.vectors_per_ns = std::max(rate.per_ns, *std::ranges::max_element(limits.dots_per_ns));
   for (const LevelToRead& level : LevelsToRead(target, threads)) {
     ASSIGN_OR_RETURN(const Task read, ReadProbeTask(target, threads, level.bytes_per_thread));
     ASSIGN_OR_RETURN(const Rate bytes, BestRate(rig, read, [](const Task& task, const Config&) {

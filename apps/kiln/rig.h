@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "apps/kiln/command.h"
@@ -56,11 +57,16 @@ class Rig {
 };
 
 // The highest rate of multiply-accumulates that the target's devices reach with so many threads, in
-// GOP/s.
-StatusOr<Peak> MeasurePeak(Rig& rig, const Target& target, std::int32_t threads);
+// GOP/s, and how many dots by each method of its instruction set.
+struct MeasuredDots {
+  Peak peak;
+  std::string_view instruction;  // that the peak is reached with; empty: plain C
+  std::vector<double> dots_per_ns;
+};
+StatusOr<MeasuredDots> MeasureDots(Rig& rig, const Target& target, std::int32_t threads);
 
-// All that bounds kernels there: what `peak` says, how many vector instructions and how much memory
-// they reach. Some seconds.
-StatusOr<MachineLimits> MeasureLimits(Rig& rig, const Target& target, const Peak& peak);
+// All that bounds kernels there: these dots, how many vector instructions and how much memory they
+// reach. Some seconds.
+StatusOr<MachineLimits> MeasureLimits(Rig& rig, const Target& target, const MeasuredDots& dots);
 
 }  // namespace kiln

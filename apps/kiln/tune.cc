@@ -118,9 +118,9 @@ std::unique_ptr<CostModel> ModelFor(const Options& options) {
 // Measured and stored; 0: other times have a peak that means nothing.
 StatusOr<double> PeakFor(Rig& rig, TuningStore& store, const Target& target, std::int32_t threads) {
   if (rig.kind() != TimeKind::kMeasured) return 0;
-  ASSIGN_OR_RETURN(const Peak peak, MeasurePeak(rig, target, threads));
-  RETURN_IF_ERROR(store.AppendPeak(peak));
-  return peak.gops;
+  ASSIGN_OR_RETURN(const MeasuredDots dots, MeasureDots(rig, target, threads));
+  RETURN_IF_ERROR(store.AppendPeak(dots.peak));
+  return dots.peak.gops;
 }
 
 StatusOr<int> Tune(const Environment& env, const Options& options) {

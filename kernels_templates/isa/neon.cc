@@ -142,10 +142,9 @@ INLINE void k_store4_n(uint8_t *y, k_range range, int32_t n, kv a, kv b, kv c, k
 )";
 
 // What the three have in common.
-VectorIsa Arm(std::string_view name, std::string_view method, std::string_view source) {
+VectorIsa Arm(std::string_view name, std::string_view source) {
   VectorIsa isa;
   isa.name = name;
-  isa.method = method;
   isa.required = Bit(IsaFeature::kNeon);
   isa.lanes = 4;
   isa.registers = 32;
@@ -163,11 +162,12 @@ VectorIsa Arm(std::string_view name, std::string_view method, std::string_view s
 const VectorIsa& Dotprod() {
   static const std::string source = Concatenate({kArm, kSignedBytes, kStageBytes, kSdot});
   static const VectorIsa isa = [] {
-    VectorIsa dot = Arm("dotprod", "sdot", source);
+    VectorIsa dot = Arm("dotprod", source);
     dot.required |= Bit(IsaFeature::kDotProd);
     dot.group = 4;
     dot.dot_input = DotInput::kSignedBytes;
     dot.chunk_steps = 4;
+    dot.dot_instruction = "sdot";
     return dot;
   }();
   return isa;
@@ -176,12 +176,14 @@ const VectorIsa& Dotprod() {
 const VectorIsa& NeonMull() {
   static const std::string source = Concatenate({kArm, kSignedBytes, kStageBytes, kSmull});
   static const VectorIsa isa = [] {
-    VectorIsa mull = Arm("neon", "mull", source);
+    VectorIsa mull = Arm("neon", source);
+    mull.method = "mull";
     mull.group = 4;
     mull.dot_input = DotInput::kSignedBytes;
     mull.chunk_steps = 4;
     mull.lowest_weight = -127;
     mull.splits_groups = true;
+    mull.dot_instruction = "sadalp";
     return mull;
   }();
   return isa;
@@ -190,11 +192,13 @@ const VectorIsa& NeonMull() {
 const VectorIsa& NeonMlal() {
   static const std::string source = Concatenate({kArm, kSmlal, kStageWords});
   static const VectorIsa isa = [] {
-    VectorIsa mlal = Arm("neon", "mlal", source);
+    VectorIsa mlal = Arm("neon", source);
+    mlal.method = "mlal";
     mlal.activation_bytes = 2;
     mlal.weight_bytes = 2;
     mlal.chunk_steps = 8;
     mlal.subtracts_weight_zero_point = true;
+    mlal.dot_instruction = "smlal";
     return mlal;
   }();
   return isa;

@@ -64,14 +64,15 @@ struct VectorIsa {
   // k_load_n(p, n): n bytes at p, zeros after them. For the few kernels that say they need it, and
   // only where one instruction picks any words of two such vectors.
   std::string_view partial_load;
+  // What the compiler makes of k_dot, or the instruction that tells it from other ways to multiply.
+  // Empty: whatever there is.
+  std::string_view dot_instruction;
 
   std::int32_t vector_bytes() const { return lanes * 4; }
   std::int32_t weight_vector_bytes() const { return lanes * group * weight_bytes; }
 };
 
-const VectorIsa& Avx512Vnni();
-const VectorIsa& AvxVnni();  // the same dots on 256 bits and 16 registers, without AVX-512
-const VectorIsa& Avx2();
+// C of any architecture. The others: avx.h, neon.h; all of them: instruction_sets.h.
 const VectorIsa& Portable();
 
 // The C source that a kernel for `workload` begins with: types, vocabulary, its requantize form.

@@ -1,7 +1,10 @@
 #include "kernels_templates/achievable_bound.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "kernels_templates/isa/avx.h"
+#include "kernels_templates/isa/neon.h"
 #include "kernels_templates/isa/requantize.h"
 #include "kernels_templates/task.h"
 #include "ops/workload_key.h"
@@ -10,9 +13,11 @@
 namespace kiln {
 namespace {
 
+const InstructionSet& kAvx512 = RichestSet(Avx512Vnni().required);
+
 // A dot and two vectors per nanosecond, a vector from L1.
 MachineLimits Limits() {
-  return {.dots_per_ns = 1,
+  return {.dots_per_ns = {1},
           .vectors_per_ns = 2,
           .levels = {{"L1", 32 << 10, 64}, {"L2", 1 << 20, 32}, {"memory", 0, 8}}};
 }
@@ -29,7 +34,7 @@ Workload Pointwise(std::int32_t c, std::int32_t o) {
 }
 
 AchievableBound Bound(const Workload& workload, const MachineLimits& limits = Limits()) {
-  return LayerBound(workload, Avx512Vnni(), limits);
+  return LayerBound(workload, kAvx512, limits);
 }
 
 TEST(AchievableBoundTest, ReductionAndChannelsAreRoundedUp) {
@@ -99,11 +104,27 @@ TEST(AchievableBoundTest, MoreWorkNeverTakesLess) {
   }
 }
 
+// NEON: bytes by fours, or words one by one, which are three times as fast here: enough for five.
+TEST(AchievableBoundTest, OfTwoMethodsTheOneThatIsThroughFirstCounts) {
+  const InstructionSet& neon = RichestSet(NeonMull().required);
+  ASSERT_THAT(neon.methods, testing::ElementsAre(&NeonMull(), &NeonMlal()));
+  MachineLimits limits = Limits();
+  limits.dots_per_ns = {1, 3};
+  limits.vectors_per_ns = 1000;
+  const auto dots_ns = [&](std::int32_t c) {
+    return LayerBound(Pointwise(c, 32), neon, limits).dots_ns;
+  };
+  const double vectors = 64 * 32 / 4;
+  EXPECT_DOUBLE_EQ(dots_ns(64), vectors * 16);    // 16 dots of fours, or 64 / 3
+  EXPECT_DOUBLE_EQ(dots_ns(65), vectors * 17);    // 17, or 65 / 3
+  EXPECT_DOUBLE_EQ(dots_ns(5), vectors * 5 / 3);  // 2, or 5 / 3
+}
+
 TEST(AchievableBoundTest, AFasterMachineNeverTakesLonger) {
   for (const Workload& workload : {Pointwise(16, 24), Pointwise(512, 512)}) {
     MachineLimits limits = Limits();
     const double before = Bound(workload, limits).ns();
-    limits.dots_per_ns *= 2;
+    limits.dots_per_ns[0] *= 2;
     limits.vectors_per_ns *= 2;
     for (auto& level : limits.levels) level.bytes_per_ns *= 2;
     EXPECT_DOUBLE_EQ(Bound(workload, limits).ns(), before / 2);
@@ -130,7 +151,7 @@ TEST(AchievableBoundTest, ASchedulesBoundIsNeverBelowItsLayers) {
           task->kernel_template().Lower(task->spec(), task->space(), task->space().At(i));
       ASSERT_TRUE(program.ok()) << program.status();
       const OpCounts counts = program->Count();
-      const double schedule = ScheduleBound(workload, counts, Avx512Vnni(), Limits()).ns();
+      const double schedule = ScheduleBound(workload, counts, kAvx512, Limits()).ns();
       EXPECT_GE(schedule, layer) << key;
       some_need_more |= schedule > layer;
     }

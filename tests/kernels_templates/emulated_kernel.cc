@@ -7,6 +7,7 @@
 
 #include "base/digest.h"
 #include "base/paths.h"
+#include "kernels_templates/isa/instruction_sets.h"
 #include "tests/kernel_host/host_process.h"
 
 #ifndef KILN_AARCH64_HOST_PROGRAM
@@ -21,17 +22,14 @@ const std::string& Qemu() {
   return program;
 }
 
-const char* ProcessorOf(IsaMask isa) {
-  return Has(isa, IsaFeature::kDotProd) ? "cortex-a76" : "cortex-a72";
-}
-
 // One host per processor for the whole program.
 HostProcess& HostFor(IsaMask isa) {
   static std::map<std::string, std::unique_ptr<HostProcess>> hosts;
-  auto& host = hosts[ProcessorOf(isa)];
+  const std::string processor(RichestSet(isa).processor);
+  auto& host = hosts[processor];
   if (!host) {
     host = std::make_unique<HostProcess>(
-        std::vector<std::string>{Qemu(), "-cpu", ProcessorOf(isa), KILN_AARCH64_HOST_PROGRAM});
+        std::vector<std::string>{Qemu(), "-cpu", processor, KILN_AARCH64_HOST_PROGRAM});
   }
   return *host;
 }

@@ -20,6 +20,7 @@
 #include <thread>
 
 #include "emulated_kernel.h"
+#include "kernels_templates/isa/instruction_sets.h"
 
 namespace kiln {
 namespace {
@@ -149,19 +150,21 @@ std::string ReadFile(const std::filesystem::path& path) {
 
 bool IsArm(IsaMask isa) { return Has(isa, IsaFeature::kNeon); }
 
-std::string MarchOf(IsaMask isa) {
-  if (IsArm(isa)) {
-    return std::string("--target=aarch64-linux-gnu ") +
-           (Has(isa, IsaFeature::kDotProd) ? "-march=armv8.2-a+dotprod" : "-march=armv8-a");
+// The instructions that kernels are always compiled for, as the program clang takes them.
+std::string InstructionFlags(IsaMask isa) {
+  const Target target = TestTarget(isa);
+  const ClangInstructions instructions = InstructionsOf(target.arch, isa);
+  std::string flags = "--target=" + target.arch + "-linux-gnu -mtune=" + target.cpu +
+                      (IsArm(isa) ? " -mcpu=" : " -march=") + instructions.cpu;
+  for (const std::string& feature : instructions.features) {
+    flags += " -Xclang -target-feature -Xclang " + feature;
   }
-  return Has(isa, IsaFeature::kAvx512Vnni) ? "-march=cascadelake"
-         : Has(isa, IsaFeature::kAvxVnni)  ? "-march=x86-64-v3 -mavxvnni -mtune=alderlake"
-         : Has(isa, IsaFeature::kAvx2)     ? "-march=haswell"
-                                           : "-march=x86-64";
+  const std::int32_t bits = instructions.vector_bits;
+  return bits > 0 ? flags + " -mprefer-vector-width=" + std::to_string(bits) : flags;
 }
 
 // For instructions in C: AVX2, whatever frame takes the vectors that 32 registers would hold.
-constexpr const char* kMarchInC =
+constexpr const char* kFlagsInC =
     "-march=x86-64-v3 -Wframe-larger-than=65536 -include " KILN_SOURCE_DIR
     "/tests/kernels_templates/vnni_in_c.h";
 
@@ -223,17 +226,17 @@ std::string CompileBatch(std::span<const KernelSource> sources, IsaMask isa,
       continue;
     }
     const auto assembly = directory / (source.symbol + ".s");
-    std::string error = Clang(MarchOf(isa) + " -S " + path.string(), assembly);
+    std::string error = Clang(InstructionFlags(isa) + " -S " + path.string(), assembly);
     if (!error.empty()) return error;
     const std::string text = ReadFile(assembly);
     std::ofstream(assembly) << ReplaceAll(text, "{vex}", "{evex}");
     files += " " + assembly.string();
   }
-  const std::string march = reencodes ? "-mavx512vl -mavx512vnni -Wno-unused-command-line-argument"
-                            : in_c    ? kMarchInC
-                                      : MarchOf(isa);
+  const std::string flags = reencodes ? "-mavx512vl -mavx512vnni -Wno-unused-command-line-argument"
+                            : in_c    ? kFlagsInC
+                                      : InstructionFlags(isa);
   const char* linker = IsArm(isa) ? " -fuse-ld=lld-19 -Wl,--hash-style=sysv" : "";
-  return Clang(march + " -shared" + linker + files, object);
+  return Clang(flags + " -shared" + linker + files, object);
 }
 
 StatusOr<std::filesystem::path> MakeDirectory() {
@@ -319,8 +322,8 @@ StatusOr<void*> CompileAndOpen(const std::string& c, IsaMask isa, Instructions i
   ASSIGN_OR_RETURN(const std::filesystem::path directory, MakeDirectory());
   const auto path = directory / "source.c", object = directory / "source.so";
   std::ofstream(path) << c;
-  const std::string march = instructions == Instructions::kInC ? kMarchInC : MarchOf(isa);
-  const std::string error = Clang(march + " -shared " + path.string(), object);
+  const std::string flags = instructions == Instructions::kInC ? kFlagsInC : InstructionFlags(isa);
+  const std::string error = Clang(flags + " -shared " + path.string(), object);
   if (!error.empty()) return Error(StatusCode::kInternal, error);
   void* handle = dlopen(object.c_str(), RTLD_NOW | RTLD_LOCAL);
   if (handle == nullptr) return Error(StatusCode::kInternal, dlerror());
@@ -332,7 +335,7 @@ StatusOr<std::string> CompileToAssembly(const KernelSource& source, IsaMask isa)
   ASSIGN_OR_RETURN(const std::filesystem::path directory, MakeDirectory());
   const auto path = directory / "kernel.c", assembly = directory / "kernel.s";
   std::ofstream(path) << source.c;
-  const std::string error = Clang(MarchOf(isa) + " -S " + path.string(), assembly);
+  const std::string error = Clang(InstructionFlags(isa) + " -S " + path.string(), assembly);
   std::string text = ReadFile(assembly);
   Remove(directory);
   if (!error.empty()) return Error(StatusCode::kInternal, error);
@@ -352,12 +355,7 @@ Target TestTarget(IsaMask isa) {
   Target target;
   target.name = "test";
   target.arch = IsArm(isa) ? "aarch64" : "x86_64";
-  target.cpu = Has(isa, IsaFeature::kDotProd)      ? "cortex-a76"
-               : IsArm(isa)                        ? "cortex-a72"
-               : Has(isa, IsaFeature::kAvx512Vnni) ? "cascadelake"
-               : Has(isa, IsaFeature::kAvxVnni)    ? "alderlake"
-               : Has(isa, IsaFeature::kAvx2)       ? "haswell"
-                                                   : "x86-64";
+  target.cpu = RichestSet(isa).processor;
   target.isa = isa;
   target.cores = 4;
   return target;

@@ -12,7 +12,7 @@ namespace {
 using ::testing::Ge;
 
 using PeakProbeTest = TemplateTest;
-INSTANTIATE_TEST_SUITE_P(All, PeakProbeTest, testing::Values("avx2", "avxvnni", "avx512vnni"),
+INSTANTIATE_TEST_SUITE_P(All, PeakProbeTest, kEveryIsa,
                          [](const auto& param_info) { return param_info.param; });
 
 int Occurrences(const std::string& text, const std::string& of) {
@@ -21,26 +21,70 @@ int Occurrences(const std::string& text, const std::string& of) {
   return count;
 }
 
-TEST_P(PeakProbeTest, EveryAccumulatorHasADotOfItsOwn) {
-  if (!HasCompiler()) GTEST_SKIP() << "clang-19 is not installed";
-  const auto task = PeakProbeTask(TestTarget(isa().required), 2);
-  ASSERT_TRUE(task.ok()) << task.status();
-  EXPECT_EQ(task->kernel_template().name(), "peak." + GetParam());
-  const Config config = task->space().At(0);
-  const auto assembly = CompileToAssembly(*task->Emit(config), isa().required);
-  ASSERT_TRUE(assembly.ok()) << assembly.status();
-  const auto accumulators = static_cast<int>(task->space().Value(config, "accumulators"));
-  EXPECT_THAT(Occurrences(*assembly, isa().group == 4 ? "vpdpbusd" : "vpmaddwd"), Ge(accumulators));
+// The set's own dots: of each of its methods.
+TEST_P(PeakProbeTest, EveryMethodIsProbed) {
+  const auto tasks = PeakProbeTasks(TestTarget(isa().required), 2);
+  ASSERT_TRUE(tasks.ok()) << tasks.status();
+  std::vector<std::string> names, expected;
+  for (const Task& task : *tasks) names.emplace_back(task.kernel_template().name());
+  for (const VectorIsa* method : set().methods) {
+    expected.push_back("peak." + GetParam());
+    if (set().methods.size() > 1) expected.back().append(".").append(method->method);
+  }
+  EXPECT_EQ(names, expected);
 }
 
-TEST_P(PeakProbeTest, CountsTheProductsOfItsDots) {
-  const auto task = PeakProbeTask(TestTarget(isa().required), 2);
-  ASSERT_TRUE(task.ok()) << task.status();
-  for (std::uint64_t i = 0; i < task->space().size(); ++i) {
-    const Config config = task->space().At(i);
-    const auto program = task->kernel_template().Lower(task->spec(), task->space(), config);
-    ASSERT_TRUE(program.ok()) << program.status();
-    EXPECT_EQ(PeakProbeMacs(*task, config), program->Count().dots * isa().lanes * isa().group);
+TEST_P(PeakProbeTest, EveryAccumulatorHasADotOfItsOwn) {
+  if (!HasCompiler()) GTEST_SKIP() << "SKIPPED: clang-19 is not installed";
+  const auto tasks = PeakProbeTasks(TestTarget(isa().required), 2);
+  ASSERT_TRUE(tasks.ok()) << tasks.status();
+  for (std::size_t i = 0; i < tasks->size(); ++i) {
+    const Task& task = (*tasks)[i];
+    const Config config = task.space().At(0);
+    const auto assembly = CompileToAssembly(*task.Emit(config), isa().required);
+    ASSERT_TRUE(assembly.ok()) << assembly.status();
+    const std::string_view dot = set().methods[i]->dot_instruction;
+    EXPECT_EQ(dot.empty(), GetParam() == "portable");
+    if (dot.empty()) continue;  // whatever the compiler makes of a product and a sum
+    const auto accumulators = static_cast<int>(task.space().Value(config, "accumulators"));
+    EXPECT_THAT(Occurrences(*assembly, "\t" + std::string(dot) + "\t"), Ge(accumulators))
+        << task.kernel_template().name();
+  }
+}
+
+TEST_P(PeakProbeTest, CountsItsDots) {
+  const auto tasks = PeakProbeTasks(TestTarget(isa().required), 2);
+  ASSERT_TRUE(tasks.ok()) << tasks.status();
+  for (const Task& task : *tasks) {
+    for (std::uint64_t i = 0; i < task.space().size(); ++i) {
+      const Config config = task.space().At(i);
+      const auto program = task.kernel_template().Lower(task.spec(), task.space(), config);
+      ASSERT_TRUE(program.ok()) << program.status();
+      EXPECT_EQ(PeakProbeDots(task, config), program->Count().dots);
+    }
+  }
+}
+
+// All probes, so that nothing of a vocabulary is missing.
+TEST_P(PeakProbeTest, ProbesCompileAndRun) {
+  SKIP_WITHOUT_MACHINE();
+  const Target target = TestTarget(isa().required);
+  auto tasks = PeakProbeTasks(target, 2);
+  ASSERT_TRUE(tasks.ok()) << tasks.status();
+  tasks->push_back(*VectorProbeTask(target, 2));
+  tasks->push_back(*ReadProbeTask(target, 2, 4096));
+  std::vector<KernelSource> sources;
+  for (const Task& task : *tasks) sources.push_back(*task.Emit(task.space().At(0)));
+  const auto kernels = CompileAndLoad(sources, isa().required);
+  ASSERT_TRUE(kernels.ok()) << kernels.status();
+  for (std::size_t i = 0; i < kernels->size(); ++i) {
+    const Workload& workload = (*tasks)[i].workload();
+    const OpCase op_case = MakeCase(workload, DataSet::kUniform, 1);
+    // Its y means nothing: only a fault counts.
+    const std::vector<std::uint8_t> any(static_cast<std::size_t>(workload.y_bytes()));
+    EXPECT_THAT(CheckKernel((*kernels)[i], workload, op_case, any),
+                testing::AnyOf("", testing::StartsWith("y["), testing::HasSubstr("WRONG_RESULT")))
+        << (*tasks)[i].kernel_template().name();
   }
 }
 

@@ -8,8 +8,7 @@ namespace kiln {
 namespace {
 
 std::vector<const VectorIsa*> MethodsOf(const VectorIsa& isa) {
-  if (isa.name == NeonMull().name) return {&NeonMull(), &NeonMlal()};
-  return {&isa};
+  return RichestSet(isa.required).methods;
 }
 
 Task MakeTask(const Workload& workload, const VectorIsa& isa, std::int32_t threads = 1) {

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <set>
 #include <string>
 #include <vector>
@@ -9,8 +10,9 @@
 #include "base/rng.h"
 #include "kernel_harness.h"
 #include "kernels_templates/features.h"
+#include "kernels_templates/isa/avx.h"
+#include "kernels_templates/isa/instruction_sets.h"
 #include "kernels_templates/isa/neon.h"
-#include "kernels_templates/isa/vector_isa.h"
 #include "kernels_templates/task.h"
 #include "ops/reference.h"
 #include "ops/workload_key.h"
@@ -18,13 +20,6 @@
 // What the tests of all template families ask of them.
 
 namespace kiln {
-
-inline const VectorIsa& IsaNamed(const std::string& name) {
-  for (const VectorIsa* isa : {&Avx512Vnni(), &AvxVnni(), &Avx2(), &NeonMull(), &Dotprod()}) {
-    if (isa->name == name) return *isa;
-  }
-  return Portable();
-}
 
 inline Workload Parse(const std::string& key) {
   auto workload = ParseWorkload(key);
@@ -38,16 +33,27 @@ inline std::string Describe(const Task& task, const Config& config) {
   return text;
 }
 
+inline const InstructionSet& SetNamed(const std::string& name) {
+  const auto sets = InstructionSets();
+  return *std::ranges::find_if(sets, [&](const auto& set) { return set.isa().name == name; });
+}
+
+inline std::vector<std::string> SetNames() {
+  std::vector<std::string> names;
+  for (const InstructionSet& set : InstructionSets()) names.emplace_back(set.isa().name);
+  return names;
+}
+
 // Each test runs once per instruction set.
-inline const auto kEveryIsa =
-    testing::Values("portable", "avx2", "avxvnni", "avx512vnni", "neon", "dotprod");
+inline const auto kEveryIsa = testing::ValuesIn(SetNames());
 class TemplateTest : public testing::TestWithParam<std::string> {
  protected:
-  const VectorIsa& isa() const { return IsaNamed(GetParam()); }
+  const InstructionSet& set() const { return SetNamed(GetParam()); }
+  const VectorIsa& isa() const { return set().isa(); }
 };
 #define SKIP_WITHOUT_MACHINE()                                                                   \
   if (!MachineRuns(isa().required)) GTEST_SKIP() << "SKIPPED: nothing here runs " << GetParam(); \
-  if (!HasCompiler()) GTEST_SKIP() << "clang-19 is not installed"
+  if (!HasCompiler()) GTEST_SKIP() << "SKIPPED: clang-19 is not installed"
 
 struct NamedWorkload {
   std::string name;

@@ -17,7 +17,7 @@
 
 #include "base/rng.h"
 #include "kernel_harness.h"
-#include "kernels_templates/isa/vector_isa.h"
+#include "kernels_templates/isa/avx.h"
 
 namespace kiln {
 namespace {

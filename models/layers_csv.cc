@@ -1,7 +1,6 @@
 // Layer tables. Two formats, told by the first column of the header:
-//   name,h,w,ic,oc,kh,kw,stride,pad,groups,...,act      a list of layers, one per row
-//   op,count,n,h,w,ci,co,...,fused_activation,macs      a network's distinct layers with their
-//   number
+//   name,h,w,ic,oc,kh,kw,stride,pad,groups,...,act    a list of layers, one per row
+//   op,count,n,h,w,ci,co,...,fused_activation,macs    a network's distinct layers, how many of each
 // Columns are found by name; others than those used are ignored. Fields are plain: no quotes.
 #include <charconv>
 #include <filesystem>

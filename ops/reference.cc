@@ -1,10 +1,10 @@
 // The operators by their definition. To be fast enough for whole networks the zero points are taken
 // off first, into 16-bit copies of x and w, so that padding is a zero and every sum is a plain dot
 // product of 16-bit numbers, which compilers vectorise:
-//   conv2d, dense: the taps of a few output pixels are gathered into rows, then every output
-//   channel
-//                  is a dot product of its weights with each row;
-//   depthwise:     every tap adds x * w to the accumulators of all channels of a pixel.
+//
+//   conv2d, dense   the taps of a few output pixels are gathered into rows, then every output
+//                   channel is a dot product of its weights with each row
+//   depthwise       every tap adds x * w to the accumulators of all channels of a pixel
 
 #include "ops/reference.h"
 

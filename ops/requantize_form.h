@@ -29,8 +29,7 @@
 // as signed 32-bit numbers. That is result + z if the sum fits 32 bits, and
 //   - single: always, there is no sign correction to make;
 //   - double, int9: always. Its correction is [acc < 0], the rule's is [h < 0]; they differ only
-//   where
-//     acc < 0 and h = 0, and floor((2^(e-1) - 1) / 2^e) = 0 either way;
+//     where acc < 0 and h = 0, and floor((2^(e-1) - 1) / 2^e) = 0 either way;
 //   - double, int7: for acc >= 0. For acc < 0 both results are at most z, so both become act_min if
 //     act_min >= z.
 // The sum fits 32 bits if, with A >= |acc|, (A * m >> 31) + |z| * 2^e + 2^(e-1) + 1 < 2^31: the

@@ -6,15 +6,18 @@
    Another monotone function that agrees at T(y) and T(y) - 1 for every y, at most 510 evaluations,
    has the same bytes for every accumulator that the channel can reach. So constants are not derived
    from an error bound: they are searched, and what is found is checked at every threshold. Where
-   nothing is found the channel is not of that form's class. The forms, with f = (float)acc and z =
-   y_zp:
+   nothing is found the channel is not of that form's class. The forms, with f = (float)acc and
+   z = y_zp:
 
-     step1     r = fma(as_float(acc + seed), scale, offset)                  y = low 16 bits of r
-               seed = bits of 1.5 * 2^23, minus d: the integer already is a float. offset holds 1.5
-   * 2^23 again, so that the sum is rounded to an integer (halves to even) that stands in the low
-   bits. step2     y = floor(f * scale + fma(f, scale_low, offset)) + z          the outer sum is
-   not rounded signed1   y = trunc(f * scale + copysign(offset, f)) + z signed2   y = trunc(f *
-   scale + fma(f, scale_low, copysign(offset, f))) + z
+     step1     r = fma(as_float(acc + seed), scale, offset)
+               y = low 16 bits of r
+     step2     y = floor(f * scale + fma(f, scale_low, offset)) + z
+     signed1   y = trunc(f * scale + copysign(offset, f)) + z
+     signed2   y = trunc(f * scale + fma(f, scale_low, copysign(offset, f))) + z
+
+   The seed of step1 is the bits of 1.5 * 2^23 minus a number: acc + seed already is a float. Its
+   offset holds 1.5 * 2^23 again, so that the sum is rounded to an integer (halves to even) that
+   stands in the low bits. In the others f * scale is rounded to a float before it is added.
 
    step forms are for rules without a kink at zero (single rounding), or with a ReLU that hides it;
    signed forms follow the kink, as `double` rounds halves away from zero.

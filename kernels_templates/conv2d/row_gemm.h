@@ -15,9 +15,11 @@
 // broadcasts `group` activations per pixel.
 //
 //   panel   tile_c vectors of output channels with their constants and weights, contiguous in
-//   `packed` tile    one call of the micro-kernel; the last tile of a row or column overlaps its
-//   neighbour block   `block` tiles side by side: the grain of work of a chunk stage   where
-//   activations are prepared (padded, widened): not at all, per block, or once for the image
+//           `packed`
+//   tile    one call of the micro-kernel; the last one of a row or column overlaps its neighbour
+//   block   `block` tiles side by side: the grain of work of a chunk
+//   stage   where activations are prepared (padded, widened): not at all, per block, or once for
+//           the image
 //
 // Taps in the padding can be skipped instead of summed (BorderForm): a bias is folded per class of
 // row and column, as an output's zero points are those of the taps it has.

@@ -12,32 +12,28 @@
 // all its taps are written out. Rows of activations are interleaved (isa/interleave.h), so that a
 // dot sums several taps of every channel at once. Names:
 //
-//   block    the channels of `group` vectors: 64 for avx512vnni, 32 for avxvnni, 16 for avx2; the
-//   last one overlaps its neighbour.
-//            With fewer channels than half a block, `pixels` neighbouring pixels fill it ("flat";
-//            stride 1 only)
+//   block    the channels of `vectors` vectors: 64 for avx512vnni, 32 for avxvnni, 16 for avx2 and
+//            Arm; the last one overlaps its neighbour. With fewer channels than half a block,
+//            `pixels` neighbouring pixels fill it ("flat"; stride 1 only)
 //   tail     the channels that do not fill the last block. Instead of overlapping, the last block
-//            may be narrow: so many channels (a half or a quarter of a block) of a *stack* of
-//            output rows (two or four); the last stack overlaps its neighbour
+//            may be narrow: so many channels (a half or a quarter of a block) of a stack of rows
+//   stack    two or four rows of outputs; the last one overlaps its neighbour
 //   tile     one round of the micro-kernel; the last one of a row or column overlaps its neighbour
 //   window   the rows of input that a row of tiles needs
 //   set      the weights of one dot: up to `group` taps of every channel of a block
-//   stage    where work is done: pad and vec stages before, requantize after. Their knobs are
-//   compute_at knobs:
-//            at the tile, at the row of tiles, or once for all (root)
+//   stage    where work is done: the pad and vec stages before it, requantizing after. Their knobs
+//            are compute_at knobs: at the tile, at the row of tiles, or once for all (root)
 //
 // More than one output per input channel (multiplier > 1) is the same computation over an image in
 // which each channel is repeated; the pad stage writes it, so it cannot be inline then.
 //
 // Source: interleaving and its knobs, docs/kernels.md; the stages are those of TVM's depthwise
-// schedules for ARM
-// ("data_pad_inline", "data_vec_inline", "conv_inline"), 2018.
+// schedules for ARM ("data_pad_inline", "data_vec_inline", "conv_inline"), 2018.
 
 namespace kiln {
 
 enum class PadStage : std::uint8_t { kInline, kRow, kRoot };  // row: a ring of padded rows
-// shift: neighbouring blocks of pixels are interleaved, the columns between them shifted out of
-// two.
+// shift: neighbouring blocks of pixels are interleaved, the columns between are shifted out of two.
 enum class VecStage : std::uint8_t { kInline, kRow, kShift };
 enum class ConvStage : std::uint8_t { kTile, kOutput, kRow };
 // mixed: groups of rows as for vertical, but the row that is left over is taken along the columns.

@@ -13,8 +13,8 @@
 // use are few enough for the weights to stay in registers. Names beside those of
 // depthwise_schedule.h:
 //
-//   column   of the padded row, in pixels: output `o` has its taps at columns o * step + kx *
-//            dilation
+//   column   of the padded row, in pixels: output `o` has its taps at the columns
+//            o * step + kx * dilation
 //   step     columns between outputs: the stride, times the pixels of a block
 //   reach    columns from an output's first tap to its last
 //   names    sets of accumulators: output `o` uses o % names. An output is finished before its
@@ -27,11 +27,10 @@
 //            same column of all their windows
 //   run      (mixed) the four columns up to and with this one, of the row that is left over
 //   pair     (paired) 3x3 of stride 2: an odd column, which one output reads, and the even one
-//   right of
-//            it, which is the last of that output and the first of the next. Their six vectors are
-//            two operands: the odd column with the even one's last row, and the rest of the even
-//            column with that of the even column before. A third of the taps of an output is in
-//            the first operand of the pair before: 14 shuffles for an output instead of 16
+//            right of it, which is the last of that output and the first of the next. Their six
+//            vectors are two operands: the odd column with the even one's last row, and the rest
+//            of the even column with that of the even column before. A third of the taps of an
+//            output is in the first operand of the pair before: 14 shuffles for an output, not 16
 //
 // Source: the method is the shift register of filter hardware; the limits by measuring,
 // docs/kernels.md.

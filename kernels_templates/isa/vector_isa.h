@@ -15,23 +15,36 @@ enum class DotInput : std::uint8_t { kWidened, kUnsignedBytes, kSignedBytes };
 // This is an instruction set as the templates see it: a few numbers, and C source that gives every
 // set the same vocabulary. A template writes C in these words and never mentions an instruction:
 //
-//   kv, kh                 `lanes` int32 accumulators; the same bits as words
-//   kop                    operand of a dot: `lanes` groups of `group` values
-//   k_dot(acc, a, w)       acc[l] += sum over the group of a[l][i] * w[l][i], exact, no saturation
-//   k_words_dot(acc, a, w) acc[l] += sum over two words of a[l] and w[l]: where `group` is above 1
-//   k_broadcast(p)         the `group` prepared activations at p, in every lane
-//   k_broadcast_raw(p)     the same from bytes of x as they lie in memory
-//   k_weights(p)           `weight_vector_bytes` bytes of packed weights
-//   k_prepare(d, x, n)     n bytes of x, in the prepared form, to d: a data stage
-//   k_range                what results are clamped to, lo and hi, and their zero point zp
-//   k_requantize(acc, c)   accumulators (bias included) to results, in a form that only stores know
-//                          how to read, with the constants c[kConstantVectors][lanes] that `pack`
-//                          proved: requantize.h
-//   k_store1/2/4(y, range, r...)      results to bytes, saturated, clamped as the activation class
-//                          demands, in LaneOfChannel's order of channels
-//   k_store1/2/4_n(y, range, n, r...) the first n channels only
-//   K_UNKNOWN(v)           v, but the compiler no longer knows its value
-//   K_HIDE(p)              pointer p, but the compiler no longer knows where it points
+//   kv, kh                  `lanes` int32 accumulators; the same bits as words
+//   k_splat(v)              the number v in all lanes
+//   k_load(p), k_spill(p, v)
+//                           a vector from p, the vector v to p; any alignment
+//   kop                     operand of a dot: `lanes` groups of `group` values
+//   k_dot(acc, a, w)        acc[l] += sum over the group of a[l][i] * w[l][i], exact, no saturation
+//   k_words_dot(acc, a, w)  acc[l] += sum over two words of a[l] and w[l]; where `group` is above 1
+//                           and not `multiplies_halves`
+//   k_weights(p)            `weight_vector_bytes` bytes of packed weights
+//   K_PLACE(lane, i, group) where value i of a lane's group lies among them
+//   k_broadcast(p)          the `group` prepared activations at p, in every lane
+//   k_broadcast_raw(p)      the same from bytes of x as they lie in memory
+//   k_chunk(p), k_chunk_raw(p)
+//                           the activations of `chunk_steps` steps, of which
+//   K_LANE(chunk, i)        is k_broadcast of the i-th; only where `chunk_steps` is above 1
+//   k_flip(v)               bytes of x in their prepared form; only where dots want bytes
+//   k_prepare(d, x, n)      n bytes of x, in the prepared form, to d: a data stage
+//   k_fill(d, v, n)         n times the prepared value v to d
+//   k_load_n(p, n)          n bytes at p, zeros after them; only where there is `partial_load`
+//   k_range                 what results are clamped to, lo and hi, and their zero point zp
+//   k_requantize(acc, c)    accumulators (bias included) to results, in a form that only stores
+//                           know how to read, with the constants c[kConstantVectors][lanes] that
+//                           `pack` proved: requantize.h
+//   k_store1/2/4(y, range, r...)
+//                           results to bytes, saturated, clamped as the activation class demands,
+//                           in LaneOfChannel's order of channels
+//   k_store1/2/4_n(y, range, n, r...)
+//                           the first n channels only
+//   K_UNKNOWN(v)            v, but the compiler no longer knows its value
+//   K_HIDE(p)               the pointer p, but the compiler no longer knows where it points
 //
 // Prepared activations: what the dot instruction wants to read. vpdpbusd: unsigned bytes (s8 with
 // its top bit flipped, that is plus 128); sdot: signed bytes (u8 minus 128); pmaddwd and plain

@@ -1,9 +1,9 @@
 // A tuning run: batches of trials in a window of fixed length.
 //
-//   MaybeThink     the window has room: learn what the oldest batch said, pick a task, propose a
-//                  batch for it; on a thread of its own, because fitting a model takes a while
-//   SubmitBatch    hand the proposals to the measurer
-//   OnMeasured     a trial is done: store it first, then count it
+//   MaybeThink          the window has room: learn what the oldest batch said, pick a task, propose
+//                       a batch for it; on a thread of its own, because fitting a model takes a while
+//   Handle(Proposed&)   the batch is proposed: hand it to the measurer (SubmitBatch)
+//   Handle(Measured&)   a trial is done: store it first, then count it
 //
 // A batch is learnt as a whole, in the order of its submission, and only when it is the oldest in
 // the window: so batch b is always proposed by what batches up to b - 2 said, whichever device was

@@ -53,10 +53,9 @@ TEST(BuiltinNetworksTest, HaveTheLayersAndTheWorkOfTheirPapers) {
 }
 
 TEST(BuiltinNetworksTest, EqualTheWorkloadTables) {
-  KILN_SKIP_WITHOUT_SHARED();
   for (const Expected& expected : kExpected) {
     const std::string table = "workloads/" + std::string(expected.table) + ".csv";
-    const StatusOr<Network> wanted = ReadLayersCsv(SharedPath(table)->string());
+    const StatusOr<Network> wanted = ReadLayersCsv(DataPath(table).string());
     ASSERT_TRUE(wanted.ok()) << wanted.status();
     const StatusOr<Network> network = BuiltinNetwork(expected.name);
     ASSERT_TRUE(network.ok()) << network.status();

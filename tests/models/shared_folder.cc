@@ -7,6 +7,10 @@
 
 namespace kiln {
 
+std::filesystem::path DataPath(const std::string& relative) {
+  return std::filesystem::path(KILN_SOURCE_DIR) / "tests/data" / relative;
+}
+
 std::optional<std::filesystem::path> SharedPath(const std::string& relative) {
   const char* set = getenv("KILN_SHARED");
   const std::filesystem::path folder =

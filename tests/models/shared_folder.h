@@ -7,11 +7,14 @@
 
 namespace kiln {
 
+// A path in tests/data, which every clone has.
+std::filesystem::path DataPath(const std::string& relative);
+
 // A path in the folder `shared` that lies beside the checkout (or where KILN_SHARED says); without
 // it, no value: the caller skips its test.
 std::optional<std::filesystem::path> SharedPath(const std::string& relative);
 
-// The models in it, by name without the extension.
+// The models in `shared`, by name without the extension.
 std::vector<std::string> SharedModels();
 
 // A directory that is removed with this.
@@ -34,6 +37,6 @@ class ScratchFolder {
 #define KILN_SKIP_WITHOUT_SHARED()                                                  \
   if (!kiln::SharedPath("")) {                                                      \
     GTEST_SKIP() << "no folder `shared` beside the checkout (or KILN_SHARED): the " \
-                    "real models and tables are not checked";                       \
+                    "real models of others are not checked";                        \
   }                                                                                 \
   static_assert(true)

@@ -24,15 +24,13 @@ std::int32_t Single(std::int32_t acc, std::int32_t multiplier, std::int32_t shif
 
 TEST(MultiplyByQuantizedMultiplierTest, EqualsTfliteOnEveryRecordedRow) {
   const auto rows = ReadRequantizeRows();
-  if (rows.empty()) GTEST_SKIP() << kNoRequantizeRows;
-  EXPECT_GT(rows.size(), 15'000u);
+  ASSERT_EQ(rows.size(), kRequantizeRows);
   for (const RequantizeRow& row : rows) {
     const std::int32_t result = Double(row.acc, row.multiplier, row.shift);
     ASSERT_EQ(result, row.raw_double) << row.acc << ' ' << row.multiplier << ' ' << row.shift;
     ASSERT_EQ(std::clamp<std::int64_t>(std::int64_t{result} + row.zero_point, -128, 127),
               row.expected);
-    if (!row.raw_single) continue;
-    ASSERT_EQ(Single(row.acc, row.multiplier, row.shift), *row.raw_single)
+    ASSERT_EQ(Single(row.acc, row.multiplier, row.shift), row.raw_single)
         << row.acc << ' ' << row.multiplier << ' ' << row.shift;
   }
 }

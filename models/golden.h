@@ -14,7 +14,7 @@
 
 namespace kiln {
 
-// An operator's output.
+// One output of an operator; one with several has an entry for each.
 struct GoldenOp {
   std::string op;            // "CONV_2D"
   std::int32_t tensor = -1;  // its number in the model
@@ -47,8 +47,14 @@ struct Golden {
 // belong together; the message names the file.
 StatusOr<Golden> ReadGolden(const std::string& directory);
 
-// The operator of `graph` behind each GoldenOp. kInvalidArgument: the files are of another model.
-StatusOr<std::vector<std::size_t>> MatchGolden(const Golden& golden, const GraphExecutor& graph);
+// Where an entry's output is computed.
+struct GoldenMatch {
+  std::size_t op = 0, output = 0;  // index in GraphExecutor::ops(), and in its outputs
+  bool operator==(const GoldenMatch&) const = default;
+};
+
+// The outputs of `graph` behind each GoldenOp. kInvalidArgument: the files are of another model.
+StatusOr<std::vector<GoldenMatch>> MatchGolden(const Golden& golden, const GraphExecutor& graph);
 
 // The recorded output of golden operator `op`. kNotFound: this case has no intermediates.
 StatusOr<std::vector<std::uint8_t>> ReadIntermediate(const Golden& golden,

@@ -42,12 +42,20 @@ StatusOr<GraphKernel> Prepare(const TfliteModel& model, const TfliteOperator& op
   }
 }
 
-GraphKernel LayerKernel(const Layer& layer) {
-  return [&layer](std::span<const std::span<const std::uint8_t>> inputs,
-                  std::span<std::uint8_t> output) {
-    const std::vector<std::uint8_t> y = RunReference(layer.workload, *layer.values, inputs[0]);
-    std::copy(y.begin(), y.end(), output.begin());
-  };
+// A layer that Kiln tunes.
+StatusOr<GraphKernel> PrepareLayer(const TfliteModel& model, const TfliteOperator& op,
+                                   const Layer& layer) {
+  ASSIGN_OR_RETURN(const TfliteTensor* x, InputTensor(model, op, 0));
+  ASSIGN_OR_RETURN(const TfliteTensor* y, OutputTensor(model, op));
+  if (x->bytes() != layer.workload.x_bytes() || y->bytes() != layer.workload.y_bytes()) {
+    return CannotCompute("its workload ", Key(layer.workload), " takes ", layer.workload.x_bytes(),
+                         " bytes to ", layer.workload.y_bytes(), ", its tensors have ", x->bytes(),
+                         " and ", y->bytes());
+  }
+  return GraphKernel([&layer](GraphInputs inputs, std::span<std::uint8_t> output) {
+    const std::vector<std::uint8_t> bytes = RunReference(layer.workload, *layer.values, inputs[0]);
+    std::copy(bytes.begin(), bytes.end(), output.begin());
+  });
 }
 
 class TfliteGraph : public GraphExecutor {
@@ -65,7 +73,7 @@ class TfliteGraph : public GraphExecutor {
   std::span<const GraphOp> ops() const override { return ops_; }
 
   Status SetInput(std::span<const std::uint8_t> bytes) override {
-    if (model_.inputs.size() != 1) {
+    if (model_.inputs.size() != 1 || model_.inputs[0] < 0) {
       return Error(StatusCode::kInvalidArgument, network_.name, " has ", model_.inputs.size(),
                    " inputs; only models with one can be run");
     }
@@ -86,31 +94,35 @@ class TfliteGraph : public GraphExecutor {
       if (input < 0) continue;
       ASSIGN_OR_RETURN(inputs.back(), TensorBytes(input, op));
     }
-    std::vector<std::uint8_t> output(static_cast<std::size_t>(ops_[op].output_bytes));
+    const GraphOutput& y = ops_[op].outputs[0];
+    std::vector<std::uint8_t> output(static_cast<std::size_t>(y.bytes));
     kernels_[op](inputs, output);
-    std::vector<std::uint8_t>& kept = values_[ops_[op].output_tensor];
+    std::vector<std::uint8_t>& kept = values_[y.tensor];
     kept = std::move(output);
     return kept;
   }
 
-  Status SetOutput(std::size_t op, std::span<const std::uint8_t> bytes) override {
-    if (ops_[op].output_tensor < 0) {
-      return Error(StatusCode::kInvalidArgument, Name(op), " has no output");
+  Status SetOutput(std::size_t op, std::size_t output,
+                   std::span<const std::uint8_t> bytes) override {
+    const std::int32_t tensor = model_.operators[op].output(output);
+    if (tensor < 0) {
+      return Error(StatusCode::kInvalidArgument, Name(op), " has no output ", output);
     }
-    return SetTensor(ops_[op].output_tensor, bytes);
+    return SetTensor(tensor, bytes);
   }
 
  private:
   void AddOp(const TfliteOperator& op, std::optional<std::size_t> layer) {
-    GraphOp entry{.op = op.name, .output_name = "", .layer = layer, .unsupported = ""};
-    if (!op.outputs.empty()) {
-      const TfliteTensor& y = model_.tensors[op.outputs[0]];
-      entry.output_name = y.name;
-      entry.output_tensor = op.outputs[0];
-      entry.output_bytes = y.type == ElementType::kOther ? 0 : y.bytes();
+    GraphOp entry{.op = op.name, .outputs = {}, .layer = layer, .unsupported = ""};
+    for (const std::int32_t number : op.outputs) {
+      entry.outputs.emplace_back();
+      if (number < 0) continue;
+      const TfliteTensor& y = model_.tensors[number];
+      const bool known = y.fault.empty() && y.type != ElementType::kOther;
+      entry.outputs.back() = {y.name, number, known ? y.bytes() : 0};
     }
     StatusOr<GraphKernel> kernel =
-        layer ? StatusOr<GraphKernel>(LayerKernel(network_.layers[*layer])) : Prepare(model_, op);
+        layer ? PrepareLayer(model_, op, network_.layers[*layer]) : Prepare(model_, op);
     if (!kernel.ok()) entry.unsupported = Message(kernel.status());
     kernels_.push_back(kernel.ok() ? *std::move(kernel) : GraphKernel());
     ops_.push_back(std::move(entry));
@@ -122,6 +134,9 @@ class TfliteGraph : public GraphExecutor {
 
   Status SetTensor(std::int32_t number, std::span<const std::uint8_t> bytes) {
     const TfliteTensor& tensor = model_.tensors[number];
+    if (!tensor.fault.empty()) {
+      return Error(StatusCode::kInvalidArgument, "tensor ", number, ": ", tensor.fault);
+    }
     if (tensor.type == ElementType::kOther ||
         static_cast<std::int64_t>(bytes.size()) != tensor.bytes()) {
       return Error(StatusCode::kInvalidArgument, "tensor ", number, " (", tensor.type_name,
@@ -142,6 +157,10 @@ class TfliteGraph : public GraphExecutor {
       return Error(StatusCode::kFailedPrecondition, Name(op), " reads tensor ", number, " \"",
                    tensor.name, "\", which has no value yet");
     }
+    if (static_cast<std::int64_t>(bytes.size()) != tensor.bytes()) {
+      return Error(StatusCode::kInternal, Name(op), " reads tensor ", number, " \"", tensor.name,
+                   "\" of ", tensor.bytes(), " bytes, its value has ", bytes.size());
+    }
     return bytes;
   }
 
@@ -155,7 +174,8 @@ class TfliteGraph : public GraphExecutor {
 Status CheckActivationBytes(const TfliteModel& model) {
   std::int64_t total = 0;
   for (const TfliteTensor& tensor : model.tensors) {
-    if (!tensor.constant && tensor.type != ElementType::kOther) total += tensor.bytes();
+    if (!tensor.constant && tensor.fault.empty() && tensor.type != ElementType::kOther)
+      total += tensor.bytes();
     if (total > kMostActivationBytes) {
       return Error(StatusCode::kInvalidArgument, "its activations need more than ",
                    kMostActivationBytes, " bytes");
@@ -166,18 +186,29 @@ Status CheckActivationBytes(const TfliteModel& model) {
 
 }  // namespace
 
+namespace {
+
+// A tensor whose bytes an operator can read or write.
+StatusOr<const TfliteTensor*> Usable(const TfliteTensor& tensor, const std::string& role) {
+  if (!tensor.fault.empty()) return CannotCompute(role, ": ", tensor.fault);
+  if (tensor.sparse) return CannotCompute(role, " is sparse");
+  if (tensor.type == ElementType::kOther) return CannotCompute(role, " is ", tensor.type_name);
+  return &tensor;
+}
+
+}  // namespace
+
 StatusOr<const TfliteTensor*> InputTensor(const TfliteModel& model, const TfliteOperator& op,
                                           std::size_t position) {
   const std::int32_t number = op.input(position);
   if (number < 0) return CannotCompute("it has no input ", position);
-  const TfliteTensor& tensor = model.tensors[number];
-  if (tensor.sparse) return CannotCompute("its input ", position, " is sparse");
-  return &tensor;
+  return Usable(model.tensors[number], "its input " + std::to_string(position));
 }
 
 StatusOr<const TfliteTensor*> OutputTensor(const TfliteModel& model, const TfliteOperator& op) {
   if (op.outputs.size() != 1) return CannotCompute("it has ", op.outputs.size(), " outputs");
-  return &model.tensors[op.outputs[0]];
+  if (op.output(0) < 0) return CannotCompute("it has no output");
+  return Usable(model.tensors[op.output(0)], "its output");
 }
 
 StatusOr<std::vector<std::int32_t>> ConstantInts(const TfliteModel& model, const TfliteOperator& op,
@@ -194,7 +225,7 @@ StatusOr<std::vector<std::int32_t>> ConstantInts(const TfliteModel& model, const
 StatusOr<std::unique_ptr<GraphExecutor>> LoadGraph(const std::string& tflite_path) {
   ASSIGN_OR_RETURN(TfliteModel model, ReadTflite(tflite_path));
   RETURN_IF_ERROR(InFile(tflite_path, CheckActivationBytes(model)));
-  ASSIGN_OR_RETURN(ImportedModel imported, ImportOperators(model, tflite_path));
+  ImportedModel imported = ImportOperators(model, tflite_path);
   return std::unique_ptr<GraphExecutor>(
       std::make_unique<TfliteGraph>(std::move(model), std::move(imported)));
 }

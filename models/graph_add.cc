@@ -35,16 +35,15 @@ StatusOr<GraphKernel> PrepareAdd(const TfliteModel& model, const TfliteOperator&
     const std::int32_t value = (FromByte(type, byte) - zero_point) * (1 << kLeftShift);
     return MultiplyByQuantizedMultiplier(value, factor, Rounding::kDouble);
   };
-  return GraphKernel(
-      [=](std::span<const std::span<const std::uint8_t>> inputs, std::span<std::uint8_t> output) {
-        for (std::size_t i = 0; i < output.size(); ++i) {
-          const std::int32_t sum = scaled(inputs[0][i], a_scale.zero_point, a_factor) +
-                                   scaled(inputs[1][i], b_scale.zero_point, b_factor);
-          const std::int32_t value =
-              MultiplyByQuantizedMultiplier(sum, y_factor, Rounding::kDouble) + y_scale.zero_point;
-          output[i] = ToByte(std::clamp(value, range.min, range.max));
-        }
-      });
+  return GraphKernel([=](GraphInputs inputs, std::span<std::uint8_t> output) {
+    for (std::size_t i = 0; i < output.size(); ++i) {
+      const std::int32_t sum = scaled(inputs[0][i], a_scale.zero_point, a_factor) +
+                               scaled(inputs[1][i], b_scale.zero_point, b_factor);
+      const std::int32_t value =
+          MultiplyByQuantizedMultiplier(sum, y_factor, Rounding::kDouble) + y_scale.zero_point;
+      output[i] = ToByte(std::clamp(value, range.min, range.max));
+    }
+  });
 }
 
 }  // namespace kiln

@@ -80,8 +80,7 @@ StatusOr<GraphKernel> PrepareMean(const TfliteModel& model, const TfliteOperator
       QuantizeMultiplier(static_cast<double>(x_scale.scale) / static_cast<double>(y_scale.scale));
   if (unit.shift < -31 || unit.shift > 7) return CannotCompute("scales far apart");
   const FixedPoint factor = DividedBy(unit, count);
-  return GraphKernel([=, shape = x->shape](std::span<const std::span<const std::uint8_t>> inputs,
-                                           std::span<std::uint8_t> output) {
+  return GraphKernel([=, shape = x->shape](GraphInputs inputs, std::span<std::uint8_t> output) {
     std::vector<std::int32_t> sums(output.size(), 0);
     OutputPlace place(shape, strides);
     for (const std::uint8_t byte : inputs[0]) {

@@ -13,10 +13,13 @@
 
 namespace kiln {
 
-// Computes one output from the operator's inputs (in its order, constants included; an absent input
-// is empty). All spans have the sizes of their tensors.
-using GraphKernel = std::function<void(std::span<const std::span<const std::uint8_t>> inputs,
-                                       std::span<std::uint8_t> output)>;
+// The bytes of the operator's inputs, in its order, constants included; an absent input is empty.
+using GraphInputs = std::span<const std::span<const std::uint8_t>>;
+
+// Computes one output from the operator's inputs. The spans have the sizes of their tensors, which
+// the executor compares before every call; that those sizes fit each other, the Prepare function
+// has shown: no kernel reads or writes beyond them.
+using GraphKernel = std::function<void(GraphInputs inputs, std::span<std::uint8_t> output)>;
 
 // graph_add.cc: two int8 or uint8 tensors of one shape.
 StatusOr<GraphKernel> PrepareAdd(const TfliteModel& model, const TfliteOperator& op);
@@ -50,7 +53,8 @@ inline std::int32_t FromByte(ElementType type, std::uint8_t byte) {
 }
 inline std::uint8_t ToByte(std::int32_t value) { return static_cast<std::uint8_t>(value); }
 
-// Tensor `position` of the operator's inputs and its one output; kUnimplemented if it has none.
+// Tensor `position` of the operator's inputs and its one output, both sound and of a type whose
+// bytes Kiln knows; kUnimplemented if it has none.
 StatusOr<const TfliteTensor*> InputTensor(const TfliteModel& model, const TfliteOperator& op,
                                           std::size_t position);
 StatusOr<const TfliteTensor*> OutputTensor(const TfliteModel& model, const TfliteOperator& op);

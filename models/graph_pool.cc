@@ -95,8 +95,7 @@ struct Maximum {
 template <typename Reduction>
 StatusOr<GraphKernel> Prepare(const TfliteModel& model, const TfliteOperator& op) {
   ASSIGN_OR_RETURN(const Pooling pooling, PoolingOf(model, op));
-  return GraphKernel([pooling](std::span<const std::span<const std::uint8_t>> inputs,
-                               std::span<std::uint8_t> output) {
+  return GraphKernel([pooling](GraphInputs inputs, std::span<std::uint8_t> output) {
     const auto& [rows, columns, n, channels, type, range] = pooling;
     const auto reduced = [&](std::int32_t b, std::int32_t i, std::int32_t j, std::int32_t c) {
       Reduction reduction;

@@ -16,17 +16,16 @@ std::uint8_t Clamped(std::int64_t value, ElementType type) {
 }
 
 GraphKernel FromFloat(TensorScale y, ElementType type) {
-  return
-      [=](std::span<const std::span<const std::uint8_t>> inputs, std::span<std::uint8_t> output) {
-        for (std::size_t i = 0; i < output.size(); ++i) {
-          float real = 0;
-          std::memcpy(&real, inputs[0].data() + i * sizeof real, sizeof real);
-          // Far outside of any 8-bit range the sum saturates; not a number counts as the lowest.
-          const float steps = std::round(real / y.scale);
-          const float near = std::isnan(steps) ? -512.0F : std::clamp(steps, -512.0F, 512.0F);
-          output[i] = Clamped(static_cast<std::int64_t>(near) + y.zero_point, type);
-        }
-      };
+  return [=](GraphInputs inputs, std::span<std::uint8_t> output) {
+    for (std::size_t i = 0; i < output.size(); ++i) {
+      float real = 0;
+      std::memcpy(&real, inputs[0].data() + i * sizeof real, sizeof real);
+      // Far outside of any 8-bit range the sum saturates; not a number counts as the lowest.
+      const float steps = std::round(real / y.scale);
+      const float near = std::isnan(steps) ? -512.0F : std::clamp(steps, -512.0F, 512.0F);
+      output[i] = Clamped(static_cast<std::int64_t>(near) + y.zero_point, type);
+    }
+  };
 }
 
 StatusOr<GraphKernel> Requantize(TensorScale x, ElementType x_type, TensorScale y,
@@ -34,8 +33,7 @@ StatusOr<GraphKernel> Requantize(TensorScale x, ElementType x_type, TensorScale 
   const double real = static_cast<double>(x.scale) / static_cast<double>(y.scale);
   if (!(real < 1 << 20)) return CannotCompute("scales far apart");
   const FixedPoint factor = QuantizeMultiplier(real);
-  return GraphKernel([=](std::span<const std::span<const std::uint8_t>> inputs,
-                         std::span<std::uint8_t> output) {
+  return GraphKernel([=](GraphInputs inputs, std::span<std::uint8_t> output) {
     for (std::size_t i = 0; i < output.size(); ++i) {
       const std::int32_t value = FromByte(x_type, inputs[0][i]) - x.zero_point;
       const std::int32_t scaled = MultiplyByQuantizedMultiplier(value, factor, Rounding::kDouble);
@@ -68,8 +66,7 @@ StatusOr<GraphKernel> PrepareDequantize(const TfliteModel& model, const TfliteOp
     return CannotCompute(x->type_name, " -> ", y->type_name);
   }
   ASSIGN_OR_RETURN(const TensorScale scale, ScaleOf(*x));
-  return GraphKernel([scale, type = x->type](std::span<const std::span<const std::uint8_t>> inputs,
-                                             std::span<std::uint8_t> output) {
+  return GraphKernel([scale, type = x->type](GraphInputs inputs, std::span<std::uint8_t> output) {
     for (std::size_t i = 0; i < inputs[0].size(); ++i) {
       const float real =
           scale.scale * static_cast<float>(FromByte(type, inputs[0][i]) - scale.zero_point);

@@ -47,10 +47,9 @@ StatusOr<GraphKernel> PrepareReshape(const TfliteModel& model, const TfliteOpera
   if (x->type != y->type || x->elements() != y->elements()) {
     return CannotCompute("types or shapes that do not fit");
   }
-  return GraphKernel(
-      [](std::span<const std::span<const std::uint8_t>> inputs, std::span<std::uint8_t> output) {
-        std::copy(inputs[0].begin(), inputs[0].end(), output.begin());
-      });
+  return GraphKernel([](GraphInputs inputs, std::span<std::uint8_t> output) {
+    std::copy(inputs[0].begin(), inputs[0].end(), output.begin());
+  });
 }
 
 StatusOr<GraphKernel> PreparePad(const TfliteModel& model, const TfliteOperator& op) {
@@ -71,12 +70,11 @@ StatusOr<GraphKernel> PreparePad(const TfliteModel& model, const TfliteOperator&
     }
     placement.before.push_back(before);
   }
-  return GraphKernel(
-      [placement, zero = ToByte(y_scale.zero_point)](
-          std::span<const std::span<const std::uint8_t>> inputs, std::span<std::uint8_t> output) {
-        std::fill(output.begin(), output.end(), zero);
-        placement.Copy(inputs[0], output, 0);
-      });
+  return GraphKernel([placement, zero = ToByte(y_scale.zero_point)](
+                         GraphInputs inputs, std::span<std::uint8_t> output) {
+    std::fill(output.begin(), output.end(), zero);
+    placement.Copy(inputs[0], output, 0);
+  });
 }
 
 StatusOr<GraphKernel> PrepareConcatenation(const TfliteModel& model, const TfliteOperator& op) {
@@ -101,17 +99,16 @@ StatusOr<GraphKernel> PrepareConcatenation(const TfliteModel& model, const Tflit
     joined += shape[axis];
   }
   if (joined != y->shape[axis]) return CannotCompute("shapes that do not fit");
-  return GraphKernel(
-      [pieces, rounds = Product(y->shape, 0, axis)](
-          std::span<const std::span<const std::uint8_t>> inputs, std::span<std::uint8_t> output) {
-        auto next = output.begin();
-        for (std::int64_t round = 0; round < rounds; ++round) {
-          for (std::size_t i = 0; i < pieces.size(); ++i) {
-            const auto piece = inputs[i].subspan(round * pieces[i], pieces[i]);
-            next = std::copy(piece.begin(), piece.end(), next);
-          }
-        }
-      });
+  return GraphKernel([pieces, rounds = Product(y->shape, 0, axis)](GraphInputs inputs,
+                                                                   std::span<std::uint8_t> output) {
+    auto next = output.begin();
+    for (std::int64_t round = 0; round < rounds; ++round) {
+      for (std::size_t i = 0; i < pieces.size(); ++i) {
+        const auto piece = inputs[i].subspan(round * pieces[i], pieces[i]);
+        next = std::copy(piece.begin(), piece.end(), next);
+      }
+    }
+  });
 }
 
 }  // namespace kiln

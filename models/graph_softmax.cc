@@ -148,8 +148,7 @@ StatusOr<GraphKernel> PrepareSoftmax(const TfliteModel& model, const TfliteOpera
       std::floor(31.0 * (1 << kDiffFraction) / std::ldexp(1.0, exponent.factor.shift)));
   const auto row = static_cast<std::size_t>(x->shape.back());
   return GraphKernel(
-      [exponent, row, type = x->type](std::span<const std::span<const std::uint8_t>> inputs,
-                                      std::span<std::uint8_t> output) {
+      [exponent, row, type = x->type](GraphInputs inputs, std::span<std::uint8_t> output) {
         for (std::size_t start = 0; start < output.size(); start += row) {
           SoftmaxRow(inputs[0].subspan(start, row), output.subspan(start, row), type, exponent);
         }

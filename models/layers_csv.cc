@@ -11,6 +11,7 @@
 
 #include "models/classes.h"
 #include "models/model.h"
+#include "models/output_sizes.h"
 #include "models/read_file.h"
 
 namespace kiln {
@@ -79,6 +80,7 @@ class Row {
 
 StatusOr<Layer> Classified(std::string name, const Workload& shape, Activation act) {
   ASSIGN_OR_RETURN(Workload workload, WithDefaultClasses(shape, act));
+  RETURN_IF_ERROR(CheckOutput(workload, OutputSizesOf(shape)));
   return Layer{.name = std::move(name), .workload = workload, .values = std::nullopt};
 }
 
@@ -202,6 +204,8 @@ const Format& WorkloadFormat() {
 }
 
 Status ReadTable(std::string_view text, const LayerListOptions& options, Network& network) {
+  constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";  // Excel's "CSV UTF-8" begins with it
+  if (text.starts_with(kByteOrderMark)) text.remove_prefix(kByteOrderMark.size());
   std::vector<std::string_view> lines = Split(text, '\n');
   for (std::string_view& line : lines) {
     if (line.ends_with('\r')) line.remove_suffix(1);

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "models/classes.h"
+#include "models/output_sizes.h"
 #include "models/padding.h"
 
 namespace kiln {
@@ -60,11 +61,12 @@ Activations NetworkBuilder::Add(const std::string& name, Workload workload, Wind
   workload.pad_right = columns.after;
   const Activations out{workload.out_h(), workload.out_w(), workload.o};
   StatusOr<Workload> classified = WithDefaultClasses(workload, act);
-  if (classified.ok()) {
+  const Status status =
+      classified.ok() ? CheckOutput(*classified, {1, out.h, out.w, out.c}) : classified.status();
+  if (status.ok()) {
     network_.layers.push_back({.name = name, .workload = *classified, .values = std::nullopt});
   } else if (status_.ok()) {
-    status_ = Error(classified.status().code(), network_.name, ": layer ", name, ": ",
-                    Message(classified.status()));
+    status_ = Error(status.code(), network_.name, ": layer ", name, ": ", Message(status));
   }
   return out;
 }

@@ -19,22 +19,18 @@ void Count(const std::string& name, int how_many, Network& network) {
 
 }  // namespace
 
-StatusOr<ImportedModel> ImportOperators(const TfliteModel& model, const std::string& path) {
+ImportedModel ImportOperators(const TfliteModel& model, const std::string& path) {
   ImportedModel imported;
   imported.network.name = std::filesystem::path(path).stem().string();
   for (std::size_t i = 0; i < model.operators.size(); ++i) {
-    StatusOr<ImportedOperator> op = ImportOperator(model, i);
-    if (!op.ok()) {
-      return Error(op.status().code(), path, ": operator ", i, " (", model.operators[i].name,
-                   "): ", Message(op.status()));
-    }
+    ImportedOperator op = ImportOperator(model, i);
     imported.layer_of.emplace_back();
-    if (!op->layer) {
-      Count(op->skipped, 1, imported.network);
+    if (!op.layer) {
+      Count(op.skipped, 1, imported.network);
       continue;
     }
     imported.layer_of.back() = imported.network.layers.size();
-    imported.network.layers.push_back(*std::move(op->layer));
+    imported.network.layers.push_back(*std::move(op.layer));
   }
   if (model.other_operators > 0) {
     Count("operators of other subgraphs", static_cast<int>(model.other_operators),
@@ -45,8 +41,7 @@ StatusOr<ImportedModel> ImportOperators(const TfliteModel& model, const std::str
 
 StatusOr<Network> ImportTflite(const std::string& path) {
   ASSIGN_OR_RETURN(const TfliteModel model, ReadTflite(path));
-  ASSIGN_OR_RETURN(ImportedModel imported, ImportOperators(model, path));
-  return std::move(imported.network);
+  return ImportOperators(model, path).network;
 }
 
 }  // namespace kiln

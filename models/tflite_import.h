@@ -11,15 +11,14 @@
 
 namespace kiln {
 
-// Operator `index` of a model as a layer with its values; or, if Kiln does not tune it, the name
-// that it is counted under: "SOFTMAX", "CONV_2D (FLOAT32)".
+// Operator `index` of a model as a layer with its values; or the name that it is counted under, with
+// the reason if Kiln tunes others of its kind: "SOFTMAX", "CONV_2D (FLOAT32)". What is wrong with
+// one operator never refuses a file.
 struct ImportedOperator {
   std::optional<Layer> layer;
   std::string skipped;
 };
-
-// kInvalidArgument: an operator that Kiln tunes, with shapes or values that it cannot have.
-StatusOr<ImportedOperator> ImportOperator(const TfliteModel& model, std::size_t index);
+ImportedOperator ImportOperator(const TfliteModel& model, std::size_t index);
 
 // The range that a fused activation leaves of quantized values: TFLite's
 // CalculateActivationRangeQuantized. Not for FusedActivation::kOther.
@@ -30,7 +29,7 @@ ActivationRange RangeOf(FusedActivation activation, ElementType type, float scal
                         std::int32_t zero_point);
 
 // One scale, finite and above zero, and one zero point that the type can hold: what arithmetic on a
-// quantized tensor needs. The error says what it has instead.
+// quantized tensor needs. kInvalidArgument says what it has instead.
 struct TensorScale {
   float scale = 1;
   std::int32_t zero_point = 0;
@@ -42,6 +41,6 @@ struct ImportedModel {
   Network network;
   std::vector<std::optional<std::size_t>> layer_of;  // index in network.layers
 };
-StatusOr<ImportedModel> ImportOperators(const TfliteModel& model, const std::string& path);
+ImportedModel ImportOperators(const TfliteModel& model, const std::string& path);
 
 }  // namespace kiln

@@ -12,6 +12,7 @@
 #include <limits>
 #include <utility>
 
+#include "models/output_sizes.h"
 #include "models/padding.h"
 #include "models/tflite_import.h"
 #include "ops/op_data.h"
@@ -21,8 +22,9 @@
 namespace kiln {
 namespace {
 
+// Why Kiln does not tune an operator: what it is counted under.
 template <typename... Parts>
-Status Impossible(const Parts&... parts) {
+Status Skip(const Parts&... parts) {
   return Error(StatusCode::kInvalidArgument, parts...);
 }
 
@@ -36,28 +38,34 @@ struct Operands {
 
 StatusOr<Operands> OperandsOf(const TfliteModel& model, const TfliteOperator& op) {
   const std::int32_t bias = op.input(2);
-  if (op.input(0) < 0 || op.input(1) < 0 || op.outputs.size() != 1) {
-    return Impossible("it must have an input, weights and one output");
+  if (op.input(0) < 0 || op.input(1) < 0 || op.outputs.size() != 1 || op.output(0) < 0) {
+    return Skip("without an input, weights or its one output");
   }
   return Operands{model.tensors[op.input(0)], model.tensors[op.input(1)],
-                  bias < 0 ? nullptr : &model.tensors[bias], model.tensors[op.outputs[0]]};
+                  bias < 0 ? nullptr : &model.tensors[bias], model.tensors[op.output(0)]};
 }
 
-// Why Kiln does not tune the operator; empty if it does.
-std::string NotTuned(const TfliteOperator& op, const Operands& t) {
+// Whether it is one of the kinds that Kiln tunes, as far as types, options and storage say.
+Status CheckKind(const TfliteOperator& op, const Operands& t) {
   const auto all_are = [&](ElementType type) {
     return t.x.type == type && t.w.type == type && t.y.type == type;
   };
   if (!all_are(ElementType::kInt8) && !all_are(ElementType::kUint8)) {
     const bool same = t.x.type_name == t.w.type_name && t.x.type_name == t.y.type_name;
-    return same ? t.x.type_name : t.x.type_name + " * " + t.w.type_name + " -> " + t.y.type_name;
+    return same ? Skip(t.x.type_name)
+                : Skip(t.x.type_name, " * ", t.w.type_name, " -> ", t.y.type_name);
   }
-  if (t.bias != nullptr && t.bias->type != ElementType::kInt32) return t.bias->type_name + " bias";
-  if (!t.w.constant || (t.bias != nullptr && !t.bias->constant)) return "computed weights";
-  if (t.w.sparse || (t.bias != nullptr && t.bias->sparse)) return "sparse weights";
-  if (op.options.shuffled_weights) return "shuffled weights";
-  if (op.options.activation == FusedActivation::kOther) return "unusual fused activation";
-  return "";
+  if (t.bias != nullptr && t.bias->type != ElementType::kInt32) {
+    return Skip(t.bias->type_name, " bias");
+  }
+  for (const TfliteTensor* tensor : {&t.x, &t.w, t.bias, &t.y}) {
+    if (tensor != nullptr && !tensor->fault.empty()) return Skip(tensor->fault);
+  }
+  if (!t.w.constant || (t.bias != nullptr && !t.bias->constant)) return Skip("computed weights");
+  if (t.w.sparse || (t.bias != nullptr && t.bias->sparse)) return Skip("sparse weights");
+  if (op.options.shuffled_weights) return Skip("shuffled weights");
+  if (op.options.activation == FusedActivation::kOther) return Skip("unusual fused activation");
+  return {};
 }
 
 std::string ShapeText(const std::vector<std::int32_t>& shape) {
@@ -72,26 +80,21 @@ std::string ShapeText(const std::vector<std::int32_t>& shape) {
 Status CheckRank(const TfliteTensor& tensor, const char* role, std::size_t rank) {
   const bool empty = std::find(tensor.shape.begin(), tensor.shape.end(), 0) != tensor.shape.end();
   if (tensor.shape.size() == rank && !empty) return {};
-  return Impossible("the shape of its ", role, " is ", ShapeText(tensor.shape), ", must be of ",
-                    rank, " sizes above 0");
-}
-
-Status CheckOutputs(const TfliteTensor& y, std::int64_t n, std::int64_t h, std::int64_t w,
-                    std::int64_t o) {
-  if (y.shape[0] == n && y.shape[1] == h && y.shape[2] == w && y.shape[3] == o) return {};
-  return Impossible("the shape of its output is ", ShapeText(y.shape), ", must be [", n, ", ", h,
-                    ", ", w, ", ", o, "]");
+  // An image without a shape is one of unknown rank.
+  if (tensor.shape.empty()) return Skip(kDynamicShape);
+  return Skip("the shape of its ", role, " is ", ShapeText(tensor.shape), ", must be of ", rank,
+              " sizes above 0");
 }
 
 // Shapes of CONV_2D (weights o, kh, kw, c/groups) and DEPTHWISE_CONV_2D (weights 1, kh, kw, o).
 StatusOr<Workload> ConvolutionShape(const TfliteOperator& op, const Operands& t) {
   const TfliteOptions& options = op.options;
-  if (!options.present) return Impossible("it has no options");
+  if (!options.present) return Skip("no options");
   RETURN_IF_ERROR(CheckRank(t.x, "input", 4));
   RETURN_IF_ERROR(CheckRank(t.w, "weights", 4));
   RETURN_IF_ERROR(CheckRank(t.y, "output", 4));
   if (std::min({options.stride_h, options.stride_w, options.dilation_h, options.dilation_w}) < 1) {
-    return Impossible("its strides and dilations must be above 0");
+    return Skip("its strides and dilations must be above 0");
   }
   Workload shape{.n = t.x.shape[0], .h = t.x.shape[1], .w = t.x.shape[2], .c = t.x.shape[3]};
   shape.kh = t.w.shape[1];
@@ -103,15 +106,14 @@ StatusOr<Workload> ConvolutionShape(const TfliteOperator& op, const Operands& t)
   if (op.kind == TfliteKind::kConv2d) {
     shape.o = t.w.shape[0];
     if (shape.c % t.w.shape[3] != 0) {
-      return Impossible("its input has ", shape.c, " channels, its weights ", t.w.shape[3]);
+      return Skip("its input has ", shape.c, " channels, its weights ", t.w.shape[3]);
     }
     shape.groups = shape.c / t.w.shape[3];
   } else {
     shape.op = OpKind::kDepthwise;
     shape.o = t.w.shape[3];
     if (t.w.shape[0] != 1 || shape.o % shape.c != 0) {
-      return Impossible("its input has ", shape.c, " channels, its weights are ",
-                        ShapeText(t.w.shape));
+      return Skip("its input has ", shape.c, " channels, its weights are ", ShapeText(t.w.shape));
     }
     shape.multiplier = shape.o / shape.c;
   }
@@ -124,27 +126,30 @@ StatusOr<Workload> ConvolutionShape(const TfliteOperator& op, const Operands& t)
   shape.pad_bottom = rows.after;
   shape.pad_left = columns.before;
   shape.pad_right = columns.after;
-  RETURN_IF_ERROR(CheckOutputs(
-      t.y, shape.n, WindowOutputs(shape.h, rows, shape.kh, shape.stride_h, shape.dilation_h),
-      WindowOutputs(shape.w, columns, shape.kw, shape.stride_w, shape.dilation_w), shape.o));
   return shape;
 }
 
 // FULLY_CONNECTED, weights o, c: rows of c values, however the input is shaped.
 StatusOr<Workload> DenseShape(const Operands& t) {
+  if (t.x.shape.empty() || t.y.shape.empty()) return Skip(kDynamicShape);
   RETURN_IF_ERROR(CheckRank(t.w, "weights", 2));
   Workload shape{.op = OpKind::kDense, .c = t.w.shape[1], .o = t.w.shape[0]};
   const std::int64_t rows = t.x.elements() / shape.c;
   if (rows < 1 || rows > std::numeric_limits<std::int32_t>::max() ||
       t.x.elements() != rows * shape.c) {
-    return Impossible("its input ", ShapeText(t.x.shape), " is not made of rows of ", shape.c);
-  }
-  if (t.y.elements() != rows * shape.o) {
-    return Impossible("the shape of its output is ", ShapeText(t.y.shape), ", must have ", rows,
-                      " * ", shape.o, " elements");
+    return Skip("its input ", ShapeText(t.x.shape), " is not made of rows of ", shape.c);
   }
   shape.n = static_cast<std::int32_t>(rows);
   return shape;
+}
+
+// What the output tensor says of a workload's output.
+OutputSizes SizesOf(const TfliteTensor& y, const Workload& shape) {
+  if (shape.op != OpKind::kDense) return {y.shape[0], y.shape[1], y.shape[2], y.shape[3]};
+  // Rows, however they are shaped.
+  const bool whole = y.elements() % shape.o == 0;
+  return whole ? OutputSizes{y.elements() / shape.o, 1, 1, shape.o}
+               : OutputSizes{1, 1, 1, y.elements()};
 }
 
 // The axis of the weights that output channels lie on.
@@ -155,24 +160,32 @@ struct WeightScales {
   std::int32_t zero_point = 0;
 };
 
+// A scale of 0 is TFLite's for channels without weights: they are the output's zero point.
 StatusOr<WeightScales> WeightScalesOf(const TfliteOperator& op, const TfliteTensor& w) {
-  if (w.scale.size() < 2) {
-    ASSIGN_OR_RETURN(const TensorScale one, ScaleOf(w));
-    if (w.type == ElementType::kInt8 && one.zero_point != 0) {
-      return Impossible("the zero point of int8 weights must be 0, not ", one.zero_point);
-    }
-    return WeightScales{{one.scale}, one.zero_point};
+  const std::size_t scales = w.scale.size();
+  if (scales == 0 || scales != w.zero_point.size()) {
+    return Skip("weights with ", scales, " scales and ", w.zero_point.size(), " zero points");
   }
-  if (w.type == ElementType::kUint8) return Impossible("uint8 weights must have one scale");
-  if (w.axis != ChannelAxis(op.kind)) {
-    return Impossible("its weights have a scale per slice of axis ", w.axis, ", must be axis ",
-                      ChannelAxis(op.kind));
+  for (const float scale : w.scale) {
+    if (!std::isfinite(scale) || scale < 0) return Skip("weights with scale ", scale);
   }
-  for (std::size_t i = 0; i < w.scale.size(); ++i) {
-    if (!std::isfinite(w.scale[i]) || w.scale[i] <= 0 || w.zero_point[i] != 0) {
-      return Impossible("channel ", i, " of its weights has scale ", w.scale[i], " and zero point ",
-                        w.zero_point[i]);
+  const bool is_signed = w.type == ElementType::kInt8;
+  const auto is_zero = [](std::int64_t zero_point) { return zero_point == 0; };
+  if (is_signed && !std::all_of(w.zero_point.begin(), w.zero_point.end(), is_zero)) {
+    return Skip("int8 weights with a zero point");
+  }
+  if (scales == 1) {
+    if (w.zero_point[0] < 0 || w.zero_point[0] > 255) {
+      return Skip("uint8 weights with zero point ", w.zero_point[0]);
     }
+    return WeightScales{w.scale, static_cast<std::int32_t>(w.zero_point[0])};
+  }
+  if (!is_signed) return Skip("uint8 weights with several scales");
+  const std::int32_t axis = ChannelAxis(op.kind);
+  const auto channels = static_cast<std::size_t>(w.shape[axis]);
+  if (w.axis != axis || scales != channels) {
+    return Skip("weights with ", scales, " scales along axis ", w.axis, ", must be ", channels,
+                " along axis ", axis);
   }
   return WeightScales{w.scale, 0};
 }
@@ -187,7 +200,7 @@ Status SetMultipliers(const TfliteOperator& op, float x_scale, const WeightScale
     const double product =
         in_double ? double{x_scale} * double{w_scale} : static_cast<double>(x_scale * w_scale);
     const double real = product / double{y_scale};
-    if (!std::isfinite(real)) return Impossible("channel ", i, " is multiplied by ", real);
+    if (!std::isfinite(real)) return Skip("channel ", i, " is multiplied by ", real);
     const FixedPoint factor = QuantizeMultiplier(real);
     values.multiplier.push_back(factor.multiplier);
     values.shift.push_back(factor.shift);
@@ -205,7 +218,7 @@ StatusOr<OpValues> ValuesOf(const TfliteOperator& op, const Operands& t, const W
   values.w = CanonicalWeights(given, canonical, {t.w.data.begin(), t.w.data.end()});
   if (t.bias != nullptr) {
     if (t.bias->elements() != canonical.o) {
-      return Impossible("it has ", t.bias->elements(), " biases for ", canonical.o, " channels");
+      return Skip(t.bias->elements(), " biases for ", canonical.o, " channels");
     }
     values.bias.resize(canonical.o);
     std::memcpy(values.bias.data(), t.bias->data.data(), t.bias->data.size());
@@ -227,20 +240,41 @@ std::string LayerName(const TfliteTensor& y, std::int32_t number) {
   return name.empty() ? "tensor " + std::to_string(number) : name;
 }
 
+StatusOr<Layer> LayerOf(const TfliteModel& model, const TfliteOperator& op) {
+  ASSIGN_OR_RETURN(const Operands operands, OperandsOf(model, op));
+  RETURN_IF_ERROR(CheckKind(op, operands));
+  const bool dense = op.kind == TfliteKind::kFullyConnected;
+  ASSIGN_OR_RETURN(Workload shape, dense ? DenseShape(operands) : ConvolutionShape(op, operands));
+  shape.type = operands.x.type == ElementType::kInt8 ? DataType::kI8 : DataType::kU8;
+  shape.per_channel = operands.w.scale.size() > 1;
+  ASSIGN_OR_RETURN(const Workload canonical, Canonical(shape));
+  RETURN_IF_ERROR(CheckOutput(canonical, SizesOf(operands.y, shape)));
+  ASSIGN_OR_RETURN(OpValues values, ValuesOf(op, operands, shape, canonical));
+  // For example sums that some input could drive over 32 bits.
+  if (const std::string misfit = Misfit(canonical, values); !misfit.empty()) return Skip(misfit);
+  Layer layer{.name = LayerName(operands.y, op.outputs[0]),
+              .workload = Classify(canonical, values),
+              .values = std::nullopt,
+              .output_tensor = op.outputs[0]};
+  layer.values = std::move(values);
+  return layer;
+}
+
 }  // namespace
 
 StatusOr<TensorScale> ScaleOf(const TfliteTensor& tensor) {
   const std::string name = "tensor \"" + tensor.name + "\"";
-  if (tensor.scale.size() != 1) {
-    return Impossible(name, " has ", tensor.scale.size(), " scales, must have one");
+  if (tensor.scale.size() != 1 || tensor.zero_point.size() != 1) {
+    return Skip(name, " has ", tensor.scale.size(), " scales and ", tensor.zero_point.size(),
+                " zero points, must have one");
   }
   if (!std::isfinite(tensor.scale[0]) || tensor.scale[0] <= 0) {
-    return Impossible(name, " has scale ", tensor.scale[0]);
+    return Skip(name, " has scale ", tensor.scale[0]);
   }
   const std::int32_t least = tensor.type == ElementType::kInt8 ? -128 : 0;
   if (tensor.zero_point[0] < least || tensor.zero_point[0] > least + 255) {
-    return Impossible(name, " has zero point ", tensor.zero_point[0], ", which its type ",
-                      tensor.type_name, " cannot hold");
+    return Skip(name, " has zero point ", tensor.zero_point[0], ", which its type ",
+                tensor.type_name, " cannot hold");
   }
   return TensorScale{tensor.scale[0], static_cast<std::int32_t>(tensor.zero_point[0])};
 }
@@ -264,32 +298,15 @@ ActivationRange RangeOf(FusedActivation activation, ElementType type, float scal
   return range;
 }
 
-StatusOr<ImportedOperator> ImportOperator(const TfliteModel& model, std::size_t index) {
+ImportedOperator ImportOperator(const TfliteModel& model, std::size_t index) {
   const TfliteOperator& op = model.operators[index];
-  const bool dense = op.kind == TfliteKind::kFullyConnected;
-  if (!dense && op.kind != TfliteKind::kConv2d && op.kind != TfliteKind::kDepthwiseConv2d) {
-    return ImportedOperator{.layer = std::nullopt, .skipped = op.name};
+  if (op.kind != TfliteKind::kFullyConnected && op.kind != TfliteKind::kConv2d &&
+      op.kind != TfliteKind::kDepthwiseConv2d) {
+    return {.layer = std::nullopt, .skipped = op.name};
   }
-  ASSIGN_OR_RETURN(const Operands operands, OperandsOf(model, op));
-  const auto skipped = [&op](const std::string& reason) {
-    return ImportedOperator{.layer = std::nullopt, .skipped = op.name + " (" + reason + ")"};
-  };
-  if (const std::string reason = NotTuned(op, operands); !reason.empty()) return skipped(reason);
-  ASSIGN_OR_RETURN(Workload shape, dense ? DenseShape(operands) : ConvolutionShape(op, operands));
-  shape.type = operands.x.type == ElementType::kInt8 ? DataType::kI8 : DataType::kU8;
-  shape.per_channel = operands.w.scale.size() > 1;
-  // What is over Kiln's limits, or may overflow an int32 accumulator, is no damage.
-  const StatusOr<Workload> canonical = Canonical(shape);
-  if (!canonical.ok()) return skipped(Message(canonical.status()));
-  ASSIGN_OR_RETURN(OpValues values, ValuesOf(op, operands, shape, *canonical));
-  if (const std::string misfit = Misfit(*canonical, values); !misfit.empty()) {
-    return skipped(misfit);
-  }
-  Layer layer{.name = LayerName(operands.y, op.outputs[0]),
-              .workload = Classify(*canonical, values),  // NOLINT(bugprone-use-after-move)
-              .values = std::move(values),
-              .output_tensor = op.outputs[0]};
-  return ImportedOperator{.layer = std::move(layer), .skipped = ""};
+  StatusOr<Layer> layer = LayerOf(model, op);
+  if (layer.ok()) return {.layer = *std::move(layer), .skipped = ""};
+  return {.layer = std::nullopt, .skipped = op.name + " (" + Message(layer.status()) + ")"};
 }
 
 }  // namespace kiln

@@ -204,38 +204,31 @@ TfliteOptions OptionsOf(TfliteKind kind, const schema::Operator& op) {
   return options;
 }
 
-// Sizes from 0 whose product, in elements of any type, is far from overflow.
-Status CheckShape(const std::vector<std::int32_t>& shape) {
+// Why a shape is none; empty if it has sizes from 0 whose product is far from overflow. -1 is a size
+// that only a run knows: in the signature, or, as old converters wrote it, in the shape. A batch
+// that only the signature leaves open has the size that is stored.
+std::string FaultOfShape(const std::vector<std::int32_t>& shape,
+                         const std::vector<std::int32_t>& signature) {
   constexpr std::int64_t kMostElements = std::int64_t{1} << 40;
   constexpr std::size_t kMostSizes = 32;
-  if (shape.size() > kMostSizes) return Damaged("it has ", shape.size(), " dimensions");
+  const auto has_unknown = [](std::span<const std::int32_t> sizes) {
+    return std::find(sizes.begin(), sizes.end(), -1) != sizes.end();
+  };
+  const bool open_signature = signature.size() > 1 && has_unknown(std::span(signature).subspan(1));
+  if (has_unknown(shape) || open_signature) return kDynamicShape;
+  if (shape.size() > kMostSizes) return std::to_string(shape.size()) + " dimensions";
   std::int64_t elements = 1;
   for (const std::int32_t size : shape) {
-    if (size < 0) return Damaged("it has a size of ", size);
-    if (size != 0 && elements > kMostElements / size) return Damaged("it is too large");
+    if (size < 0) return "a size of " + std::to_string(size);
+    if (size != 0 && elements > kMostElements / size) return "a shape that is too large";
     elements *= size;
   }
-  return {};
+  return "";
 }
 
 std::string TypeName(schema::TensorType type) {
   const std::string name = schema::EnumNameTensorType(type);
   return name.empty() ? "type " + std::to_string(static_cast<int>(type)) : name;
-}
-
-// Scales and zero points belong together, and with several to the sizes of an axis.
-Status CheckQuantization(const TfliteTensor& tensor) {
-  const std::size_t scales = tensor.scale.size();
-  if (tensor.zero_point.size() != scales) {
-    return Damaged("it has ", scales, " scales and ", tensor.zero_point.size(), " zero points");
-  }
-  if (scales < 2) return {};
-  const bool has_axis =
-      tensor.axis >= 0 && static_cast<std::size_t>(tensor.axis) < tensor.shape.size();
-  if (!has_axis || scales != static_cast<std::size_t>(tensor.shape[tensor.axis])) {
-    return Damaged("it has ", scales, " scales, which is not the size of its axis ", tensor.axis);
-  }
-  return {};
 }
 
 // One pass over a verified FlatBuffer.
@@ -282,36 +275,59 @@ class ModelReader {
     tensor.type = TypeOf(stored.type());
     tensor.type_name = TypeName(stored.type());
     tensor.shape = copy_.Vector<std::int32_t>(stored.shape());
-    RETURN_IF_ERROR(CheckShape(tensor.shape));
-    if (const schema::Quantization* quantization = stored.quantization()) {
-      tensor.scale = copy_.Vector<float>(quantization->scale());
-      tensor.zero_point = copy_.Vector<std::int64_t>(quantization->zero_point());
-      tensor.axis = quantization->axis();
-      if (tensor.zero_point.empty()) tensor.zero_point.assign(tensor.scale.size(), 0);
-      RETURN_IF_ERROR(CheckQuantization(tensor));
-    }
+    ReadQuantization(stored.quantization(), tensor);
     tensor.sparse = stored.sparsity() != nullptr;
-    RETURN_IF_ERROR(FindData(stored.buffer(), tensor));
+    ASSIGN_OR_RETURN(tensor.data, DataOf(stored.buffer()));
+    tensor.constant = !tensor.data.empty();
+    if (std::string fault = FaultOf(stored, tensor); !fault.empty()) SetFault(fault, tensor);
     return tensor;
   }
 
-  Status FindData(std::uint32_t number, TfliteTensor& tensor) const {
+  void ReadQuantization(const schema::Quantization* stored, TfliteTensor& tensor) {
+    // Other details (blocks of one scale, several axes) make the fields below meaningless.
+    if (stored == nullptr || stored->details_type() != 0) return;
+    tensor.scale = copy_.Vector<float>(stored->scale());
+    tensor.zero_point = copy_.Vector<std::int64_t>(stored->zero_point());
+    tensor.axis = stored->axis();
+    if (tensor.zero_point.empty()) tensor.zero_point.assign(tensor.scale.size(), 0);
+  }
+
+  // What is stored of a buffer; fails if the file does not have it.
+  StatusOr<std::span<const std::uint8_t>> DataOf(std::uint32_t number) const {
     if (number >= Size(stored_.buffers())) {
       return Damaged("it is in buffer ", number, " of ", Size(stored_.buffers()));
     }
     const schema::Buffer& buffer = *stored_.buffers()->Get(number);
-    if (buffer.offset() > 1) {
-      return Error(StatusCode::kInvalidArgument,
-                   "its values are stored behind the FlatBuffer, which Kiln does not read");
+    const std::span<const std::uint8_t> file(model_.file);
+    if (buffer.offset() <= 1) {
+      if (Size(buffer.data()) == 0) return std::span<const std::uint8_t>();
+      return std::span<const std::uint8_t>(buffer.data()->data(), buffer.data()->size());
     }
-    tensor.constant = Size(buffer.data()) > 0;
-    if (!tensor.constant) return {};
-    tensor.data = {buffer.data()->data(), buffer.data()->size()};
+    if (buffer.offset() > file.size() || buffer.size() > file.size() - buffer.offset()) {
+      return Damaged("its ", buffer.size(), " bytes at offset ", buffer.offset(),
+                     " are not in the file of ", file.size(), " bytes");
+    }
+    return file.subspan(buffer.offset(), buffer.size());
+  }
+
+  std::string FaultOf(const schema::Tensor& stored, const TfliteTensor& tensor) {
+    if (stored.external_buffer() != 0) return "values in another file";
+    const auto signature = copy_.Vector<std::int32_t>(stored.shape_signature());
+    if (std::string fault = FaultOfShape(tensor.shape, signature); !fault.empty()) return fault;
     const bool countable = tensor.type != ElementType::kOther && !tensor.sparse;
-    if (countable && tensor.bytes() != static_cast<std::int64_t>(tensor.data.size())) {
-      return Damaged("it has ", tensor.data.size(), " bytes, its shape needs ", tensor.bytes());
+    if (!tensor.constant || !countable ||
+        tensor.bytes() == static_cast<std::int64_t>(tensor.data.size())) {
+      return "";
     }
-    return {};
+    return std::to_string(tensor.data.size()) + " bytes for a shape that needs " +
+           std::to_string(tensor.bytes());
+  }
+
+  static void SetFault(const std::string& fault, TfliteTensor& tensor) {
+    tensor.fault = fault;
+    tensor.shape.clear();
+    tensor.data = {};
+    tensor.constant = false;
   }
 
   Status ReadOperators(const schema::Subgraph& graph) {
@@ -320,10 +336,10 @@ class ModelReader {
       StatusOr<TfliteOperator> op = ReadOperator(*graph.operators()->Get(i));
       if (!op.ok()) return Error(op.status().code(), "operator ", i, ": ", Message(op.status()));
       for (const std::int32_t output : op->outputs) {
-        if (written[output] || model_.tensors[output].constant) {
-          return Damaged("operator ", i, " (", op->name, ") writes tensor ", output,
-                         ", which has a value");
-        }
+        if (output < 0) continue;
+        // Which value a reader gets is not said.
+        TfliteTensor& tensor = model_.tensors[output];
+        if (written[output] || tensor.constant) SetFault("a tensor with two values", tensor);
         written[output] = true;
       }
       model_.operators.push_back(*std::move(op));
@@ -347,7 +363,7 @@ class ModelReader {
     op.outputs = copy_.Vector<std::int32_t>(stored.outputs());
     op.options = OptionsOf(op.kind, stored);
     RETURN_IF_ERROR(CheckTensorNumbers(op.inputs, -1, "input"));
-    RETURN_IF_ERROR(CheckTensorNumbers(op.outputs, 0, "output"));
+    RETURN_IF_ERROR(CheckTensorNumbers(op.outputs, -1, "output"));
     return op;
   }
 

@@ -48,45 +48,59 @@ StatusOr<GoldenWalk> GoldenWalk::Open(const std::string& model,
   }
   if (walk.graphs_.empty())
     return Error(StatusCode::kInvalidArgument, golden_directory, " has no cases");
-  ASSIGN_OR_RETURN(walk.op_of_, MatchGolden(walk.golden_, *walk.graphs_[0]));
+  ASSIGN_OR_RETURN(walk.matches_, MatchGolden(walk.golden_, *walk.graphs_[0]));
   return walk;
 }
 
-// Takes one operator forward in every case. Returns why it is unreached, or nothing and its cases.
-StatusOr<std::string> GoldenWalk::Advance(std::size_t record, std::vector<RunCase>& cases) {
-  const std::size_t op = op_of_[record];
-  for (std::size_t c = 0; c < graphs_.size(); ++c) {
-    GraphExecutor& graph = *graphs_[c];
-    const GraphOp& graph_op = graph.ops()[op];
-    std::vector<std::uint8_t> input;
-    if (graph_op.layer) {
-      const auto x = graph.InputOf(op);
-      if (!x.ok()) return Message(x.status());
-      input.assign(x->begin(), x->end());
-    }
-    const auto output = graph.Run(op);
-    const std::uint32_t expected = golden_.cases[c].op_crc32[record];
-    if (!output.ok() || Crc32(*output) != expected) {
-      // The recorded bytes, where there are some, let the operators behind it be reached all the
-      // same.
-      const auto recorded = ReadIntermediate(golden_, golden_.cases[c], record);
-      if (recorded.ok()) RETURN_IF_ERROR(graph.SetOutput(op, *recorded));
-      return output.ok() ? std::string("the reference output differs from the recording")
-                         : Message(output.status());
-    }
-    if (!graph_op.layer) continue;
-    const Layer& layer = graph.network().layers[*graph_op.layer];
-    cases.push_back(CaseOf(*layer.values, std::move(input), {output->begin(), output->end()}));
+// Computes the operator of one record in one case and, if Kiln tunes it, adds its case. Returns why
+// it is unreached, or nothing.
+std::string GoldenWalk::Compute(std::size_t record, std::size_t c, std::vector<RunCase>& cases) {
+  const std::size_t op = matches_[record].op;
+  GraphExecutor& graph = *graphs_[c];
+  const std::optional<std::size_t> layer = graph.ops()[op].layer;
+  std::vector<std::uint8_t> input;
+  if (layer) {
+    const auto x = graph.InputOf(op);
+    if (!x.ok()) return Message(x.status());
+    input.assign(x->begin(), x->end());
   }
-  return std::string();
+  const auto output = graph.Run(op);
+  if (!output.ok()) return Message(output.status());
+  if (Crc32(*output) != golden_.cases[c].op_crc32[record]) {
+    return "the reference output differs from the recording";
+  }
+  if (layer) {
+    cases.push_back(CaseOf(*graph.network().layers[*layer].values, std::move(input),
+                           {output->begin(), output->end()}));
+  }
+  return "";
+}
+
+// Takes the operator of one record forward in every case. Returns why it is unreached in some, or
+// nothing and its cases.
+StatusOr<std::string> GoldenWalk::Advance(std::size_t record, std::vector<RunCase>& cases) {
+  const auto [op, output] = matches_[record];
+  std::string unreached;
+  for (std::size_t c = 0; c < graphs_.size(); ++c) {
+    const std::string why = Compute(record, c, cases);
+    if (why.empty()) continue;
+    if (unreached.empty()) unreached = why;
+    // The recorded bytes, where there are some, let the operators behind it be reached all the same.
+    const auto recorded = ReadIntermediate(golden_, golden_.cases[c], record);
+    if (recorded.ok() && graphs_[c]->ops()[op].outputs[output].bytes > 0) {
+      RETURN_IF_ERROR(graphs_[c]->SetOutput(op, output, *recorded));
+    }
+  }
+  if (!unreached.empty()) cases.clear();
+  return unreached;
 }
 
 StatusOr<std::optional<GoldenWalk::Step>> GoldenWalk::Next() {
-  while (next_ < op_of_.size()) {
+  while (next_ < matches_.size()) {
     const std::size_t record = next_++;
-    const GraphOp& op = graphs_[0]->ops()[op_of_[record]];
+    const GraphOp& op = graphs_[0]->ops()[matches_[record].op];
     Step step;
-    step.name = fmt::format("{} {}", op.op, op.output_name);
+    step.name = fmt::format("{} {}", op.op, op.outputs[matches_[record].output].name);
     ASSIGN_OR_RETURN(step.unreached, Advance(record, step.cases));
     if (op.layer) step.workload = graphs_[0]->network().layers[*op.layer].workload;
     if (op.layer || !step.unreached.empty()) return std::optional(std::move(step));

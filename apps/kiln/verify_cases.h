@@ -23,7 +23,7 @@ std::vector<RunCase> CasesWithValues(const Layer& layer, std::uint64_t seed);
 class GoldenWalk {
  public:
   struct Step {
-    std::string name;  // operator and output
+    std::string name;  // operator and output, or one of its outputs
     Workload workload;
     std::vector<RunCase> cases;  // one per recorded case
     std::string unreached;       // why there are none; empty: there are
@@ -36,11 +36,12 @@ class GoldenWalk {
 
  private:
   GoldenWalk() = default;
+  std::string Compute(std::size_t record, std::size_t golden_case, std::vector<RunCase>& cases);
   StatusOr<std::string> Advance(std::size_t record, std::vector<RunCase>& cases);
 
   Golden golden_;
   std::vector<std::unique_ptr<GraphExecutor>> graphs_;  // one per case
-  std::vector<std::size_t> op_of_;                      // of each golden record
+  std::vector<GoldenMatch> matches_;                    // of each golden record
   std::size_t next_ = 0;
 };
 

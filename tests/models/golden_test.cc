@@ -8,7 +8,9 @@
 
 #include "models/graph.h"
 #include "shared_folder.h"
+#include "tflite_definition.h"
 #include "tflite_writer.h"
+#include "tiny_models.h"
 
 namespace kiln {
 namespace {
@@ -45,7 +47,7 @@ class SmallGolden {
       const std::span<const std::uint8_t> y = *graph->Run(i);
       output.assign(y.begin(), y.end());
       manifest["op_outputs"].push_back({{"op", graph->ops()[i].op},
-                                        {"tensor_index", graph->ops()[i].output_tensor},
+                                        {"tensor_index", graph->ops()[i].outputs[0].tensor},
                                         {"nbytes", y.size()},
                                         {"offset", intermediates.size()}});
       crcs.push_back(Hex(Crc32(y)));
@@ -107,12 +109,40 @@ TEST(GoldenTest, MatchesTheOperatorsOfItsModelOnly) {
   StatusOr<Golden> golden = ReadGolden(small.Directory());
   ASSERT_TRUE(golden.ok()) << golden.status();
   const StatusOr<std::unique_ptr<GraphExecutor>> graph = LoadGraph(small.model);
-  const StatusOr<std::vector<std::size_t>> matches = MatchGolden(*golden, **graph);
+  const StatusOr<std::vector<GoldenMatch>> matches = MatchGolden(*golden, **graph);
   ASSERT_TRUE(matches.ok()) << matches.status();
-  EXPECT_THAT(*matches, ::testing::ElementsAre(0, 1, 2, 3, 4, 5, 6));
+  ASSERT_EQ(matches->size(), 7U);
+  for (std::size_t i = 0; i < 7; ++i) EXPECT_EQ((*matches)[i], (GoldenMatch{i, 0}));
   golden->ops[2].bytes += 1;
   EXPECT_THAT(Message(MatchGolden(*golden, **graph).status()),
               AllOf(HasSubstr("not of this model"), HasSubstr("op 2")));
+}
+
+// As detection networks end: an operator with several outputs, each recorded as an entry.
+TEST(GoldenTest, MatchesEveryOutputOfAnOperator) {
+  TfliteWriter w;
+  w.SetInput(w.Tensor("x", ElementType::kInt8, {2, 3}, Scale(1, 0)));
+  const auto a = w.Tensor("a", ElementType::kInt8, {3}, Scale(1, 0));
+  const auto b = w.Tensor("b", ElementType::kInt8, {3}, Scale(1, 0));
+  const auto c = w.Tensor("c", ElementType::kInt8, {3, 1}, Scale(1, 0));
+  w.Operator(TfliteWriter::kUnpack, {0}, {a, b});
+  w.Operator(TfliteWriter::kReshape, {b}, {c});
+  const ScratchFolder folder;
+  const auto graph = LoadGraph(folder.Write("unpack.tflite", w.File()));
+  ASSERT_TRUE(graph.ok()) << graph.status();
+  Golden golden{.model = "unpack", .ops = {}, .cases = {}};
+  for (const std::int32_t tensor : {a, b}) golden.ops.push_back({"UNPACK", tensor, 3, 0});
+  golden.ops.push_back({"RESHAPE", c, 3, 0});
+  const StatusOr<std::vector<GoldenMatch>> matches = MatchGolden(golden, **graph);
+  ASSERT_TRUE(matches.ok()) << matches.status();
+  EXPECT_THAT(*matches,
+              ::testing::ElementsAre(GoldenMatch{0, 0}, GoldenMatch{0, 1}, GoldenMatch{1, 0}));
+  // What is recorded of the second output reaches the operator behind it.
+  EXPECT_FALSE((*graph)->Run(0).ok());
+  ASSERT_TRUE((*graph)->SetOutput(0, 1, std::vector<std::uint8_t>{7, 8, 9}).ok());
+  EXPECT_THAT(*(*graph)->Run(1), ::testing::ElementsAre(7, 8, 9));
+  golden.ops[1].tensor = 0;
+  EXPECT_FALSE(MatchGolden(golden, **graph).ok());
 }
 
 TEST(GoldenTest, RefusesFilesThatDoNotBelongTogether) {
@@ -150,18 +180,54 @@ TEST(GoldenTest, SaysThatIntermediatesAreMissingOrShort) {
 
 // Runs every operator of a model from its input alone and compares each output's checksum.
 void ExpectGolden(const GoldenCase& expected, const Golden& golden, GraphExecutor& graph) {
-  const StatusOr<std::vector<std::size_t>> matches = MatchGolden(golden, graph);
+  const StatusOr<std::vector<GoldenMatch>> matches = MatchGolden(golden, graph);
   ASSERT_TRUE(matches.ok()) << matches.status();
   EXPECT_EQ(matches->size(), graph.ops().size());
   ASSERT_TRUE(graph.SetInput(expected.input).ok());
   for (std::size_t i = 0; i < golden.ops.size(); ++i) {
-    const StatusOr<std::span<const std::uint8_t>> y = graph.Run((*matches)[i]);
+    const StatusOr<std::span<const std::uint8_t>> y = graph.Run((*matches)[i].op);
     ASSERT_TRUE(y.ok()) << y.status();
     ASSERT_EQ(Hex(Crc32(*y)), Hex(expected.op_crc32[i]))
         << golden.model << ", " << expected.name << ": op " << i << " " << golden.ops[i].op;
   }
-  const std::span<const std::uint8_t> last = *graph.Run(matches->back());
+  const std::span<const std::uint8_t> last = *graph.Run(matches->back().op);
   EXPECT_EQ(std::vector<std::uint8_t>(last.begin(), last.end()), expected.output);
+}
+
+// The small networks in tests/data, on every clone.
+TEST(GoldenTest, EveryOperatorOfEveryTinyModelIsBitExact) {
+  int outputs = 0;
+  for (const DescribedModel& model : TinyModels()) {
+    const StatusOr<Golden> golden = ReadGolden(DataPath("models/" + model.name + ".golden"));
+    ASSERT_TRUE(golden.ok()) << golden.status();
+    StatusOr<std::unique_ptr<GraphExecutor>> graph =
+        LoadGraph(DataPath("models/" + model.name + ".tflite"));
+    ASSERT_TRUE(graph.ok()) << graph.status();
+    EXPECT_EQ((*graph)->network().layers.size(), 5U);
+    ASSERT_EQ(golden->cases.size(), 2U);
+    for (const GoldenCase& expected : golden->cases) {
+      ExpectGolden(expected, *golden, **graph);
+      outputs += static_cast<int>(golden->ops.size());
+    }
+  }
+  EXPECT_EQ(outputs, 30);
+}
+
+// What is committed is what `tiny_models` would write now.
+TEST(GoldenTest, TinyModelsAreWhatTheirDefinitionGives) {
+  for (const DescribedModel& model : TinyModels()) {
+    const StatusOr<Golden> golden = ReadGolden(DataPath("models/" + model.name + ".golden"));
+    ASSERT_TRUE(golden.ok()) << golden.status();
+    for (std::size_t i = 0; i < golden->cases.size(); ++i) {
+      const GoldenCase& recorded = golden->cases[i];
+      EXPECT_EQ(recorded.input, TinyInput(model, i));
+      const auto outputs = ComputeByDefinition(model, recorded.input);
+      ASSERT_EQ(outputs.size(), golden->ops.size());
+      for (std::size_t k = 0; k < outputs.size(); ++k) {
+        EXPECT_EQ(Hex(Crc32(outputs[k])), Hex(recorded.op_crc32[k])) << model.name << " " << k;
+      }
+    }
+  }
 }
 
 TEST(GoldenTest, EveryOperatorOfEveryRealModelIsBitExact) {

@@ -202,7 +202,7 @@ TEST(GraphExecutorTest, NamesWhatItCannotComputeAndGoesOnFromAGivenOutput) {
   EXPECT_EQ(graph->Run(1).status().code(), StatusCode::kFailedPrecondition);
   EXPECT_THAT(Message(graph->InputOf(1).status()),
               AllOf(HasSubstr("operator 1 (RESHAPE)"), HasSubstr("\"y\"")));
-  ASSERT_TRUE(graph->SetOutput(0, Uint8{3, 4}).ok());
+  ASSERT_TRUE(graph->SetOutput(0, 0, Uint8{3, 4}).ok());
   EXPECT_THAT(*graph->InputOf(1), ElementsAre(3, 4));
   EXPECT_THAT(*graph->Run(1), ElementsAre(3, 4));
 }
@@ -225,12 +225,26 @@ TEST(GraphExecutorTest, SaysWhyAnOperatorIsOutOfReach) {
             "types or shapes that do not fit");
 }
 
+// The bytes of a type that Kiln does not know are not counted, so nothing may copy them.
+TEST(GraphExecutorTest, DoesNotTouchValuesOfUnknownSize) {
+  TfliteWriter w;
+  const auto x = w.Constant("x", Type::kOther, {2}, Uint8(1000, 1), Scale(1, 0));
+  w.Operator(TfliteWriter::kReshape, {x}, {w.Tensor("y", Type::kOther, {2, 1}, Scale(1, 0))});
+  const auto z = w.Tensor("z", Type::kInt8, {1, 2, 2, 1}, Scale(1, 0));
+  w.SetShapeSignature(z, {1, -1, -1, 1});
+  w.Operator(TfliteWriter::kReshape, {z}, {w.Tensor("v", Type::kInt8, {4}, Scale(1, 0))});
+  const std::unique_ptr<GraphExecutor> graph = Load(w);
+  EXPECT_EQ(graph->ops()[0].unsupported, "its input 0 is INT16");
+  EXPECT_EQ(graph->ops()[0].outputs[0].bytes, 0);
+  EXPECT_EQ(graph->ops()[1].unsupported, "its input 0: shape known at run time only");
+}
+
 TEST(GraphExecutorTest, RefusesValuesOfAnotherSize) {
   const OneInput reshape(TfliteWriter::kReshape, Type::kInt8, {2}, Scale(1, 0), {2, 1},
                          Scale(1, 0));
   const std::unique_ptr<GraphExecutor> graph = Load(reshape.writer);
   EXPECT_THAT(Message(graph->SetInput(Uint8{1, 2, 3})), HasSubstr("cannot hold 3 bytes"));
-  EXPECT_EQ(graph->SetOutput(0, Uint8{1}).code(), StatusCode::kInvalidArgument);
+  EXPECT_EQ(graph->SetOutput(0, 0, Uint8{1}).code(), StatusCode::kInvalidArgument);
 }
 
 TEST(GraphExecutorTest, RefusesActivationsBeyondItsMemory) {

@@ -99,6 +99,13 @@ TEST(LayersCsvTest, ReadsAWorkloadTable) {
   EXPECT_FALSE(network->layers[3].workload.weight_zero_point);  // 128: the same as s8
 }
 
+TEST(LayersCsvTest, AByteOrderMarkBeforeTheHeaderIsNoPartOfIt) {
+  const StatusOr<Network> network =
+      Read("\xef\xbb\xbf" + std::string(kLayerHeader) + "a,8,8,3,8,3,3,1,1,1,0,lo\r\n");
+  ASSERT_TRUE(network.ok()) << network.status();
+  EXPECT_EQ(network->layers.at(0).name, "a");
+}
+
 TEST(LayersCsvTest, ErrorsNameTheFileTheLineAndTheColumn) {
   const std::string header = kLayerHeader;
   EXPECT_THAT(ErrorOf(header + "a,8,8,3,8,3,3,1,1,1,0,lo\n\nb,8,eight,3,8,3,3,1,1,1,0,lo\n"),
@@ -140,8 +147,7 @@ TEST(LayersCsvTest, RefusesWorkloadsThatContradictThemselves) {
 }
 
 TEST(LayersCsvTest, ReadsThePeersLayers) {
-  KILN_SKIP_WITHOUT_SHARED();
-  const StatusOr<Network> network = ReadLayersCsv(SharedPath("peers/layers.csv")->string());
+  const StatusOr<Network> network = ReadLayersCsv(DataPath("layers.csv").string());
   ASSERT_TRUE(network.ok()) << network.status();
   EXPECT_EQ(network->layers.size(), 62U);
   int dense = 0, depthwise = 0;

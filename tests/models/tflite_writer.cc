@@ -1,6 +1,7 @@
 #include "tflite_writer.h"
 
 #include <cstring>
+#include <optional>
 #include <utility>
 
 #include "tflite_generated.h"
@@ -133,6 +134,7 @@ WrittenScale PerChannel(std::int32_t channels, std::int32_t axis) {
 
 struct TfliteWriter::Model {
   schema::ModelT table;
+  std::optional<std::uint64_t> behind;  // StoreBehind(), and its error
   schema::SubgraphT& graph() { return *table.subgraphs[0]; }
 };
 
@@ -142,6 +144,7 @@ TfliteWriter::TfliteWriter() : model_(std::make_unique<Model>()) {
   model_->table.buffers.push_back(std::make_unique<schema::BufferT>());  // the empty one
 }
 TfliteWriter::~TfliteWriter() = default;
+TfliteWriter::TfliteWriter(TfliteWriter&&) noexcept = default;
 
 std::int32_t TfliteWriter::Tensor(const std::string& name, ElementType type,
                                   const std::vector<std::int32_t>& shape,
@@ -174,10 +177,11 @@ std::int32_t TfliteWriter::Constant(const std::string& name, ElementType type,
 
 std::int32_t TfliteWriter::ConstantInts(const std::string& name,
                                         const std::vector<std::int32_t>& shape,
-                                        const std::vector<std::int32_t>& values) {
+                                        const std::vector<std::int32_t>& values,
+                                        const WrittenScale& scale) {
   std::vector<std::uint8_t> bytes(values.size() * sizeof(std::int32_t));
   std::memcpy(bytes.data(), values.data(), bytes.size());
-  return Constant(name, ElementType::kInt32, shape, bytes);
+  return Constant(name, ElementType::kInt32, shape, bytes, scale);
 }
 
 void TfliteWriter::Operator(std::int32_t builtin, const std::vector<std::int32_t>& inputs,
@@ -198,10 +202,43 @@ void TfliteWriter::Operator(std::int32_t builtin, const std::vector<std::int32_t
 void TfliteWriter::SetInput(std::int32_t tensor) { model_->graph().inputs = {tensor}; }
 void TfliteWriter::SetVersion(std::uint32_t version) { model_->table.version = version; }
 
+void TfliteWriter::SetShapeSignature(std::int32_t tensor,
+                                     const std::vector<std::int32_t>& signature) {
+  model_->graph().tensors[tensor]->shape_signature = signature;
+}
+void TfliteWriter::SetExternalBuffer(std::int32_t tensor) {
+  model_->graph().tensors[tensor]->external_buffer = 1;
+}
+void TfliteWriter::StoreBehind(std::uint64_t error) { model_->behind = error; }
+
 std::vector<std::uint8_t> TfliteWriter::File() const {
-  flatbuffers::FlatBufferBuilder builder;
-  schema::FinishModelBuffer(builder, schema::Model::Pack(builder, &model_->table));
-  return {builder.GetBufferPointer(), builder.GetBufferPointer() + builder.GetSize()};
+  const auto pack = [this] {
+    flatbuffers::FlatBufferBuilder builder;
+    schema::FinishModelBuffer(builder, schema::Model::Pack(builder, &model_->table));
+    return std::vector<std::uint8_t>(builder.GetBufferPointer(),
+                                     builder.GetBufferPointer() + builder.GetSize());
+  };
+  if (!model_->behind) return pack();
+  // A table without data, packed for its size, then again with the offsets behind it.
+  std::vector<std::vector<std::uint8_t>> data;
+  for (const auto& buffer : model_->table.buffers) {
+    data.push_back(std::exchange(buffer->data, {}));
+    buffer->offset = buffer->size = data.back().empty() ? 0 : 2;
+  }
+  std::uint64_t end = pack().size();
+  for (std::size_t i = 0; i < data.size(); ++i) {
+    if (data[i].empty()) continue;
+    model_->table.buffers[i]->offset = end + *model_->behind;
+    model_->table.buffers[i]->size = data[i].size();
+    end += data[i].size();
+  }
+  std::vector<std::uint8_t> file = pack();
+  for (std::size_t i = 0; i < data.size(); ++i) {
+    file.insert(file.end(), data[i].begin(), data[i].end());
+    *model_->table.buffers[i] = schema::BufferT();
+    model_->table.buffers[i]->data = std::move(data[i]);
+  }
+  return file;
 }
 
 std::vector<std::uint8_t> SmallModel() {

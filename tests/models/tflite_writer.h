@@ -23,6 +23,7 @@ class TfliteWriter {
  public:
   TfliteWriter();
   ~TfliteWriter();
+  TfliteWriter(TfliteWriter&&) noexcept;
 
   std::int32_t Tensor(const std::string& name, ElementType type,
                       const std::vector<std::int32_t>& shape, const WrittenScale& scale = {});
@@ -30,13 +31,20 @@ class TfliteWriter {
                         const std::vector<std::int32_t>& shape,
                         const std::vector<std::uint8_t>& bytes, const WrittenScale& scale = {});
   std::int32_t ConstantInts(const std::string& name, const std::vector<std::int32_t>& shape,
-                            const std::vector<std::int32_t>& values);
+                            const std::vector<std::int32_t>& values,
+                            const WrittenScale& scale = {});
   // `builtin`: the operator's number in the schema. Options that its kind does not have are
   // ignored.
   void Operator(std::int32_t builtin, const std::vector<std::int32_t>& inputs,
                 const std::vector<std::int32_t>& outputs, TfliteOptions options = {});
   void SetInput(std::int32_t tensor);
   void SetVersion(std::uint32_t version);
+  // As shape; -1: a size that only a run knows.
+  void SetShapeSignature(std::int32_t tensor, const std::vector<std::int32_t>& signature);
+  // Its values are in another file.
+  void SetExternalBuffer(std::int32_t tensor);
+  // Constants are written behind the FlatBuffer, their offsets wrong by `error`.
+  void StoreBehind(std::uint64_t error = 0);
 
   std::vector<std::uint8_t> File() const;
 
@@ -44,7 +52,7 @@ class TfliteWriter {
   static constexpr std::int32_t kAdd = 0, kAveragePool2d = 1, kConcatenation = 2, kConv2d = 3,
                                 kDepthwiseConv2d = 4, kDequantize = 6, kFullyConnected = 9,
                                 kMaxPool2d = 17, kReshape = 22, kSoftmax = 25, kPad = 34,
-                                kMean = 40, kQuantize = 114, kGelu = 150;
+                                kMean = 40, kUnpack = 88, kQuantize = 114, kGelu = 150;
 
  private:
   struct Model;

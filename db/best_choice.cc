@@ -1,56 +1,97 @@
 #include "db/best_choice.h"
 
 #include <algorithm>
+#include <limits>
 #include <map>
+#include <set>
 #include <string_view>
 #include <tuple>
 #include <utility>
-#include <vector>
 
 #include "db/trial_rules.h"
 
 namespace kiln {
 namespace {
 
-bool IsWrong(const Trial& trial) {
+using Candidates = std::span<const BestCandidate>;
+
+Judgement Judge(const Trial& trial, bool confirms) {
   const auto* failure = std::get_if<Failure>(&trial.outcome);
-  return failure != nullptr && failure->kind == FailureKind::kWrongResult;
+  return {.device = trial.device,
+          .confirms = confirms,
+          .wrong = failure != nullptr && failure->kind == FailureKind::kWrongResult,
+          .rank_ns = RankTime(trial),
+          .measured_at_ms = trial.measured_at_ms};
 }
 
 auto Name(const BestCandidate& c) {
   return std::make_tuple(std::string_view(c.config_id), std::string_view(c.kernel_template));
 }
 
-auto Rank(const BestCandidate& c) {
-  return std::make_tuple(c.kind, !c.confirmed, *c.rank_ns, Name(c));
-}
+auto Rank(const BestCandidate& c) { return std::make_tuple(!c.confirmed, *c.rank_ns, Name(c)); }
 
 bool AreTied(const BestCandidate& c, const BestCandidate& fastest) {
-  return c.kind == fastest.kind && c.confirmed && fastest.confirmed &&
-         *c.rank_ns <= *fastest.rank_ns * (1 + kTieBand);
+  return c.confirmed && fastest.confirmed && *c.rank_ns <= *fastest.rank_ns * (1 + kTieBand);
 }
 
-}  // namespace
-
-std::optional<std::size_t> ChooseBest(std::span<const BestCandidate> candidates) {
+// Those of the latest code of their config that have a time, as positions.
+std::vector<std::size_t> Eligible(Candidates candidates) {
   std::map<std::tuple<std::string_view, std::string_view, TimeKind>, std::int64_t> latest;
   for (const BestCandidate& c : candidates) {
     std::int64_t& seq = latest[{c.kernel_template, c.config_id, c.kind}];
     seq = std::max(seq, c.seq);
   }
-  const auto eligible = [&](const BestCandidate& c) {
-    return c.rank_ns && c.seq == latest[{c.kernel_template, c.config_id, c.kind}];
-  };
-  std::optional<std::size_t> best;
+  std::vector<std::size_t> eligible;
   for (std::size_t i = 0; i < candidates.size(); ++i) {
-    if (!eligible(candidates[i])) continue;
-    if (!best || Rank(candidates[i]) < Rank(candidates[*best])) best = i;
+    const BestCandidate& c = candidates[i];
+    if (!c.rank_ns || c.seq != latest[{c.kernel_template, c.config_id, c.kind}]) continue;
+    eligible.push_back(i);
   }
-  if (!best) return std::nullopt;
-  const BestCandidate& fastest = candidates[*best];
-  for (std::size_t i = 0; i < candidates.size(); ++i) {
-    if (eligible(candidates[i]) && AreTied(candidates[i], fastest) &&
-        Name(candidates[i]) < Name(candidates[*best])) {
+  return eligible;
+}
+
+// Leaves those of the best kind of times.
+void KeepBestKind(Candidates candidates, std::vector<std::size_t>& eligible) {
+  TimeKind kind = TimeKind::kEstimated;
+  for (const std::size_t i : eligible) kind = std::min(kind, candidates[i].kind);
+  std::erase_if(eligible, [&](std::size_t i) { return candidates[i].kind != kind; });
+}
+
+// Leaves those of the device that decides.
+void KeepDecidingDevice(Candidates candidates, std::vector<std::size_t>& eligible) {
+  struct Claim {
+    std::int64_t confirmed_at_ms = std::numeric_limits<std::int64_t>::min();
+    std::int64_t configs = 0;
+  };
+  std::map<std::string_view, Claim> claims;  // by name: the first of equals is the smallest
+  for (const std::size_t i : eligible) {
+    const BestCandidate& c = candidates[i];
+    Claim& claim = claims[c.device];
+    ++claim.configs;
+    if (c.confirmed) claim.confirmed_at_ms = std::max(claim.confirmed_at_ms, c.measured_at_ms);
+  }
+  const bool any_confirmed =
+      std::ranges::any_of(eligible, [&](std::size_t i) { return candidates[i].confirmed; });
+  const auto strength = [&](const auto& claim) {
+    return any_confirmed ? claim.second.confirmed_at_ms : claim.second.configs;
+  };
+  const std::string_view device = std::ranges::max_element(claims, {}, strength)->first;
+  std::erase_if(eligible, [&](std::size_t i) { return candidates[i].device != device; });
+}
+
+}  // namespace
+
+std::optional<std::size_t> ChooseBest(std::span<const BestCandidate> candidates) {
+  std::vector<std::size_t> eligible = Eligible(candidates);
+  if (eligible.empty()) return std::nullopt;
+  KeepBestKind(candidates, eligible);
+  KeepDecidingDevice(candidates, eligible);
+  const std::size_t fastest =
+      std::ranges::min(eligible, {}, [&](std::size_t i) { return Rank(candidates[i]); });
+  std::size_t best = fastest;
+  for (const std::size_t i : eligible) {
+    if (AreTied(candidates[i], candidates[fastest]) &&
+        Name(candidates[i]) < Name(candidates[best])) {
       best = i;
     }
   }
@@ -58,18 +99,51 @@ std::optional<std::size_t> ChooseBest(std::span<const BestCandidate> candidates)
 }
 
 std::int64_t TrialsLike(const BestCandidate& best, std::span<const BestCandidate> candidates) {
-  return std::ranges::count(candidates, best.kind, &BestCandidate::kind);
+  std::set<std::size_t> trials;
+  for (const BestCandidate& c : candidates) {
+    if (c.kind == best.kind) trials.insert(c.trial);
+  }
+  return std::ssize(trials);
 }
 
-BestCandidate CandidateOf(const TrialRecord& record) {
-  const Trial& judged = record.Judged();
-  const bool wrong = IsWrong(record.trial) || std::ranges::any_of(record.confirmations, IsWrong);
-  return {.kernel_template = record.kernel_template,
-          .config_id = record.config_id,
-          .seq = record.seq,
-          .kind = judged.kind,
-          .confirmed = !record.confirmations.empty(),
-          .rank_ns = wrong ? std::nullopt : RankTime(judged)};
+void AddCandidates(const BestCandidate& like, std::span<const Judgement> measurements,
+                   std::vector<BestCandidate>& candidates) {
+  const bool wrong = std::ranges::any_of(measurements, &Judgement::wrong);
+  const std::size_t before = candidates.size();
+  for (std::size_t i = 0; i < measurements.size(); ++i) {
+    const Judgement& judgement = measurements[i];
+    const auto own =
+        std::find_if(candidates.begin() + static_cast<std::ptrdiff_t>(before), candidates.end(),
+                     [&](const BestCandidate& c) { return c.device == judgement.device; });
+    if (own != candidates.end() && !judgement.confirms) continue;
+    BestCandidate& c = own != candidates.end() ? *own : candidates.emplace_back(like);
+    c.measurement = i;
+    c.device = judgement.device;
+    c.confirmed = judgement.confirms;
+    c.rank_ns = wrong ? std::nullopt : judgement.rank_ns;
+    c.measured_at_ms = judgement.measured_at_ms;
+  }
+}
+
+void AddCandidates(std::size_t trial, const TrialRecord& record,
+                   std::vector<BestCandidate>& candidates) {
+  const BestCandidate like{.trial = trial,
+                           .kernel_template = record.kernel_template,
+                           .config_id = record.config_id,
+                           .seq = record.seq,
+                           .kind = record.trial.kind};
+  std::vector<Judgement> measurements = {Judge(record.trial, false)};
+  for (const Remeasurement& more : record.again) {
+    measurements.push_back(Judge(more.trial, more.confirms));
+  }
+  AddCandidates(like, measurements, candidates);
+}
+
+Best BestOf(TrialRecord record, const BestCandidate& chosen, std::int64_t trials) {
+  Best best{.trials = trials, .confirmed = chosen.confirmed};
+  best.judged = chosen.measurement == 0 ? record.trial : record.again[chosen.measurement - 1].trial;
+  best.record = std::move(record);
+  return best;
 }
 
 StatusOr<std::optional<Best>> BestFor(const TuningStore& store, const Task& task, CacheState cache,
@@ -87,13 +161,11 @@ StatusOr<std::optional<Best>> BestFor(const TuningStore& store, const Task& task
   for (const TrialRecord& record : records) ++trials[record.trial.kind];
   std::erase_if(records, [&](const TrialRecord& record) { return !CurrentConfig(task, record); });
   std::vector<BestCandidate> candidates;
-  candidates.reserve(records.size());
-  for (const TrialRecord& record : records) candidates.push_back(CandidateOf(record));
+  for (std::size_t i = 0; i < records.size(); ++i) AddCandidates(i, records[i], candidates);
   const std::optional<std::size_t> best = ChooseBest(candidates);
   if (!best) return std::optional<Best>();
-  return std::optional<Best>({.record = std::move(records[*best]),
-                              .trials = trials[candidates[*best].kind],
-                              .confirmed = candidates[*best].confirmed});
+  const BestCandidate& chosen = candidates[*best];
+  return std::optional<Best>(BestOf(std::move(records[chosen.trial]), chosen, trials[chosen.kind]));
 }
 
 }  // namespace kiln

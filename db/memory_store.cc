@@ -49,7 +49,7 @@ class MemoryStore final : public TuningStore {
                    " with config ", record.config_id,
                    " and this code is stored, so none can be confirmed");
     }
-    stored->confirmations.push_back(std::move(record.trial));
+    stored->again.push_back({true, std::move(record.trial)});
     uuids_.insert(trial.uuid);
     return {};
   }
@@ -88,17 +88,21 @@ class MemoryStore final : public TuningStore {
       std::vector<BestCandidate> candidates;
       for (const auto& [name, trials] : tasks) {
         for (const TrialRecord& record : trials) {
+          AddCandidates(records.size(), record, candidates);
           records.push_back(&record);
-          candidates.push_back(CandidateOf(record));
         }
       }
       const std::optional<std::size_t> best = ChooseBest(candidates);
       if (!best) continue;
-      bests.push_back({.record = *records[*best],
-                       .trials = TrialsLike(candidates[*best], candidates),
-                       .confirmed = candidates[*best].confirmed});
+      const BestCandidate& chosen = candidates[*best];
+      bests.push_back(BestOf(*records[chosen.trial], chosen, TrialsLike(chosen, candidates)));
     }
     return bests;
+  }
+
+  // Tasks came with their workloads, so every key is one of today's.
+  StatusOr<std::vector<UnknownWorkload>> UnknownWorkloads() const override {
+    return std::vector<UnknownWorkload>();
   }
 
   Status AppendPeak(const Peak& peak) override {
@@ -120,8 +124,11 @@ class MemoryStore final : public TuningStore {
   using Trials = std::vector<TrialRecord>;  // of one task, in order of seq
 
   void Insert(TrialRecord record) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    if (uuids_.contains(record.trial.uuid) || Find(record) != nullptr) return;
-    uuids_.insert(record.trial.uuid);
+    if (!uuids_.insert(record.trial.uuid).second) return;
+    if (TrialRecord* known = Find(record)) {
+      known->again.push_back({false, std::move(record.trial)});
+      return;
+    }
     Trials& trials = settings_[SettingOf(record)][record.kernel_template];
     record.seq = std::ssize(trials) + 1;
     trials.push_back(std::move(record));

@@ -135,7 +135,55 @@ CREATE VIEW kiln_trials (task_id, config_id, status, seq, kind) AS
   WHERE measurements.purpose = 'tune';
 )sql";
 
-constexpr std::array kMigrations = {kVersion1, kVersion2, kVersion3};
+// A trial that is measured once more while tuning, on another device or by another program, keeps
+// that measurement too ("repeat"); and a measurement says how its device was doing. The table is
+// made anew, since a CHECK cannot be changed.
+constexpr std::string_view kVersion4 = R"sql(
+DROP VIEW kiln_trials;
+CREATE TABLE measurements_of_version_4 (  -- what came of a trial; failures are findings
+  id                   INTEGER PRIMARY KEY,
+  uuid                 TEXT NOT NULL UNIQUE,
+  trial_id             INTEGER NOT NULL REFERENCES trials (id),
+  purpose              TEXT NOT NULL CHECK (purpose IN ('tune', 'repeat', 'confirm')),
+  kind                 TEXT NOT NULL CHECK (kind IN ('measured', 'emulated', 'estimated')),
+  device               TEXT,            -- NULL: never reached one
+  measured_ms          INTEGER NOT NULL,-- Unix time
+  status               TEXT NOT NULL,   -- ok, censored, or a failure: compile_error, timeout, ...
+  stage                TEXT,            -- of a failure: lower, compile, load, pack, run, verify
+  message              TEXT,            -- of a failure
+  samples              TEXT,            -- JSON array of ns, in order; each the mean of `calls` calls
+  calls                INTEGER,
+  min_ns               REAL,            -- of the first 10 samples: the rank time of an ok one
+  median_ns            REAL,
+  bound_ns             REAL,            -- of a censored one: its rank time is no less
+  frequency_before_mhz REAL,            -- of the first core that was measured on; NULL, here and
+  frequency_after_mhz  REAL,            -- below: the machine did not say, or an older Kiln measured
+  temperature_before_c REAL,            -- of the hottest thermal zone
+  temperature_after_c  REAL,
+  load_before          REAL,            -- processes, the mean of the last minute
+  load_after           REAL,
+  log                  TEXT,            -- what the runner could not do as it should; NULL: nothing
+  CHECK (CASE status WHEN 'ok'       THEN min_ns IS NOT NULL AND bound_ns IS NULL AND stage IS NULL
+                     WHEN 'censored' THEN bound_ns IS NOT NULL AND stage IS NULL
+                     ELSE stage IS NOT NULL AND min_ns IS NULL END)
+);
+INSERT INTO measurements_of_version_4 (id, uuid, trial_id, purpose, kind, device, measured_ms, status,
+    stage, message, samples, calls, min_ns, median_ns, bound_ns)
+  SELECT id, uuid, trial_id, purpose, kind, device, measured_ms, status,
+    stage, message, samples, calls, min_ns, median_ns, bound_ns FROM measurements;
+DROP TABLE measurements;
+ALTER TABLE measurements_of_version_4 RENAME TO measurements;
+CREATE INDEX measurements_of_trial ON measurements (trial_id);
+CREATE UNIQUE INDEX one_tuning_measurement ON measurements (trial_id) WHERE purpose = 'tune';
+
+-- Stable: scripts and builds may rely on these columns.
+CREATE VIEW kiln_trials (task_id, config_id, status, seq, kind) AS
+  SELECT trials.task_id, trials.config_id, measurements.status, trials.seq, trials.kind
+  FROM trials JOIN measurements ON measurements.trial_id = trials.id
+  WHERE measurements.purpose = 'tune';
+)sql";
+
+constexpr std::array kMigrations = {kVersion1, kVersion2, kVersion3, kVersion4};
 
 }  // namespace
 

@@ -13,6 +13,7 @@
 #include <thread>
 
 #include "db/schema.h"
+#include "db/stored_keys.h"
 
 namespace kiln {
 namespace {
@@ -94,6 +95,7 @@ StatusOr<Connection> Connect(const std::string& name, int flags, const std::stri
   auto database =
       std::make_unique<SQLite::Database>(name, flags, static_cast<int>(kBusyTimeout.count()));
   RETURN_IF_ERROR(CheckOwner(*database, path, mode));
+  database->exec("PRAGMA temp_store = MEMORY");  // also where no other file can be written
   return database;
 }
 
@@ -104,6 +106,7 @@ StatusOr<Connection> ConnectToWrite(const std::string& file, const std::string& 
   UseWriteAheadLog(*database);
   database->exec("PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON");
   Migrate(*database, SchemaMigrations());
+  RespellKeys(*database);
   return database;
 }
 

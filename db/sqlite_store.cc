@@ -6,6 +6,7 @@
 #include "absl/synchronization/mutex.h"
 #include "db/best_choice.h"
 #include "db/sqlite_connection.h"
+#include "db/stored_keys.h"
 #include "db/trial_rules.h"
 #include "db/tuning_store.h"
 #include "db/tuning_tables.h"
@@ -38,7 +39,11 @@ class SqliteStore final : public TuningStore {
       const std::int64_t task_id = tables.AddTask(RecordOf(task, cache, trials.front()));
       for (const Trial& trial : trials) {
         const TrialRecord record = RecordOf(task, cache, trial);
-        if (tables.HasMeasurement(trial.uuid) || tables.FindTrial(task_id, record)) continue;
+        if (tables.HasMeasurement(trial.uuid)) continue;
+        if (const std::optional<std::int64_t> known = tables.FindTrial(task_id, record)) {
+          tables.AddAgain(*known, {false, trial});
+          continue;
+        }
         if (!session_id_) session_id_ = tables.AddSession(session_);
         tables.AddTrial(task_id, *session_id_, record);
       }
@@ -57,7 +62,7 @@ class SqliteStore final : public TuningStore {
                      " with config ", record.config_id, " and this code is in ", path_,
                      ", so none can be confirmed");
       }
-      tables.AddConfirmation(*id, trial);
+      tables.AddAgain(*id, {true, trial});
       return {};
     });
   }
@@ -80,11 +85,18 @@ class SqliteStore final : public TuningStore {
       for (const TuningTables::Contest& contest : tables.ReadContests(query)) {
         const std::optional<std::size_t> best = ChooseBest(contest.candidates);
         if (!best) continue;
-        bests.push_back({.record = tables.ReadRecord(contest.trials[*best]),
-                         .trials = TrialsLike(contest.candidates[*best], contest.candidates),
-                         .confirmed = contest.candidates[*best].confirmed});
+        const BestCandidate& chosen = contest.candidates[*best];
+        bests.push_back(BestOf(tables.ReadRecord(contest.trials[chosen.trial]), chosen,
+                               TrialsLike(chosen, contest.candidates)));
       }
       return bests;
+    });
+  }
+
+  StatusOr<std::vector<UnknownWorkload>> UnknownWorkloads() const override {
+    return Read([&](TuningTables&) {
+      mutex_.AssertHeld();
+      return FindUnknownWorkloads(*database_);
     });
   }
 
@@ -135,6 +147,7 @@ class SqliteStore final : public TuningStore {
     absl::MutexLock lock(&mutex_);
     try {
       const SQLite::Transaction snapshot(*database_);
+      if (mode_ == OpenMode::kReadOnly) ShowRespeltKeys(*database_);
       TuningTables tables(*database_);
       return work(tables);
     } catch (const std::exception& error) {

@@ -13,6 +13,14 @@
 
 namespace kiln {
 
+// A measurement of a trial that is there already.
+struct Remeasurement {
+  // Interleaved with other finalists (docs/search.md). Else it is what tuning measured once more:
+  // on another device, or for another program at the same time.
+  bool confirms = false;
+  Trial trial;
+};
+
 // A trial as it is stored: knob names and labels instead of indices, so that it outlives changes of
 // its space.
 struct TrialRecord {
@@ -23,19 +31,25 @@ struct TrialRecord {
   std::string config_id;
   ConfigLabels labels;
   Trial trial;  // as it was tuned; its `config` is empty: ConfigSpace::FromLabels gives it
-  std::vector<Trial> confirmations;  // later measurements of it, in order of insertion
-
-  // The measurement that it is judged by: the latest.
-  const Trial& Judged() const { return confirmations.empty() ? trial : confirmations.back(); }
+  std::vector<Remeasurement> again;  // in order of insertion
 };
 
 // The best config of a workload: what builds ask for. Whether it is stale (its code differs today)
 // takes the task to say: BestFor() has no stale ones, TuningStore::Bests may.
 struct Best {
-  TrialRecord record;            // its time, device and kind: record.Judged()
+  TrialRecord record;
+  Trial judged;                  // the measurement of it that decided: its time, device and kind
   std::int64_t trials = 0;       // of its kind, stored for (workload, target, threads, cache)
   std::string origin = "tuned";  // how it was chosen: tuned | transferred | fallback
   bool confirmed = false;        // re-measured against other finalists
+};
+
+// A workload that is stored under a key that this version cannot read: of an operator, type or
+// class that it does not have.
+struct UnknownWorkload {
+  std::string workload;
+  std::int64_t trials = 0;
+  std::string why;
 };
 
 struct BestQuery {
@@ -66,19 +80,21 @@ class TuningStore {
  public:
   virtual ~TuningStore() = default;
 
-  // All or nothing. A trial whose uuid, or whose (task, config, code digest, kind), is there
-  // already is skipped. kInvalidArgument: a trial without uuid, without samples, of a config that
-  // is not in the task's space, or with a lost device, which says nothing of the config.
+  // All or nothing. A trial whose uuid is there already is skipped; one whose (task, config, code
+  // digest, kind) is there becomes another measurement of that trial. kInvalidArgument: a trial
+  // without uuid, without samples, of a config that is not in the task's space, or with a lost
+  // device, which says nothing of the config.
   virtual Status Append(const Task& task, CacheState cache, std::span<const Trial> trials) = 0;
 
   // A further measurement, with a uuid of its own, of a stored (config, code digest, kind),
-  // interleaved with other finalists (docs/search.md). From then on the trial is judged by it. A
-  // known uuid is skipped. kNotFound: no such trial.
+  // interleaved with other finalists (docs/search.md). From then on the trial is judged by it
+  // among those of its device. A known uuid is skipped. kNotFound: no such trial.
   virtual Status AppendConfirmation(const Task& task, CacheState cache, const Trial& trial) = 0;
 
   // Stored trials of the task that its present space and code still mean, in order of seq: their
   // labels make a legal config and lowering it gives the same code digest. Every config is lowered
-  // for that, some tens of microseconds each.
+  // for that, some tens of microseconds each. Each trial once, as it was tuned first, on whatever
+  // device that was: for the search, the devices of a target are alike.
   virtual StatusOr<std::vector<Trial>> History(const Task& task, CacheState cache) const = 0;
 
   // Everything stored that fits the query, stale records included, by task and then seq.
@@ -87,6 +103,10 @@ class TuningStore {
   // The best of each (workload, target, threads, cache), by the rule of db/best_choice.h. Empty:
   // nothing fits.
   virtual StatusOr<std::vector<Best>> Bests(const BestQuery& query) const = 0;
+
+  // What is stored under keys that this version cannot read, by key. Keys that only were spelt
+  // otherwise are not among them: their trials are found under the present spelling.
+  virtual StatusOr<std::vector<UnknownWorkload>> UnknownWorkloads() const = 0;
 
   // kInvalidArgument: not a positive rate.
   virtual Status AppendPeak(const Peak& peak) = 0;

@@ -22,6 +22,9 @@ constexpr const char* kFits =
 // Hot before cold, as the enumeration.
 constexpr const char* kTaskOrder = " k.workload, k.target, k.threads, k.cache DESC, k.template";
 
+// As they were inserted, behind the one that made the trial.
+constexpr const char* kMeasurementOrder = "m.purpose <> 'tune', m.id";
+
 void BindQuery(Statement& statement, const BestQuery& query) {
   if (query.workload) statement.bind(":workload", *query.workload);
   if (query.target) statement.bind(":target", *query.target);
@@ -42,6 +45,9 @@ Outcome ReadOutcome(Statement& row) {
                  row.getColumn("message").getString()};
 }
 
+// 0 for NULL.
+double ReadReal(Statement& row, const char* column) { return row.getColumn(column).getDouble(); }
+
 Trial ReadMeasurement(Statement& row) {
   Trial trial;
   trial.uuid = row.getColumn("uuid").getString();
@@ -50,6 +56,11 @@ Trial ReadMeasurement(Statement& row) {
   trial.device = row.getColumn("device").getString();
   trial.kind = ParseTimeKind(row.getColumn("kind").getString());
   trial.measured_at_ms = row.getColumn("measured_ms").getInt64();
+  trial.before = {ReadReal(row, "frequency_before_mhz"), ReadReal(row, "temperature_before_c"),
+                  ReadReal(row, "load_before")};
+  trial.after = {ReadReal(row, "frequency_after_mhz"), ReadReal(row, "temperature_after_c"),
+                 ReadReal(row, "load_after")};
+  trial.log = row.getColumn("log").getString();
   return trial;
 }
 
@@ -75,13 +86,14 @@ TrialRecord ReadTrial(Statement& row) {
 std::string SelectRecords(const std::string& condition) {
   return "SELECT k.workload, k.target, k.threads, k.cache, k.template, t.id AS trial, t.seq,"
          " t.config_id, t.labels, t.code_digest, t.predicted, t.batch, m.uuid, m.kind, m.device,"
-         " m.measured_ms, m.status, m.stage, m.message, m.samples, m.calls, m.bound_ns"
+         " m.measured_ms, m.status, m.stage, m.message, m.samples, m.calls, m.bound_ns, m.purpose,"
+         " m.frequency_before_mhz, m.frequency_after_mhz, m.temperature_before_c,"
+         " m.temperature_after_c, m.load_before, m.load_after, m.log"
          " FROM tasks k JOIN trials t ON t.task_id = k.id JOIN measurements m ON m.trial_id = t.id"
          " WHERE " +
-         condition + " ORDER BY" + kTaskOrder + ", t.seq, m.id";
+         condition + " ORDER BY" + kTaskOrder + ", t.seq, " + kMeasurementOrder;
 }
 
-// The first measurement of a trial is the one that tuning made.
 std::vector<TrialRecord> FetchRecords(Statement& row) {
   std::vector<TrialRecord> records;
   std::int64_t previous = 0;
@@ -90,36 +102,55 @@ std::vector<TrialRecord> FetchRecords(Statement& row) {
     if (trial != previous) {
       records.push_back(ReadTrial(row));
     } else {
-      records.back().confirmations.push_back(ReadMeasurement(row));
+      const bool confirms = row.getColumn("purpose").getString() == "confirm";
+      records.back().again.push_back({confirms, ReadMeasurement(row)});
     }
     previous = trial;
   }
   return records;
 }
 
-// The trials of a task, each by its latest measurement: beside a single max(), SQLite takes the
-// other columns from the row that has it (sqlite.org/lang_select.html, "bare columns").
-constexpr const char* kSelectCandidates =
-    "SELECT t.id, t.config_id, t.seq, m.kind, m.status = 'ok', m.min_ns, count(*) > 1,"
-    " sum(m.status = 'wrong_result'), max(m.id) FROM trials t JOIN measurements m"
-    " ON m.trial_id = t.id WHERE t.task_id = ? GROUP BY t.id";
+// What of each measurement of a task's trials decides.
+std::string SelectJudgements() {
+  return std::string(
+             "SELECT t.id, t.config_id, t.seq, t.kind, m.purpose = 'confirm', m.status, m.min_ns,"
+             " m.device, m.measured_ms FROM trials t JOIN measurements m ON m.trial_id = t.id"
+             " WHERE t.task_id = ? ORDER BY t.seq, ") +
+         kMeasurementOrder;
+}
+
+Judgement ReadJudgement(Statement& row) {
+  Judgement judgement;
+  judgement.confirms = row.getColumn(4).getInt() != 0;
+  const std::string status = row.getColumn(5).getString();
+  judgement.wrong = status == "wrong_result";
+  if (status == "ok") judgement.rank_ns = row.getColumn(6).getDouble();
+  judgement.device = row.getColumn(7).getString();
+  judgement.measured_at_ms = row.getColumn(8).getInt64();
+  return judgement;
+}
 
 void FetchCandidates(Statement& row, std::int64_t task, const std::string& kernel_template,
                      TuningTables::Contest& contest) {
   row.reset();
   row.bind(1, task);
+  BestCandidate like{.kernel_template = kernel_template};
+  std::vector<Judgement> measurements;  // of the trial `like`
+  const auto add = [&] { AddCandidates(like, measurements, contest.candidates); };
   while (row.executeStep()) {
-    BestCandidate candidate;
-    candidate.kernel_template = kernel_template;
-    candidate.config_id = row.getColumn(1).getString();
-    candidate.seq = row.getColumn(2).getInt64();
-    candidate.kind = ParseTimeKind(row.getColumn(3).getString());
-    const bool ok = row.getColumn(4).getInt() != 0, wrong = row.getColumn(7).getInt() != 0;
-    if (ok && !wrong) candidate.rank_ns = row.getColumn(5).getDouble();
-    candidate.confirmed = row.getColumn(6).getInt() != 0;
-    contest.candidates.push_back(std::move(candidate));
-    contest.trials.push_back(row.getColumn(0).getInt64());
+    const std::int64_t id = row.getColumn(0).getInt64();
+    if (measurements.empty() || contest.trials.back() != id) {
+      add();
+      measurements.clear();
+      like.trial = contest.trials.size();
+      like.config_id = row.getColumn(1).getString();
+      like.seq = row.getColumn(2).getInt64();
+      like.kind = ParseTimeKind(row.getColumn(3).getString());
+      contest.trials.push_back(id);
+    }
+    measurements.push_back(ReadJudgement(row));
   }
+  add();
 }
 
 void BindTimings(Statement& insert, const Timings& timings) {
@@ -140,6 +171,10 @@ void BindOutcome(Statement& insert, const Outcome& outcome) {
   } else {
     BindTimings(insert, std::get<Timings>(outcome));
   }
+}
+
+void BindIfSaid(Statement& insert, const char* parameter, double value) {
+  if (value > 0) insert.bind(parameter, value);
 }
 
 }  // namespace
@@ -188,17 +223,20 @@ void TuningTables::AddTrial(std::int64_t task, std::int64_t session, const Trial
   AddMeasurement(database_.getLastInsertRowid(), "tune", record.trial);
 }
 
-void TuningTables::AddConfirmation(std::int64_t trial, const Trial& measurement) {
-  AddMeasurement(trial, "confirm", measurement);
+void TuningTables::AddAgain(std::int64_t trial, const Remeasurement& more) {
+  AddMeasurement(trial, more.confirms ? "confirm" : "repeat", more.trial);
 }
 
 void TuningTables::AddMeasurement(std::int64_t trial, const char* purpose,
                                   const Trial& measurement) {
   Statement insert(database_,
                    "INSERT INTO measurements (uuid, trial_id, purpose, kind, device, measured_ms,"
-                   " status, stage, message, samples, calls, min_ns, median_ns, bound_ns) VALUES"
+                   " status, stage, message, samples, calls, min_ns, median_ns, bound_ns,"
+                   " frequency_before_mhz, frequency_after_mhz, temperature_before_c,"
+                   " temperature_after_c, load_before, load_after, log) VALUES"
                    " (:uuid, :trial, :purpose, :kind, :device, :measured, :status, :stage,"
-                   " :message, :samples, :calls, :min, :median, :bound)");
+                   " :message, :samples, :calls, :min, :median, :bound, :mhz_before, :mhz_after,"
+                   " :c_before, :c_after, :load_before, :load_after, :log)");
   insert.bind(":uuid", measurement.uuid);
   insert.bind(":trial", trial);
   insert.bind(":purpose", purpose);
@@ -206,6 +244,14 @@ void TuningTables::AddMeasurement(std::int64_t trial, const char* purpose,
   if (!measurement.device.empty()) insert.bind(":device", measurement.device);
   insert.bind(":measured", measurement.measured_at_ms);
   BindOutcome(insert, measurement.outcome);
+  const DeviceState &before = measurement.before, &after = measurement.after;
+  BindIfSaid(insert, ":mhz_before", before.frequency_mhz);
+  BindIfSaid(insert, ":mhz_after", after.frequency_mhz);
+  BindIfSaid(insert, ":c_before", before.temperature_c);
+  BindIfSaid(insert, ":c_after", after.temperature_c);
+  BindIfSaid(insert, ":load_before", before.load_1min);
+  BindIfSaid(insert, ":load_after", after.load_1min);
+  if (!measurement.log.empty()) insert.bind(":log", measurement.log);
   insert.exec();
 }
 
@@ -263,7 +309,7 @@ std::vector<TuningTables::Contest> TuningTables::ReadContests(const BestQuery& q
                                         " FROM tasks k WHERE") +
                                 kFits + " ORDER BY" + kTaskOrder);
   BindQuery(task, query);
-  Statement trial(database_, kSelectCandidates);
+  Statement trial(database_, SelectJudgements());
   std::vector<Contest> contests;
   std::array<std::string, 4> previous;
   while (task.executeStep()) {

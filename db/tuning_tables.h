@@ -27,7 +27,8 @@ class TuningTables {
   std::int64_t AddTask(const TrialRecord& record);
   // With the next seq of the task, and its tuning measurement.
   void AddTrial(std::int64_t task, std::int64_t session, const TrialRecord& record);
-  void AddConfirmation(std::int64_t trial, const Trial& measurement);
+  // Another measurement of a trial that is there.
+  void AddAgain(std::int64_t trial, const Remeasurement& more);
 
   void AddPeak(const Peak& peak);
   std::optional<double> HighestPeak(const std::string& target, std::int32_t threads);
@@ -41,7 +42,8 @@ class TuningTables {
                                        const std::optional<std::string>& kernel_template = {});
   TrialRecord ReadRecord(std::int64_t trial);
 
-  // The candidates of one (workload, target, threads, cache), and the ids of their trials.
+  // The candidates of one (workload, target, threads, cache), and the ids of the trials that they
+  // number.
   struct Contest {
     std::vector<BestCandidate> candidates;
     std::vector<std::int64_t> trials;

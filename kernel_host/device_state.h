@@ -2,7 +2,7 @@
 
 #include <cstdint>
 
-#include "kernel_host/host_protocol.h"
+#include "ops/measurement.h"
 
 namespace kiln {
 

@@ -38,16 +38,12 @@ struct HostRequest {
   std::vector<std::int32_t> cores;  // thread t runs on cores[t % size]; empty: anywhere
 };
 
-struct DeviceState {  // zero where the machine does not say
-  double frequency_mhz = 0, temperature_c = 0, load_1min = 0;
-};
-
 struct HostReply {
   Outcome outcome;                     // Timings without samples if the plan does not time
   std::vector<std::uint64_t> digests;  // of y, per case; empty if not every case was run
   std::vector<std::string> outputs;    // per case; empty unless return_output, or if not run
   DeviceState before, after;
-  std::string log;  // the last lines that the runner said
+  std::string log;  // what the runner could not do as it should, a line each
 };
 
 // What a kiln-host is: the machine that kernels find themselves on, which may be an emulated one.

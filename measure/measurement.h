@@ -22,6 +22,8 @@ struct Trial {
   std::int64_t measured_at_ms = 0;  // Unix time
   std::int64_t batch = 0;           // of the policy, per task
   TimeKind kind = TimeKind::kMeasured;
+  DeviceState before, after;  // of the device, around the measurement
+  std::string log;  // what the runner could not do as it should: "cannot run thread 1 on core 3"
 };
 
 // The rank time of a trial in ns (docs/search.md): nullopt for failures and censored trials.

@@ -62,6 +62,8 @@ struct RunResult {
   Outcome outcome;
   std::vector<std::uint64_t> digests;
   std::vector<std::string> outputs;
+  DeviceState before = {}, after = {};  // around the run
+  std::string log = {};                 // what the runner could not do as it should; bounded
 };
 
 // This is the sole use of one device; the destructor gives it back.

@@ -217,8 +217,12 @@ class PipelineMeasurer final : public Measurer {
       return Retry(std::move(job), device, lost);
     }
     if (!result.ok()) return job->done(result.status());
-    job->done(MakeTrial(*job, job->artifact.code_digest, std::move(result->outcome),
-                        std::string(hold.lease->device())));
+    Trial trial = MakeTrial(*job, job->artifact.code_digest, std::move(result->outcome),
+                            std::string(hold.lease->device()));
+    trial.before = result->before;
+    trial.after = result->after;
+    trial.log = std::move(result->log);
+    job->done(std::move(trial));
   }
 
   // First in the queue again: its batch waits for it.

@@ -59,6 +59,13 @@ struct Failure {
 };
 using Outcome = std::variant<Timings, Censored, Failure>;
 
+// What a machine says of itself around a measurement; zero where it does not.
+struct DeviceState {
+  double frequency_mhz = 0;  // of the first core that is measured on
+  double temperature_c = 0;  // of the hottest thermal zone
+  double load_1min = 0;      // processes that run or want to, the mean of the last minute
+};
+
 // "RUNTIME_ERROR", "run": the names that are stored and shown.
 const char* Name(FailureKind kind);
 const char* Name(Stage stage);

@@ -1,11 +1,15 @@
 #include "rpc_client/run_codec.h"
 
+#include <cmath>
 #include <optional>
 
 #include "proto/device.pb.h"
 
 namespace kiln {
 namespace {
+
+// What is kept of a runner's log, whatever a device sends: every trial would carry it.
+constexpr std::size_t kMaxLogBytes = 1024;
 
 v1::MeasureCase ToProto(const RunCase& run_case) {
   v1::MeasureCase message;
@@ -106,6 +110,11 @@ StatusOr<Outcome> ReadOutcome(const v1::MeasureResult& message) {
   return Error(StatusCode::kInternal, "the device's result has no outcome");
 }
 
+DeviceState FromProto(const v1::DeviceState& message) {
+  const auto said = [](double value) { return std::isfinite(value) && value > 0 ? value : 0; };
+  return {said(message.frequency_mhz()), said(message.temperature_c()), said(message.load_1min())};
+}
+
 }  // namespace
 
 v1::MeasureRequest WriteRequest(const RunRequest& request) {
@@ -123,6 +132,9 @@ StatusOr<RunResult> ReadResult(const v1::MeasureResult& message) {
   ASSIGN_OR_RETURN(result.outcome, ReadOutcome(message));
   result.digests.assign(message.digests().begin(), message.digests().end());
   result.outputs.assign(message.outputs().begin(), message.outputs().end());
+  result.before = FromProto(message.before());
+  result.after = FromProto(message.after());
+  result.log = message.log().substr(0, kMaxLogBytes);
   return result;
 }
 

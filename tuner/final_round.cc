@@ -21,12 +21,12 @@ struct Incumbent {
   bool confirmed = false;
 };
 
-// The store's best of this task, judged by its latest measurement.
+// The store's best of this task, as it did in the measurement that decided.
 StatusOr<std::optional<Incumbent>> StoredBest(const FinalRound& with, const Task& task) {
   ASSIGN_OR_RETURN(const std::optional<Best> best,
                    BestFor(with.store, task, with.cache, with.kind));
   if (!best) return std::optional<Incumbent>();
-  Incumbent incumbent{best->record.Judged(), best->confirmed};
+  Incumbent incumbent{best->judged, best->confirmed};
   ASSIGN_OR_RETURN(incumbent.trial.config, task.space().FromLabels(best->record.labels));
   return std::optional<Incumbent>(std::move(incumbent));
 }
@@ -72,13 +72,16 @@ Status RunFinalRound(const FinalRound& with, const TaskSession& session, TaskRes
   const Config untuned = DefaultConfig(session.task());
   ASSIGN_OR_RETURN(const auto trials, Compare(with, session, Finalists(with, session, incumbent)));
   for (const Trial& trial : trials) {
-    if (trial.config == untuned) result.default_ns = RankTime(trial);
     // A default that the search never tried is only compared with.
     if (FindTrial(session.measured(), trial.config) == nullptr) continue;
     RETURN_IF_ERROR(with.store.AppendConfirmation(session.task(), with.cache, trial));
   }
   ASSIGN_OR_RETURN(const auto chosen, StoredBest(with, session.task()));
   result.best = chosen ? std::optional(chosen->trial) : std::nullopt;
+  for (const Trial& trial : trials) {
+    const bool beside_best = !result.best || trial.device == result.best->device;
+    if (trial.config == untuned && beside_best) result.default_ns = RankTime(trial);
+  }
   if (!result.best) result.note = "every finalist failed when it was measured again";
   return absl::OkStatus();
 }

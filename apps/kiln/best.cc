@@ -35,7 +35,7 @@ StatusOr<BestQuery> Query(const Options& options) {
 
 nlohmann::json ToJson(const StoredBest& stored) {
   const TrialRecord& record = stored.best.record;
-  const Trial& judged = record.Judged();
+  const Trial& judged = stored.best.judged;
   const auto& timings = std::get<Timings>(judged.outcome);
   nlohmann::json config = nlohmann::json::object();
   for (const auto& [knob, label] : record.labels) config[knob] = label;
@@ -69,7 +69,7 @@ void PrintCsv(const std::vector<StoredBest>& bests) {
       "device,measured_at,origin,kind,stale");
   for (const StoredBest& stored : bests) {
     const TrialRecord& record = stored.best.record;
-    const Trial& judged = record.Judged();
+    const Trial& judged = stored.best.judged;
     const auto& timings = std::get<Timings>(judged.outcome);
     fmt::print(
         "\"{}\",{},{},{},{},{},\"{}\",{:.1f},{:.1f},{:.2f},{},{},{},{},{},{},{},{}\n",
@@ -91,12 +91,13 @@ void PrintTable(const std::vector<StoredBest>& bests) {
                {"peak"},
                {"trials"},
                {"how", A::kLeft},
+               {"device", A::kLeft},
                {"config", A::kLeft},
                {"knobs", A::kLeft}});
   for (const StoredBest& stored : bests) {
     const TrialRecord& record = stored.best.record;
-    const double ns = std::get<Timings>(record.Judged().outcome).min_ns();
-    const TimeKind kind = record.Judged().kind;
+    const double ns = std::get<Timings>(stored.best.judged.outcome).min_ns();
+    const TimeKind kind = stored.best.judged.kind;
     const StatusOr<Workload> workload = ParseWorkload(record.workload);
     table.Add(
         {workload.ok() ? Describe(*workload) : record.workload, record.target,
@@ -107,7 +108,7 @@ void PrintTable(const std::vector<StoredBest>& bests) {
          fmt::format("{}{}{}{}", stored.best.origin, stored.best.confirmed ? ", confirmed" : "",
                      kind == TimeKind::kMeasured ? "" : fmt::format(", {}", Name(kind)),
                      stored.stale ? ", stale" : ""),
-         record.config_id, DescribeConfig(record.labels)});
+         stored.best.judged.device, record.config_id, DescribeConfig(record.labels)});
   }
   std::fputs(table.Print().c_str(), stdout);
 }
@@ -124,6 +125,7 @@ StatusOr<int> ShowBest(const Environment& env, const Options& options) {
   }
   ASSIGN_OR_RETURN(const BestQuery query, Query(options));
   ASSIGN_OR_RETURN(const std::unique_ptr<TuningStore> store, OpenStore(env, OpenMode::kReadOnly));
+  RETURN_IF_ERROR(TellUnknownWorkloads(*store));
   ASSIGN_OR_RETURN(std::vector<StoredBest> bests, ReadBests(env, *store, query));
   std::size_t missing = 0;
   if (!options.all) {

@@ -9,6 +9,7 @@
 #include "apps/kiln/command.h"
 #include "apps/kiln/config_choice.h"
 #include "apps/kiln/interrupt.h"
+#include "apps/kiln/stored.h"
 #include "apps/kiln/table.h"
 #include "base/reactor.h"
 #include "ops/target.h"
@@ -44,26 +45,48 @@ double TimeOf(const Trial& trial) {
   return 0;
 }
 
+nlohmann::json ToJson(const DeviceState& state) {
+  nlohmann::json json = nlohmann::json::object();
+  if (state.frequency_mhz > 0) json["frequency_mhz"] = state.frequency_mhz;
+  if (state.temperature_c > 0) json["temperature_c"] = state.temperature_c;
+  if (state.load_1min > 0) json["load_1min"] = state.load_1min;
+  return json;
+}
+
+// What one measurement says, whichever of a trial's it is.
+nlohmann::json ToJson(const Trial& trial) {
+  nlohmann::json json = {{"status", StatusOf(trial)},
+                         {"kind", Name(trial.kind)},
+                         {"device", trial.device},
+                         {"device_before", ToJson(trial.before)},
+                         {"device_after", ToJson(trial.after)},
+                         {"measured_at", FormatTime(trial.measured_at_ms)}};
+  if (const double ns = TimeOf(trial); ns > 0) json["min_ns"] = ns;
+  if (const auto* failure = std::get_if<Failure>(&trial.outcome)) {
+    json["stage"] = Name(failure->stage);
+    json["message"] = failure->message;
+  }
+  if (!trial.log.empty()) json["log"] = trial.log;
+  return json;
+}
+
 void PrintJson(const TrialRecord& record, double best_ns) {
+  nlohmann::json line = ToJson(record.trial);
   nlohmann::json config = nlohmann::json::object();
   for (const auto& [knob, label] : record.labels) config[knob] = label;
-  nlohmann::json line = {{"workload", record.workload},
-                         {"target", record.target},
-                         {"threads", record.threads},
-                         {"cache", Name(record.cache)},
-                         {"seq", record.seq},
-                         {"config_id", record.config_id},
-                         {"config", config},
-                         {"status", StatusOf(record.trial)},
-                         {"kind", Name(record.trial.kind)},
-                         {"device", record.trial.device},
-                         {"measured_at", FormatTime(record.trial.measured_at_ms)}};
-  if (const double ns = TimeOf(record.trial); ns > 0) line["min_ns"] = ns;
+  line.update({{"workload", record.workload},
+               {"target", record.target},
+               {"threads", record.threads},
+               {"cache", Name(record.cache)},
+               {"seq", record.seq},
+               {"config_id", record.config_id},
+               {"config", config}});
   if (best_ns > 0) line["best_ns"] = best_ns;
   if (record.trial.predicted) line["predicted"] = *record.trial.predicted;
-  if (const auto* failure = std::get_if<Failure>(&record.trial.outcome)) {
-    line["stage"] = Name(failure->stage);
-    line["message"] = failure->message;
+  for (const Remeasurement& more : record.again) {
+    nlohmann::json measurement = ToJson(more.trial);
+    measurement["purpose"] = more.confirms ? "confirm" : "repeat";
+    line["measured_again"].push_back(std::move(measurement));
   }
   std::puts(line.dump().c_str());
 }
@@ -81,19 +104,21 @@ void PrintLine(const TrialRecord& record, const Workload& workload, double best_
   }
 }
 
-// The best throughput after each trial, for each kind of times: they do not compare.
-using Curves = std::map<TimeKind, std::vector<double>>;
+// The best throughput after each trial, for each kind of times and each device: they do not
+// compare.
+using Curves = std::map<std::pair<TimeKind, std::string>, std::vector<double>>;
 
 // Prints the records behind `seen` and returns the curves of all.
 Curves PrintFrom(std::span<const TrialRecord> records, std::size_t seen, const Workload& workload,
                  bool json) {
   Curves curves;
-  std::map<TimeKind, double> bests;
+  std::map<Curves::key_type, double> bests;
   for (std::size_t i = 0; i < records.size(); ++i) {
     const Trial& trial = records[i].trial;
-    double& best_ns = bests[trial.kind];
+    const Curves::key_type where(trial.kind, trial.device);
+    double& best_ns = bests[where];
     if (const auto ns = RankTime(trial); ns && (best_ns == 0 || *ns < best_ns)) best_ns = *ns;
-    curves[trial.kind].push_back(best_ns > 0 ? Gops(workload, best_ns) : 0);
+    curves[where].push_back(best_ns > 0 ? Gops(workload, best_ns) : 0);
     if (i < seen) continue;
     json ? PrintJson(records[i], best_ns) : PrintLine(records[i], workload, best_ns);
   }
@@ -102,11 +127,12 @@ Curves PrintFrom(std::span<const TrialRecord> records, std::size_t seen, const W
 }
 
 void Print(const Curves& curves) {
-  for (const auto& [kind, curve] : curves) {
-    if (curve.size() < 2) continue;
-    fmt::print("\nbest so far, GOP/s{}, over {} trials\n{}",
-               kind == TimeKind::kMeasured ? "" : fmt::format(" ({})", Name(kind)), curve.size(),
-               Plot(curve, 72, 8));
+  for (const auto& [where, curve] : curves) {
+    const auto& [kind, device] = where;
+    if (curve.size() < 2 || curve.back() == 0) continue;
+    fmt::print("\nbest so far, GOP/s{}{}, over {} trials\n{}",
+               kind == TimeKind::kMeasured ? "" : fmt::format(" ({})", Name(kind)),
+               device.empty() ? "" : " on " + device, curve.size(), Plot(curve, 72, 8));
   }
 }
 
@@ -120,6 +146,7 @@ StatusOr<int> ShowHistory(const Environment& env, const Options& options) {
   if (!options.cache.empty())
     query.cache = options.cache == "cold" ? CacheState::kCold : CacheState::kHot;
   ASSIGN_OR_RETURN(const std::unique_ptr<TuningStore> store, OpenStore(env, OpenMode::kReadOnly));
+  RETURN_IF_ERROR(TellUnknownWorkloads(*store));
   ASSIGN_OR_RETURN(std::vector<TrialRecord> records, store->Records(query));
   if (records.empty() && !options.follow) {
     return Error(StatusCode::kNotFound, "no trials of ", *query.workload, " on ", *query.target,

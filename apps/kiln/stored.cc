@@ -1,6 +1,11 @@
 #include "apps/kiln/stored.h"
 
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdio>
 #include <map>
+#include <span>
 #include <utility>
 
 #include "ops/target.h"
@@ -50,16 +55,32 @@ StatusOr<std::vector<StoredBest>> ReadBests(const Environment& env, const Tuning
     const std::optional<Target>& target = target_of(record.target);
     stored.stale = !workload.ok() || (target && !IsCurrent(env, record, *workload, *target));
     if (workload.ok()) {
-      stored.gops = Gops(*workload, std::get<Timings>(record.Judged().outcome).min_ns());
+      stored.gops = Gops(*workload, std::get<Timings>(best.judged.outcome).min_ns());
       ASSIGN_OR_RETURN(const std::optional<double> peak,
                        store.PeakOf(record.target, record.threads));
-      const bool comparable = record.Judged().kind == TimeKind::kMeasured;  // as peaks are
+      const bool comparable = best.judged.kind == TimeKind::kMeasured;  // as peaks are
       if (comparable && peak && *peak > 0) stored.peak_share = stored.gops / *peak;
     }
     stored.best = std::move(best);
     result.push_back(std::move(stored));
   }
   return result;
+}
+
+Status TellUnknownWorkloads(const TuningStore& store) {
+  constexpr std::size_t kNamed = 3;
+  ASSIGN_OR_RETURN(const std::vector<UnknownWorkload> unknown, store.UnknownWorkloads());
+  if (unknown.empty()) return {};
+  std::int64_t trials = 0;
+  for (const UnknownWorkload& workload : unknown) trials += workload.trials;
+  fmt::print(stderr, "note: {} trials of {} workloads have keys that this version does not know:\n",
+             trials, unknown.size());
+  for (const UnknownWorkload& workload :
+       std::span(unknown).first(std::min(kNamed, unknown.size()))) {
+    fmt::print(stderr, "  {}: {}\n", workload.workload, workload.why);
+  }
+  if (unknown.size() > kNamed) fmt::print(stderr, "  and {} more\n", unknown.size() - kNamed);
+  return {};
 }
 
 StatusOr<std::optional<Config>> StoredConfig(const TuningStore& store, const Task& task,

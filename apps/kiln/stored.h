@@ -18,6 +18,9 @@ struct StoredBest {
 StatusOr<std::vector<StoredBest>> ReadBests(const Environment& env, const TuningStore& store,
                                             const BestQuery& query);
 
+// Says on standard error what of the store this version cannot find any more, if anything.
+Status TellUnknownWorkloads(const TuningStore& store);
+
 // The stored best config of a task that its template still lowers to the code that was measured;
 // nullopt: none.
 StatusOr<std::optional<Config>> StoredConfig(const TuningStore& store, const Task& task,

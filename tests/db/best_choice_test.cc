@@ -1,6 +1,7 @@
 #include "db/best_choice.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "gtest/gtest.h"
 
@@ -9,9 +10,11 @@ namespace {
 
 BestCandidate Candidate(std::string id, std::optional<double> rank_ns, bool confirmed = false) {
   static std::int64_t seq = 0;
-  return {.kernel_template = "t",
+  ++seq;
+  return {.trial = static_cast<std::size_t>(seq),
+          .kernel_template = "t",
           .config_id = std::move(id),
-          .seq = ++seq,
+          .seq = seq,
           .confirmed = confirmed,
           .rank_ns = rank_ns};
 }
@@ -76,21 +79,72 @@ TEST(BestChoiceTest, OnlyTheLatestCodeOfAConfigCounts) {
   EXPECT_EQ(*ChooseBest(std::vector{old, elsewhere}), 0u) << "of another template";
 }
 
-TEST(BestChoiceTest, ARecordIsJudgedByItsLatestMeasurementUnlessItWasEverWrong) {
+// How a record did, for each device: "device rank", marked ! if confirmed; "-": no time.
+std::string Judged(const TrialRecord& record) {
+  std::vector<BestCandidate> candidates;
+  AddCandidates(0, record, candidates);
+  std::string text;
+  for (const BestCandidate& c : candidates) {
+    text += (text.empty() ? "" : ", ") + c.device + " " +
+            (c.rank_ns ? std::to_string(std::lround(*c.rank_ns)) : "-") + (c.confirmed ? "!" : "");
+  }
+  return text;
+}
+
+Trial On(std::string device, Outcome outcome) {
+  Trial trial;
+  trial.device = std::move(device);
+  trial.outcome = std::move(outcome);
+  return trial;
+}
+
+TEST(BestChoiceTest, ARecordIsJudgedByItsLatestConfirmationUnlessItWasEverWrong) {
   TrialRecord record;
-  record.trial.outcome = Timings{{10}, 1};
-  EXPECT_EQ(CandidateOf(record).rank_ns, 10);
-  EXPECT_FALSE(CandidateOf(record).confirmed);
-  record.confirmations.resize(2);
-  record.confirmations[0].outcome = Failure{Stage::kRun, FailureKind::kTimeout, ""};
-  record.confirmations[1].outcome = Timings{{12}, 1};
-  EXPECT_EQ(CandidateOf(record).rank_ns, 12);
-  EXPECT_TRUE(CandidateOf(record).confirmed);
-  record.confirmations[0].outcome = Failure{Stage::kVerify, FailureKind::kWrongResult, ""};
-  EXPECT_EQ(CandidateOf(record).rank_ns, std::nullopt);
-  record.confirmations = {};
+  record.trial = On("a", Timings{{10}, 1});
+  EXPECT_EQ(Judged(record), "a 10");
+  record.again.push_back({true, On("a", Failure{Stage::kRun, FailureKind::kTimeout, ""})});
+  EXPECT_EQ(Judged(record), "a -!");
+  record.again.push_back({true, On("a", Timings{{12}, 1})});
+  EXPECT_EQ(Judged(record), "a 12!");
+  record.again.push_back({false, On("a", Timings{{5}, 1})});
+  EXPECT_EQ(Judged(record), "a 12!") << "what tuning measures again is not a confirmation";
+  record.again[0].trial.outcome = Failure{Stage::kVerify, FailureKind::kWrongResult, ""};
+  EXPECT_EQ(Judged(record), "a -!");
+  record.again = {};
   record.trial.outcome = Censored{{{10}, 1}, 10};
-  EXPECT_EQ(CandidateOf(record).rank_ns, std::nullopt);
+  EXPECT_EQ(Judged(record), "a -");
+}
+
+TEST(BestChoiceTest, ARecordIsACandidateOnEveryDeviceThatMeasuredIt) {
+  TrialRecord record;
+  record.trial = On("a", Timings{{10}, 1});
+  record.again = {{false, On("b", Timings{{20}, 1})},
+                  {false, On("b", Timings{{19}, 1})},
+                  {true, On("c", Timings{{30}, 1})},
+                  {true, On("a", Timings{{11}, 1})}};
+  EXPECT_EQ(Judged(record), "a 11!, b 20, c 30!");
+  record.again.push_back({false, On("d", Failure{Stage::kVerify, FailureKind::kWrongResult, ""})});
+  EXPECT_EQ(Judged(record), "a -!, b -, c -!, d -") << "wrong on one is wrong on all";
+}
+
+TEST(BestChoiceTest, OneDeviceDecides) {
+  const auto on = [](BestCandidate candidate, std::string device, std::int64_t at_ms = 0) {
+    candidate.device = std::move(device);
+    candidate.measured_at_ms = at_ms;
+    return candidate;
+  };
+  const std::vector<BestCandidate> slow = {on(Candidate("a", 100), "slow"),
+                                           on(Candidate("b", 110), "slow")};
+  const BestCandidate fast = on(Candidate("c", 10), "fast");
+  EXPECT_EQ(Chosen({slow[0], slow[1], fast}), "a") << "the one that measured more";
+  EXPECT_EQ(Chosen({slow[1], fast}), "c") << "of equals, the first by name";
+  EXPECT_EQ(Chosen({slow[0], slow[1], on(Candidate("d", 500, true), "third", 1)}), "d")
+      << "the one that confirmed";
+  EXPECT_EQ(
+      Chosen({on(Candidate("d", 5, true), "third", 1), on(Candidate("e", 6, true), "third", 3),
+              on(Candidate("f", 1, true), "fourth", 2)}),
+      "d")
+      << "the one that confirmed last, by the best of all that it confirmed";
 }
 
 }  // namespace

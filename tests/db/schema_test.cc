@@ -80,7 +80,7 @@ TEST(SchemaTest, Version3HasATrialForEachKindOfTimes) {
       ('c', 9, 'confirm', 'emulated', 0, 'ok', 21),
       ('d', 9, 'tune', 'measured', 0, 'ok', 300), ('e', 9, 'confirm', 'measured', 0, 'ok', 400);
   )sql");
-  Migrate(database, SchemaMigrations());
+  Migrate(database, SchemaMigrations().first(3));
   EXPECT_EQ(
       database
           .execAndGet("SELECT group_concat(id || config_id || kind || seq || batch) FROM trials")
@@ -102,6 +102,89 @@ TEST(SchemaTest, Version3HasATrialForEachKindOfTimes) {
       database.exec(
           "INSERT INTO trials VALUES (11, 1, 4, 'c1', '{}', 'd1', 'estimated', NULL, 0, 1)"),
       SQLite::Exception);
+}
+
+// A trial that worked and was confirmed, one that failed and one that was cut off, as each version
+// wrote them.
+void FillAsVersion(int version, SQLite::Database& database) {
+  database.exec(R"sql(
+    INSERT INTO sessions VALUES (3, 1700000000000, 'kiln tune', '7', 'clang 19', 'box');
+    INSERT INTO tasks VALUES (5, 'conv2d/i8/n1h8w8c16/o16/k1x1/s1x1/p0,0,0,0/d1x1/g1/pc/wz0/act=lohi/rq=gen/double',
+                              'testbed', 2, 'cold', 'fake.portable');
+    CREATE TEMP TABLE written AS SELECT column1 AS id, 5 AS task_id, column2 AS seq, column3 AS config_id,
+        column4 AS labels, column5 AS code_digest, column6 AS predicted, column7 AS batch, 3 AS session_id
+      FROM (VALUES (7, 1, 'c1', '{"tile":"1"}', '00000000000000d1', -1.5, 4),
+                   (8, 2, 'c2', '{"tile":"2"}', '00000000000000d2', NULL, 4),
+                   (9, 3, 'c3', '{"tile":"4"}', '0000000000000000', NULL, 5));
+  )sql");
+  const std::string kind = version < 3 ? "" : ", 'measured'";  // a column of trials since version 3
+  database.exec(
+      "INSERT INTO trials (id, task_id, seq, config_id, labels, code_digest, predicted,"
+      " batch, session_id" +
+      std::string(version < 3 ? "" : ", kind") + ") SELECT *" + kind + " FROM written");
+  database.exec(R"sql(
+    INSERT INTO measurements (id, uuid, trial_id, purpose, kind, device, measured_ms, status, stage, message,
+                              samples, calls, min_ns, median_ns, bound_ns) VALUES
+      (11, 'a', 7, 'tune', 'measured', 'board-1', 17, 'ok', NULL, NULL, '[12.5,11.25]', 3, 11.25, 11.875, NULL),
+      (12, 'b', 8, 'tune', 'measured', 'board-1', 18, 'censored', NULL, NULL, '[40.0]', 2, 40.0, 40.0, 40.0),
+      (13, 'c', 9, 'tune', 'measured', NULL, 19, 'invalid_config', 'lower', 'no', NULL, NULL, NULL, NULL, NULL),
+      (14, 'd', 7, 'confirm', 'measured', 'board-2', 20, 'ok', NULL, NULL, '[13.0]', 4, 13.0, 13.0, NULL);
+    INSERT INTO peaks VALUES (1, 'testbed', 2, 410.5, 'board-1', 16);
+  )sql");
+}
+
+TEST(SchemaTest, ADatabaseOfEveryVersionKeepsAllThatIsInIt) {
+  for (int version = 1; version < SchemaVersion(); ++version) {
+    SCOPED_TRACE("from version " + std::to_string(version));
+    const TempDir dir;
+    const std::string path = dir.File("old.db");
+    {
+      SQLite::Database database(path, kCreate);
+      Migrate(database, SchemaMigrations().first(static_cast<std::size_t>(version)));
+      FillAsVersion(version, database);
+    }
+    auto store = OpenSqliteStore(path, OpenMode::kReadWrite);
+    ASSERT_TRUE(store.ok()) << store.status();
+    const std::vector<TrialRecord> records = *(*store)->Records({});
+    ASSERT_EQ(records.size(), 3u);
+    EXPECT_EQ(*(*store)->PeakOf("testbed", 2), 410.5);
+    EXPECT_EQ((*store)->Bests({})->at(0).judged.uuid, "d");
+
+    Trial ok;
+    ok.uuid = "a";
+    ok.code_digest = 0xd1;
+    ok.outcome = Timings{{12.5, 11.25}, 3};
+    ok.device = "board-1";
+    ok.measured_at_ms = 17;
+    ok.predicted = -1.5;
+    ok.batch = 4;
+    EXPECT_THAT(records[0].trial, SameTrial(ok));
+    EXPECT_EQ(records[0].threads, 2);
+    EXPECT_EQ(records[0].cache, CacheState::kCold);
+    EXPECT_EQ(records[0].config_id, "c1");
+    EXPECT_EQ(records[0].labels, (ConfigLabels{{"tile", "1"}}));
+    ok.uuid = "d";
+    ok.outcome = Timings{{13}, 4};
+    ok.device = "board-2";
+    ok.measured_at_ms = 20;
+    ASSERT_EQ(records[0].again.size(), 1u);
+    EXPECT_TRUE(records[0].again[0].confirms);
+    EXPECT_THAT(records[0].again[0].trial, SameMeasurement(ok));
+    EXPECT_EQ(std::get<Censored>(records[1].trial.outcome).bound_ns, 40);
+    EXPECT_EQ(std::get<Failure>(records[2].trial.outcome).message, "no");
+    EXPECT_EQ(records[2].trial.device, "");
+
+    SQLite::Database database(path);
+    EXPECT_EQ(database.execAndGet("PRAGMA integrity_check").getString(), "ok");
+    SQLite::Statement broken(database, "PRAGMA foreign_key_check");
+    EXPECT_FALSE(broken.executeStep());
+    EXPECT_EQ(
+        database.execAndGet("SELECT group_concat(config_id || status || seq) FROM kiln_trials")
+            .getString(),
+        "c1ok1,c2censored2,c3invalid_config3");
+    EXPECT_EQ(database.execAndGet("SELECT command || seed FROM sessions").getString(),
+              "kiln tune7");
+  }
 }
 
 }  // namespace

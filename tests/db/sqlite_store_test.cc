@@ -333,6 +333,9 @@ TEST_F(SqliteStoreTest, TwoProcessesAndTwoThreadsShareADatabase) {
   }
   EXPECT_EQ(seq, 180) << "60 configs were offered by both";
   EXPECT_EQ(configs.size(), 180u);
+  std::size_t measurements = records.size();
+  for (const TrialRecord& record : records) measurements += record.again.size();
+  EXPECT_EQ(measurements, 240u) << "both measurements of a config are kept";
 }
 
 TEST_F(SqliteStoreTest, AKilledWriterLosesNothingThatItWasToldIsStored) {

@@ -72,10 +72,16 @@ inline bool Same(const Outcome& a, const Outcome& b) {
   return x.stage == y.stage && x.kind == y.kind && x.message == y.message;
 }
 
+inline bool Same(const DeviceState& a, const DeviceState& b) {
+  return a.frequency_mhz == b.frequency_mhz && a.temperature_c == b.temperature_c &&
+         a.load_1min == b.load_1min;
+}
+
 MATCHER_P(SameMeasurement, trial, "") {
   return arg.uuid == trial.uuid && arg.code_digest == trial.code_digest &&
          Same(arg.outcome, trial.outcome) && arg.device == trial.device &&
-         arg.measured_at_ms == trial.measured_at_ms && arg.kind == trial.kind;
+         arg.measured_at_ms == trial.measured_at_ms && arg.kind == trial.kind &&
+         Same(arg.before, trial.before) && Same(arg.after, trial.after) && arg.log == trial.log;
 }
 MATCHER_P(SameTrial, trial, "") {
   return ::testing::ExplainMatchResult(SameMeasurement(trial), arg, result_listener) &&

@@ -63,7 +63,7 @@ class TuningStoreTest : public ::testing::TestWithParam<Kind> {
   std::pair<std::string, double> TheBest() {
     const std::vector<Best> bests = *store_->Bests({});
     if (bests.size() != 1) return {std::to_string(bests.size()) + " bests", 0};
-    return {bests[0].record.config_id, *RankTime(bests[0].record.Judged())};
+    return {bests[0].record.config_id, *RankTime(bests[0].judged)};
   }
   std::string Id(std::uint64_t index) { return task_.space().Id(task_.space().At(index)); }
 
@@ -94,6 +94,9 @@ TEST_P(TuningStoreTest, KeepsEveryFieldOfEveryTrial) {
   ok.predicted = -0.1;
   ok.batch = 5;
   ok.kind = TimeKind::kEmulated;
+  ok.before = {2400.5, 41.25, 0.5};
+  ok.after = {.frequency_mhz = 1800, .temperature_c = 63};
+  ok.log = "cannot run thread 1 on core 3\n";
   std::get<Timings>(ok.outcome).samples_ns = {1e9 / 3, 0.1, 17};
   const Trial censored = CensoredTrial(task_, 1, 5000, "u2");
   Trial failed = FailedTrial(
@@ -115,7 +118,7 @@ TEST_P(TuningStoreTest, KeepsEveryFieldOfEveryTrial) {
   EXPECT_EQ(records[0].config_id, Id(3));
   EXPECT_EQ(records[0].labels, task_.space().Labels(ok.config));
   EXPECT_THAT(records[1].trial, SameMeasurement(censored));
-  EXPECT_THAT(records[2].confirmations, IsEmpty());
+  EXPECT_THAT(records[2].again, IsEmpty());
 }
 
 TEST_P(TuningStoreTest, EveryFailureKeepsItsKindStageAndText) {
@@ -161,18 +164,69 @@ TEST_P(TuningStoreTest, NumbersTheTrialsOfEachTaskFromOne) {
   EXPECT_THAT(*store_->History(wide, kHot), SizeIs(1));
 }
 
-TEST_P(TuningStoreTest, AppendingAgainChangesNothing) {
+TEST_P(TuningStoreTest, AKnownUuidChangesNothing) {
   const std::vector<Trial> trials = {OkTrial(task_, 0, 10, "a"), OkTrial(task_, 1, 20, "b")};
   Append(task_, trials);
   Append(task_, trials);
-  Append(task_, {OkTrial(task_, 0, 5, "new uuid, known config")});
   Append(task_, {OkTrial(task_, 2, 5, "b")});
-  Append(task_, {OkTrial(task_, 3, 7, "c"), OkTrial(task_, 3, 8, "d"), OkTrial(task_, 4, 9, "c")});
+  Append(task_, {OkTrial(task_, 3, 7, "c"), OkTrial(task_, 4, 9, "c")});
   const std::vector<TrialRecord> records = Records();
   ASSERT_THAT(records, SizeIs(3));
   EXPECT_THAT(records[0].trial, SameMeasurement(trials[0]));
   EXPECT_THAT(records[2].trial, SameMeasurement(OkTrial(task_, 3, 7, "c")));
   EXPECT_EQ(records[2].seq, 3);
+}
+
+TEST_P(TuningStoreTest, EveryMeasurementOfAKnownConfigIsKept) {
+  Trial elsewhere = OkTrial(task_, 0, 5, "elsewhere");
+  elsewhere.device = "board-2";
+  Append(task_, {OkTrial(task_, 0, 10, "a"), OkTrial(task_, 1, 20, "b")});
+  Append(task_, {elsewhere, OkTrial(task_, 0, 9, "by another program")});
+  Append(task_, {elsewhere});
+  const std::vector<TrialRecord> records = Records();
+  ASSERT_THAT(records, SizeIs(2));
+  EXPECT_THAT(records[0].trial, SameMeasurement(OkTrial(task_, 0, 10, "a")));
+  ASSERT_THAT(records[0].again, SizeIs(2));
+  EXPECT_THAT(records[0].again[0].trial, SameMeasurement(elsewhere));
+  EXPECT_FALSE(records[0].again[0].confirms);
+  EXPECT_EQ(records[0].again[1].trial.uuid, "by another program");
+  EXPECT_THAT(records[1].again, IsEmpty());
+  EXPECT_THAT(*store_->History(task_, kHot), SizeIs(2)) << "a config is tried once";
+  EXPECT_EQ((*store_->Bests({}))[0].trials, 2);
+}
+
+TEST_P(TuningStoreTest, TimesOfDifferentDevicesAreNotCompared) {
+  const auto on = [&](const char* device, std::uint64_t index, double ns, const char* uuid,
+                      std::int64_t at_ms = 0) {
+    Trial trial = OkTrial(task_, index, ns, uuid);
+    trial.device = device;
+    trial.measured_at_ms = at_ms;
+    return trial;
+  };
+  // The second board is faster at everything, but has tried less.
+  Append(task_, {on("slow", 0, 100, "a"), on("slow", 1, 90, "b"), on("slow", 2, 80, "c")});
+  Append(task_, {on("fast", 3, 10, "d"), on("fast", 2, 20, "c fast")});
+  EXPECT_EQ(TheBest(), std::pair(Id(2), 80.0));
+  EXPECT_EQ((*store_->Bests({}))[0].judged.device, "slow");
+
+  // Whatever board confirms decides, by its own times; the latest, where several did.
+  const auto confirm = [&](const Trial& trial) {
+    EXPECT_TRUE(store_->AppendConfirmation(task_, kHot, trial).ok());
+  };
+  confirm(on("fast", 3, 11, "d2", 5));
+  confirm(on("fast", 1, 9, "b2", 6));
+  EXPECT_EQ(TheBest(), std::pair(Id(1), 9.0));
+  confirm(on("slow", 0, 95, "a2", 8));
+  confirm(on("slow", 2, 97, "c2", 7));
+  EXPECT_EQ(TheBest(), std::pair(Id(0), 95.0));
+  EXPECT_EQ((*BestFor(*store_, task_, kHot))->judged.uuid, "a2");
+  confirm(on("fast", 0, 30, "a3", 9));
+  EXPECT_EQ(TheBest(), std::pair(Id(1), 9.0)) << "of all that this board confirmed";
+
+  Trial wrong = on("slow", 1, 1, "b3", 1);
+  wrong.outcome = Failure{Stage::kVerify, FailureKind::kWrongResult, "first byte"};
+  Append(task_, {wrong});
+  EXPECT_EQ(TheBest(), std::pair(Id(3), 11.0)) << "wrong on one board is wrong";
 }
 
 TEST_P(TuningStoreTest, AppendIsAllOrNothing) {
@@ -322,7 +376,7 @@ TEST_P(TuningStoreTest, TheFastestConfirmedConfigBeatsFasterUnconfirmedOnes) {
   EXPECT_TRUE(bests[0].confirmed);
   EXPECT_EQ(bests[0].record.config_id, Id(1));
   EXPECT_EQ(bests[0].record.trial.uuid, "b");
-  EXPECT_THAT(bests[0].record.Judged(), SameMeasurement(OkTrial(task_, 1, 120, "b2")));
+  EXPECT_THAT(bests[0].judged, SameMeasurement(OkTrial(task_, 1, 120, "b2")));
   EXPECT_EQ(bests[0].trials, 3) << "a confirmation is not a trial";
   EXPECT_THAT(*store_->History(task_, kHot), SizeIs(3));
 
@@ -338,8 +392,9 @@ TEST_P(TuningStoreTest, AConfirmationIsStoredOnce) {
   ASSERT_TRUE(store_->AppendConfirmation(task_, kHot, OkTrial(task_, 0, 130, "a")).ok());
   Append(task_, {OkTrial(task_, 1, 100, "a2")});
   ASSERT_THAT(Records(), SizeIs(1)) << "a2 is taken";
-  EXPECT_THAT(Records()[0].confirmations,
-              ElementsAre(SameMeasurement(OkTrial(task_, 0, 130, "a2"))));
+  ASSERT_THAT(Records()[0].again, SizeIs(1));
+  EXPECT_TRUE(Records()[0].again[0].confirms);
+  EXPECT_THAT(Records()[0].again[0].trial, SameMeasurement(OkTrial(task_, 0, 130, "a2")));
 }
 
 TEST_P(TuningStoreTest, OnlyStoredTrialsCanBeConfirmed) {
@@ -492,8 +547,8 @@ TEST_P(TuningStoreTest, AConfigHasATrialOfEachKindOfTimesAndTheMeasuredOneIsBest
   Append(task_, {trial(0, 20, "e0", TimeKind::kEmulated), trial(1, 10, "e1", TimeKind::kEmulated)});
   EXPECT_EQ(TheBest(), (std::pair{Id(1), 10.0}));
   Append(task_, {trial(1, 900, "m1", TimeKind::kMeasured)});
-  Append(task_, {trial(1, 901, "m1 again", TimeKind::kMeasured)});  // there already
-  EXPECT_EQ(TheBest(), (std::pair{Id(1), 900.0}));
+  Append(task_, {trial(1, 901, "m1 again", TimeKind::kMeasured)});
+  EXPECT_EQ(TheBest(), (std::pair{Id(1), 900.0})) << "the first of its device";
   Append(task_, {trial(0, 800, "m0", TimeKind::kMeasured)});
   EXPECT_EQ(TheBest(), (std::pair{Id(0), 800.0}));
 
@@ -503,14 +558,14 @@ TEST_P(TuningStoreTest, AConfigHasATrialOfEachKindOfTimesAndTheMeasuredOneIsBest
   const auto emulated = BestFor(*store_, task_, kHot, TimeKind::kEmulated);
   ASSERT_TRUE(emulated.ok() && *emulated);
   EXPECT_EQ((*emulated)->record.config_id, Id(1));
-  EXPECT_EQ(RankTime((*emulated)->record.Judged()), 5);
+  EXPECT_EQ(RankTime((*emulated)->judged), 5);
 
   std::vector<std::string> found;
   for (const TrialRecord& record : Records()) {
     found.push_back(std::to_string(record.seq) + " " + record.trial.uuid + " " +
-                    std::to_string(record.confirmations.size()));
+                    std::to_string(record.again.size()));
   }
-  EXPECT_THAT(found, ElementsAre("1 e0 0", "2 e1 1", "3 m1 0", "4 m0 0"));
+  EXPECT_THAT(found, ElementsAre("1 e0 0", "2 e1 1", "3 m1 1", "4 m0 0"));
 }
 
 TEST_P(TuningStoreTest, ATrialOfAnotherKindOfTimesCannotBeConfirmed) {

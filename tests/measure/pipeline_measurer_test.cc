@@ -136,6 +136,18 @@ TEST_F(PipelineMeasurerTest, ATrialSaysWhatWasMeasuredWhereAndWhy) {
   EXPECT_EQ(uuids.size(), 3U);
 }
 
+TEST_F(PipelineMeasurerTest, ATrialSaysHowItsDeviceWasDoing) {
+  runner_.hook = [](Lease&, const RunRequest&) {
+    return RunResult{Timings{{100}, 1}, {}, {}, {2400, 40, 0.5}, {2300, 55, 0.75}, "a line\n"};
+  };
+  const auto trial = MeasureAll(*Make(), Configs(1)).front();
+  ASSERT_TRUE(trial.ok()) << trial.status();
+  EXPECT_EQ(trial->before.frequency_mhz, 2400);
+  EXPECT_EQ(trial->after.temperature_c, 55);
+  EXPECT_EQ(trial->after.load_1min, 0.75);
+  EXPECT_EQ(trial->log, "a line\n");
+}
+
 // One measurer with a native and an emulated device: what it is asked for decides, and what it
 // stores is what the device gives.
 TEST_F(PipelineMeasurerTest, ATrialIsOfTheKindOfTheDeviceThatRanIt) {

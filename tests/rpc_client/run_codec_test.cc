@@ -2,6 +2,8 @@
 
 #include <gmock/gmock.h>
 
+#include <cmath>
+
 #include "proto/device.pb.h"
 
 namespace kiln {
@@ -69,6 +71,24 @@ TEST(RunCodecTest, ReadsEachOutcome) {
   EXPECT_EQ(std::get<Failure>(result->outcome).kind, FailureKind::kWrongResult);
   EXPECT_EQ(std::get<Failure>(result->outcome).stage, Stage::kVerify);
   EXPECT_EQ(std::get<Failure>(result->outcome).message, "differs");
+}
+
+TEST(RunCodecTest, TheStateOfTheDeviceAndItsLogAreReadWithinReason) {
+  v1::MeasureResult message;
+  message.mutable_timings()->add_samples_ns(2.5);
+  message.mutable_before()->set_frequency_mhz(2400);
+  message.mutable_before()->set_temperature_c(-1);
+  message.mutable_after()->set_temperature_c(61.5);
+  message.mutable_after()->set_load_1min(std::nan(""));
+  message.set_log("no system call filter\n" + std::string(1 << 20, 'x'));
+  const auto result = ReadResult(message);
+  ASSERT_TRUE(result.ok());
+  EXPECT_EQ(result->before.frequency_mhz, 2400);
+  EXPECT_EQ(result->before.temperature_c, 0) << "nonsense is as good as nothing";
+  EXPECT_EQ(result->after.temperature_c, 61.5);
+  EXPECT_EQ(result->after.load_1min, 0);
+  EXPECT_THAT(result->log, testing::StartsWith("no system call filter\n"));
+  EXPECT_LE(result->log.size(), 1024u);
 }
 
 TEST(RunCodecTest, AFailedDeviceIsAnErrorAndSaysNothingOfTheKernel) {

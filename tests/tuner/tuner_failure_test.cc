@@ -82,6 +82,9 @@ class FullStore final : public TuningStore {
   StatusOr<std::vector<Best>> Bests(const BestQuery& query) const override {
     return store_->Bests(query);
   }
+  StatusOr<std::vector<UnknownWorkload>> UnknownWorkloads() const override {
+    return store_->UnknownWorkloads();
+  }
 
   Status AppendPeak(const Peak& peak) override { return store_->AppendPeak(peak); }
   StatusOr<std::optional<double>> PeakOf(const std::string& target,

@@ -164,7 +164,7 @@ TEST_F(TunerTest, TimesOfAnotherKindNeitherCountNorWin) {
     EXPECT_EQ((*results)[i].best->kind, TimeKind::kMeasured);
     const auto best = BestFor(*untouched, tasks_[i].task, options_.cache);
     EXPECT_EQ((*best)->record.trial.kind, TimeKind::kMeasured);
-    EXPECT_EQ(RankTime((*best)->record.Judged()), RankTime(*(*results)[i].best));
+    EXPECT_EQ(RankTime((*best)->judged), RankTime(*(*results)[i].best));
   }
 }
 

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
-#include <optional>
+#include <iterator>
 #include <utility>
 
 #include "tuner/mailbox.h"
@@ -15,8 +15,9 @@ struct Turn {
   StatusOr<Trial> trial;
 };
 
-// Appends what one turn measured to what the earlier ones did.
+// Appends what one turn measured to what the earlier ones did on the same device.
 void Join(Trial& all, Trial turn) {
+  all.after = turn.after;
   const auto* more = std::get_if<Timings>(&turn.outcome);
   auto* timings = std::get_if<Timings>(&all.outcome);
   if (timings == nullptr) return;  // it failed before
@@ -44,7 +45,7 @@ StatusOr<std::vector<Trial>> MeasureInTurns(Measurer& measurer, const MeasureReq
       });
     }
   }
-  std::vector<std::optional<Trial>> joined(configs.size());
+  std::vector<std::vector<Trial>> joined(configs.size());  // by config, one for each device
   Status error;
   // The measurer completes every request, so this ends.
   for (std::size_t missing = configs.size() * kConfirmationRounds; missing > 0;) {
@@ -52,17 +53,22 @@ StatusOr<std::vector<Trial>> MeasureInTurns(Measurer& measurer, const MeasureReq
       --missing;
       if (!done.trial.ok()) {
         error = done.trial.status();
-      } else if (std::optional<Trial>& all = joined[done.config]) {
-        Join(*all, *std::move(done.trial));
+        continue;
+      }
+      std::vector<Trial>& trials = joined[done.config];
+      const auto same = std::ranges::find(trials, done.trial->device, &Trial::device);
+      if (same != trials.end()) {
+        Join(*same, *std::move(done.trial));
       } else {
-        all = *std::move(done.trial);
+        trials.push_back(*std::move(done.trial));
       }
     }
   }
   RETURN_IF_ERROR(error);
   std::vector<Trial> trials;
-  trials.reserve(joined.size());
-  for (std::optional<Trial>& trial : joined) trials.push_back(*std::move(trial));
+  for (std::vector<Trial>& of_config : joined) {
+    std::ranges::move(of_config, std::back_inserter(trials));
+  }
   return trials;
 }
 

@@ -50,6 +50,24 @@ TEST_F(ConfirmationTest, OneFailureInAnyTurnIsTheOutcome) {
   EXPECT_FALSE(RankTime((*trials)[1]).has_value());  // the 8th turn is the second config's third
 }
 
+TEST_F(ConfirmationTest, TurnsOnDifferentDevicesAreNotJoined) {
+  int turn = 0;
+  FakeMeasurer measurer(FakeMeasurer::Order::kSubmitted, [&](const MeasureRequest& request) {
+    auto trial = FakeMeasurer::Exact(request);
+    trial->device = turn++ < 6 ? "board-1" : "board-2";
+    return trial;
+  });
+  const auto trials = MeasureInTurns(measurer, request_, configs_);
+  ASSERT_TRUE(trials.ok());
+  ASSERT_EQ(trials->size(), 2 * configs_.size());
+  for (std::size_t i = 0; i < trials->size(); ++i) {
+    const Trial& trial = (*trials)[i];
+    EXPECT_EQ(trial.config, configs_[i / 2]);
+    EXPECT_EQ(trial.device, i % 2 == 0 ? "board-1" : "board-2");
+    EXPECT_EQ(std::get<Timings>(trial.outcome).samples_ns.size(), i % 2 == 0 ? 4U : 6U);
+  }
+}
+
 TEST_F(ConfirmationTest, AMeasurerThatCannotMeasureIsAnError) {
   FakeMeasurer measurer(FakeMeasurer::Order::kSubmitted, [](const MeasureRequest&) {
     return StatusOr<Trial>(Error(StatusCode::kUnavailable, "gone"));

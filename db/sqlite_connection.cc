@@ -12,6 +12,7 @@
 #include <system_error>
 #include <thread>
 
+#include "db/checkpoint_lock.h"
 #include "db/schema.h"
 #include "db/stored_keys.h"
 
@@ -90,10 +91,11 @@ void UseWriteAheadLog(SQLite::Database& database) {
 
 using Connection = std::unique_ptr<SQLite::Database>;
 
+// `vfs`: the default one, if empty.
 StatusOr<Connection> Connect(const std::string& name, int flags, const std::string& path,
-                             OpenMode mode) {
+                             OpenMode mode, const std::string& vfs = {}) {
   auto database =
-      std::make_unique<SQLite::Database>(name, flags, static_cast<int>(kBusyTimeout.count()));
+      std::make_unique<SQLite::Database>(name, flags, static_cast<int>(kBusyTimeout.count()), vfs);
   RETURN_IF_ERROR(CheckOwner(*database, path, mode));
   database->exec("PRAGMA temp_store = MEMORY");  // also where no other file can be written
   return database;
@@ -102,7 +104,7 @@ StatusOr<Connection> Connect(const std::string& name, int flags, const std::stri
 StatusOr<Connection> ConnectToWrite(const std::string& file, const std::string& path) {
   RETURN_IF_ERROR(MakeDirectory(fs::path(file).parent_path()));
   ASSIGN_OR_RETURN(Connection database, Connect(file, SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE,
-                                                path, OpenMode::kReadWrite));
+                                                path, OpenMode::kReadWrite, CheckpointLockVfs()));
   UseWriteAheadLog(*database);
   database->exec("PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON");
   Migrate(*database, SchemaMigrations());

@@ -25,8 +25,8 @@ class SqliteStore final : public TuningStore {
         session_(std::move(session)),
         database_(std::move(database)) {}
 
-  // Leaves one file behind. What the checkpoint cannot do now, because another program reads, the
-  // next one does: the data are safe in the log, so its error is no one's concern.
+  // Leaves one file behind. What the checkpoint cannot do now, because another program reads or
+  // writes, the next one does: the data are safe in the log, so its error is no one's concern.
   ~SqliteStore() override {
     if (mode_ == OpenMode::kReadWrite) database_->tryExec("PRAGMA wal_checkpoint(TRUNCATE)");
   }

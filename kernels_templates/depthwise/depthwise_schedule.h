@@ -65,7 +65,10 @@ struct DepthwiseKnobs {
 // Channels of the narrow block that a tail of `channels` can have; 0 if it has none.
 std::int32_t NarrowBlock(std::int32_t channels, std::int32_t block);
 
-inline constexpr std::int32_t kMaxTileH = 4, kMaxTileW = 16, kMaxKernel = 15;
+// Kernels may have so many rows or columns (long ones of speech models have 31), and so many taps,
+// which the code of a tile of one output has all written out.
+inline constexpr std::int32_t kMaxKernel = 64, kMaxKernelTaps = 225;
+inline constexpr std::int32_t kMaxTileH = 4, kMaxTileW = 16;
 inline constexpr std::int32_t kMaxRows = kMaxTileH * kMaxKernel;
 inline constexpr std::int32_t kMaxColumns = kMaxTileW * kMaxKernel;
 

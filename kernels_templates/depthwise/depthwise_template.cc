@@ -237,8 +237,8 @@ class DepthwiseTemplate final : public KernelTemplate {
 
   bool Supports(const TaskSpec& spec) const override {
     const Workload& w = spec.workload;
-    return w.op == OpKind::kDepthwise && w.kh <= kMaxKernel && w.kw <= kMaxKernel &&
-           (isa_.required & ~spec.target.isa) == 0;
+    return w.op == OpKind::kDepthwise && std::max(w.kh, w.kw) <= kMaxKernel &&
+           w.taps() <= kMaxKernelTaps && (isa_.required & ~spec.target.isa) == 0;
   }
 
   StatusOr<ConfigSpace> Space(const TaskSpec& spec) const override {

@@ -18,6 +18,17 @@ using Stmts = std::vector<Stmt>;
 std::size_t Index(std::int32_t i) { return static_cast<std::size_t>(i); }
 bool Inner(const DepthwiseSchedule& s) { return s.k.order == ChannelOrder::kInner; }
 
+// The compiler makes loads early that wait for nothing; of those of a long kernel it keeps more than
+// a stack frame may hold. So there an operand is loaded only after the dots of the one before: the
+// offset of its loads passes through an asm that stays behind those of the sums. Others do without.
+bool KeepsOrder(const DepthwiseSchedule& s) {
+  return std::max(s.w.kh, s.w.kw) > 15 && s.rows * s.columns > 256;
+}
+const char* HideOffset(const DepthwiseSchedule& s) {
+  if (!KeepsOrder(s)) return "";
+  return s.k.vec == VecStage::kRow ? "K_HIDE(taps);\n" : "K_HIDE(at);\n";
+}
+
 // Emits the body of one tile; its state is what the statements so far have done.
 class TileEmitter {
  public:
@@ -65,12 +76,12 @@ class TileEmitter {
     if (s_.k.vec == VecStage::kRow) {
       const std::string at = fmt::format("{}{} * GROUPS + {}", s_.column[Index(i)],
                                          Inner(s_) ? " * BLOCKS" : "", group);
-      return Text(
-          fmt::format(
-              "K_HIDE(w);\nktaps t[K_VECTORS];\nk_get_taps(t, taps + ({}) * K_BLOCK_BYTES);\n", at),
-          {.loads = double(s_.il.vectors)});
+      return Text(fmt::format("K_HIDE(w);\n{}ktaps t[K_VECTORS];\n"
+                              "k_get_taps(t, taps + ({}) * K_BLOCK_BYTES);\n",
+                              HideOffset(s_), at),
+                  {.loads = double(s_.il.vectors)});
     }
-    std::string text = "K_HIDE(w);\nconst krow ", names;
+    std::string text = fmt::format("K_HIDE(w);\n{}const krow ", HideOffset(s_)), names;
     double rows = 0;
     for (std::int32_t slot = 0; slot < s_.il.group; ++slot) {
       const std::int32_t row = s_.RowOf(group, slot);
@@ -97,7 +108,11 @@ class TileEmitter {
   std::string Dots(std::int32_t th, std::int32_t tw, std::int32_t set, OpCounts& counts) const {
     counts.dots += s_.il.vectors * s_.il.planes;
     counts.loads += s_.il.vectors * s_.il.planes;
-    return fmt::format("k_dots({}, t, w + {} * K_WEIGHT_SET);\n", Accumulators(th, tw), set);
+    std::string text =
+        fmt::format("k_dots({}, t, w + {} * K_WEIGHT_SET);\n", Accumulators(th, tw), set);
+    for (std::int32_t v = 0; v < s_.il.vectors && KeepsOrder(s_); ++v)
+      text += fmt::format("K_UNKNOWN({}[{}]);\n", Accumulators(th, tw), v);
+    return text;
   }
 
   // All that the tile's column `i` contributes; in other stages than tile, finishes the outputs
@@ -154,7 +169,7 @@ class TileEmitter {
         }
         names += ",\n             " + value;
       }
-      std::string text = Start(th, tw, counts);
+      std::string text = HideOffset(s_) + Start(th, tw, counts);
       text += fmt::format("ktaps t[K_VECTORS];\nk_interleave(t{});\n", names);
       text += Dots(th, tw, set, counts);
       body_.push_back(Block({Text(text, counts)}));

@@ -208,6 +208,30 @@ TEST_P(DepthwiseTest, RowsOfOperandsEndWithTheLastBlockOfPixels) {
   });
 }
 
+// Kernels of streaming keyword spotting and of speech models, and the longest ones.
+TEST_P(DepthwiseTest, LongKernelsAreBitExact) {
+  SKIP_WITHOUT_MACHINE();
+  std::vector<NamedWorkload> trials;
+  std::vector<KernelSource> sources;
+  Rng rng(83);
+  for (const char* key :
+       {"depthwise/i8/n1h21w1c64/m1/k21x1/s1x1/p0,0,0,0/d1x1/pc/wz0/act=lo/rq=step1/double",
+        "depthwise/i8/n1h23w1c40/m1/k23x1/s1x1/p0,0,0,0/d1x1/pc/wz0/act=none/rq=gen/single",
+        "depthwise/i8/n1h50w1c144/m1/k31x1/s1x1/p15,0,15,0/d1x1/pc/wz0/act=lohi/rq=float/float",
+        "depthwise/u8/n1h2w70c24/m1/k1x31/s1x2/p0,15,0,14/d1x1/pt/wz/act=none/rq=int9/double",
+        "depthwise/u8s8/n1h70w3c7/m2/k64x1/s3x1/p30,0,9,0/d1x1/pc/wz0/act=lo/rq=int7/double",
+        "depthwise/i8/n1h60w5c16/m1/k56x4/s1x1/p8,1,7,2/d1x1/pc/wz0/act=lo/rq=int7/single"}) {
+    const Task task = MakeTask(Parse(key), isa());
+    const std::set<Config> configs = {task.kernel_template().Default(task.spec(), task.space()),
+                                      task.space().Sample(rng)};
+    for (const Config& config : configs) {
+      trials.push_back({Describe(task, config), task.workload()});
+      sources.push_back(*task.Emit(config));
+    }
+  }
+  ExpectExact(trials, sources, isa());
+}
+
 // What has columns that can be interleaved in pairs: padding and an image's end at either column.
 Workload DrawPaired(Rng& rng, const VectorIsa& isa) {
   for (;;) {
@@ -474,6 +498,13 @@ TEST_P(DepthwiseTest, RefusesWhatItDoesNotCompute) {
   EXPECT_TRUE(depthwise->Supports(spec));
   spec.workload =
       Parse("conv2d/i8/n1h8w8c8/o8/k3x3/s1x1/p1,1,1,1/d1x1/g1/pc/wz0/act=lo/rq=int7/double");
+  EXPECT_FALSE(depthwise->Supports(spec));
+  spec.workload =
+      Parse("depthwise/i8/n1h80w80c8/m1/k64x3/s1x1/p0,0,0,0/d1x1/pc/wz0/act=lo/rq=int7/double");
+  EXPECT_TRUE(depthwise->Supports(spec));
+  spec.workload.kw = 4;  // more taps than are written out
+  EXPECT_FALSE(depthwise->Supports(spec));
+  spec.workload.kh = 65, spec.workload.kw = 1;
   EXPECT_FALSE(depthwise->Supports(spec));
   spec.workload = Parse(kShapes[0]);
   spec.target.isa = 0;

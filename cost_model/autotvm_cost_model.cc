@@ -78,8 +78,8 @@ class AutotvmCostModel final : public CostModel {
                           {"eta", "0.3"},
                           {"lambda", "1"},
                           {"alpha", "0"},
-                          {"objective", "rank:pairwise"},
-                          {"seed", std::to_string(options_.seed)}};
+                          {"objective", "rank:pairwise"}};
+    options.seed = options_.seed;
     options.rounds = options_.max_rounds;
     options.go_on = StopWhenRecallStalls(set.labels, options_);
     ASSIGN_OR_RETURN(auto trees, Booster::Train(set, options));

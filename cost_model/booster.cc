@@ -52,6 +52,8 @@ StatusOr<Handle> MakeBooster(void* matrix, const BoosterOptions& options) {
   };
   RETURN_IF_ERROR(set("nthread", "1"));
   RETURN_IF_ERROR(set("verbosity", "0"));
+  constexpr std::uint64_t kSeedBits = std::numeric_limits<std::int64_t>::max();
+  RETURN_IF_ERROR(set("seed", std::to_string(options.seed & kSeedBits)));
   for (const auto& [name, value] : options.parameters) RETURN_IF_ERROR(set(name, value));
   return booster;
 }

@@ -24,6 +24,7 @@ struct TrainingSet {
 struct BoosterOptions {
   // XGBoost's own names: {"max_depth", "6"}. One thread and silence are set in any case.
   std::vector<std::pair<std::string, std::string>> parameters;
+  std::uint64_t seed = 0;  // any: XGBoost's own is signed and takes the lower 63 bits
   std::int32_t rounds = 100;
   // Called after each round with the round's number from 0 and the margins of the training rows;
   // false ends the training. Unset: all rounds.

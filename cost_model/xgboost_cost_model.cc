@@ -222,8 +222,8 @@ class XgboostCostModel final : public CostModel {
     BoosterOptions options;
     options.parameters = {{"tree_method", "hist"},
                           {"max_depth", std::to_string(depth)},
-                          {"eta", std::to_string(eta)},
-                          {"seed", std::to_string(options_.seed)}};
+                          {"eta", std::to_string(eta)}};
+    options.seed = options_.seed;
     return options;
   }
 

@@ -59,6 +59,19 @@ TEST(XgboostCostModelTest, RanksConfigsThatItHasNotSeen) {
   }
 }
 
+TEST(XgboostCostModelTest, LearnsWithEverySeed) {
+  const Task task = SyntheticTask();
+  const auto trials = RandomTrials(task, 40, 1);
+  for (const std::uint64_t seed :
+       {std::uint64_t{1}, std::uint64_t{1} << 63, ~std::uint64_t{0}, ~std::uint64_t{0} >> 1}) {
+    for (const auto& model : {NewXgboostCostModel({.seed = seed}),
+                              NewAutotvmCostModel({.max_rounds = 2, .seed = seed})}) {
+      model->Add(task, trials);
+      EXPECT_TRUE(model->Fit().ok()) << seed;
+    }
+  }
+}
+
 TEST(XgboostCostModelTest, WhatItLearnsFromTasksCarriesToAnother) {
   const auto model = NewXgboostCostModel({});
   for (const int channels : {32, 64, 256}) {

@@ -2,7 +2,13 @@
 
 #include <grpc/support/log.h>
 #include <grpcpp/grpcpp.h>
+#include <netdb.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
 
+#include <algorithm>
+#include <cerrno>
 #include <charconv>
 #include <cstdio>
 #include <cstdlib>
@@ -25,6 +31,8 @@ constexpr std::chrono::milliseconds kKeepaliveTimeout{10'000};
 constexpr std::chrono::milliseconds kConnectTimeout{5000};
 constexpr std::chrono::milliseconds kFirstPause{100};
 constexpr std::chrono::milliseconds kLongestPause{1000};
+
+constexpr std::size_t kMaxNameBytes = 128;
 
 int Count(std::chrono::milliseconds time) { return static_cast<int>(time.count()); }
 
@@ -57,7 +65,62 @@ std::string Join(std::string_view host, int port) {
          std::to_string(port);
 }
 
-bool IsUnix(std::string_view address) { return address.starts_with("unix:"); }
+constexpr std::string_view kUnix = "unix:";
+constexpr std::size_t kLongestPath = sizeof sockaddr_un::sun_path - 1;
+
+bool IsUnix(std::string_view address) { return address.starts_with(kUnix); }
+
+std::string_view PathOf(std::string_view address) { return address.substr(kUnix.size()); }
+
+// Of an address to listen on or to dial.
+Status CheckForm(std::string_view address) {
+  if (!IsUnix(address)) {
+    if (Split(address)) return absl::OkStatus();
+    return Error(StatusCode::kInvalidArgument, "want HOST:PORT or unix:PATH");
+  }
+  if (PathOf(address).empty()) return Error(StatusCode::kInvalidArgument, "want unix:PATH");
+  if (PathOf(address).size() <= kLongestPath) return absl::OkStatus();
+  return Error(StatusCode::kInvalidArgument, "a socket's path has at most ", kLongestPath,
+               " bytes, this one ", PathOf(address).size());
+}
+
+int BindUnix(std::string_view path) {
+  sockaddr_un name{};
+  name.sun_family = AF_UNIX;
+  path.copy(name.sun_path, kLongestPath);
+  const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  const int error =
+      bind(fd, reinterpret_cast<const sockaddr*>(&name), sizeof name) == 0 ? 0 : errno;
+  if (error == 0) unlink(name.sun_path);
+  close(fd);
+  return error;
+}
+
+int BindTcp(const addrinfo& found) {
+  const int fd = socket(found.ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  const int error = bind(fd, found.ai_addr, found.ai_addrlen) == 0 ? 0 : errno;
+  close(fd);
+  return error;
+}
+
+// gRPC does not say why it cannot listen; the system does when it is asked once more.
+std::string WhyNotListening(std::string_view address) {
+  int error = 0;
+  if (IsUnix(address)) {
+    error = BindUnix(PathOf(address));
+  } else {
+    const HostPort split = *Split(address);
+    addrinfo hints{}, *found = nullptr;
+    hints.ai_socktype = SOCK_STREAM;
+    hints.ai_flags = AI_PASSIVE;
+    const int unknown =
+        getaddrinfo(split.host.c_str(), std::to_string(split.port).c_str(), &hints, &found);
+    if (unknown != 0) return gai_strerror(unknown);
+    error = BindTcp(*found);
+    freeaddrinfo(found);
+  }
+  return error != 0 ? std::strerror(error) : "the system refuses";
+}
 
 // gRPC explains every failed attempt on standard error, in long lines; what matters comes back as a
 // status. GRPC_VERBOSITY brings its lines back.
@@ -98,6 +161,20 @@ Status CheckProtocol(int version, std::string_view who) {
                ", this program speaks ", kProtocolVersion, ": install the same Kiln on both");
 }
 
+bool IsName(std::string_view text) {
+  return !text.empty() && text.size() <= kMaxNameBytes &&
+         std::all_of(text.begin(), text.end(), [](char c) { return c > ' ' && c < 127; });
+}
+
+Status CheckAddress(std::string_view address) {
+  Status form = CheckForm(address);
+  if (form.ok() && !IsUnix(address) && Split(address)->port == 0) {
+    form = Error(StatusCode::kInvalidArgument, "nobody can be dialled at port 0");
+  }
+  if (form.ok()) return form;
+  return Error(form.code(), "`", address, "` is no address: ", Message(form));
+}
+
 bool IsLocalAddress(std::string_view address) {
   if (IsUnix(address)) return true;
   const std::optional<HostPort> split = Split(address);
@@ -125,9 +202,8 @@ StatusOr<std::unique_ptr<RpcServer>> Listen(const ListenOptions& options,
                                             const std::vector<grpc::Service*>& services) {
   const std::string& address = options.address;
   const std::optional<HostPort> split = Split(address);
-  if (!IsUnix(address) && !split) {
-    return Error(StatusCode::kInvalidArgument, "cannot listen on '", address,
-                 "': want HOST:PORT or unix:PATH");
+  if (const Status form = CheckForm(address); !form.ok()) {
+    return Error(form.code(), "cannot listen on '", address, "': ", Message(form));
   }
   if (!IsLocalAddress(address) && !options.insecure) {
     return Error(StatusCode::kPermissionDenied, "refusing to listen on ", address,
@@ -151,8 +227,8 @@ StatusOr<std::unique_ptr<RpcServer>> Listen(const ListenOptions& options,
   for (grpc::Service* service : services) builder.RegisterService(service);
   std::unique_ptr<grpc::Server> server = builder.BuildAndStart();
   if (!server || port == 0) {
-    return Error(StatusCode::kUnavailable, "cannot listen on ", address,
-                 ": the address is in use or not of this machine");
+    return Error(StatusCode::kUnavailable, "cannot listen on ", address, ": ",
+                 WhyNotListening(address));
   }
   std::string actual = IsUnix(address) ? address : Join(split->host, port);
   return std::make_unique<GrpcServer>(std::move(server), std::move(actual));

@@ -27,6 +27,14 @@ inline constexpr int kProtocolVersion = 2;
 // kFailedPrecondition if the two versions differ; `who` is the other side.
 Status CheckProtocol(int version, std::string_view who);
 
+// Whether the text can name a device, a target, a client or a lease: 1 to 128 printable characters
+// without spaces.
+bool IsName(std::string_view text);
+
+// Whether a server can be dialled at the address: a port from 1 to 65535, a path that fits a socket.
+// kInvalidArgument says what is wrong.
+Status CheckAddress(std::string_view address);
+
 // Whether only programs on this machine reach the address: 127.0.0.0/8, ::1, localhost, unix:.
 bool IsLocalAddress(std::string_view address);
 
@@ -47,9 +55,9 @@ class RpcServer {
 };
 
 // Serves `services`, at least one, which are borrowed and must outlive the server.
-//   kInvalidArgument     not an address
+//   kInvalidArgument     not an address, or a path that is too long for a socket
 //   kPermissionDenied    a non-local address without TLS and without `insecure`
-//   kUnavailable         in use, or not of this machine
+//   kUnavailable         what the system says: in use, not of this machine, not permitted, ...
 StatusOr<std::unique_ptr<RpcServer>> Listen(const ListenOptions& options,
                                             const std::vector<grpc::Service*>& services);
 

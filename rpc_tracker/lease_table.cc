@@ -2,18 +2,9 @@
 
 #include <algorithm>
 
+#include "proto/device_stock.h"
+
 namespace kiln {
-namespace {
-
-double Seconds(std::chrono::milliseconds time) { return static_cast<double>(time.count()) / 1000; }
-
-// "rasp4b", "emulated rasp4b".
-std::string Describe(const std::string& target, const std::string& time_kind) {
-  return time_kind == "measured" ? target : time_kind + " " + target;
-}
-
-}  // namespace
-
 LeaseTable::LeaseTable(const LeaseTableOptions& options, SteadyTime start)
     : options_(options), start_(start) {}
 
@@ -171,7 +162,7 @@ void LeaseTable::Expire(SteadyTime now, Device& device) {
     Drop(now, device);
     actions_.push_back(EndSession{
         session, Error(StatusCode::kDeadlineExceeded, "the device did not acknowledge epoch ",
-                       device.epoch, " within ", Seconds(options_.ack_timeout), " s")});
+                       device.epoch, " within ", DescribeTime(options_.ack_timeout))});
   }
 }
 
@@ -273,28 +264,12 @@ void LeaseTable::Grant(SteadyTime now, Device& device, Waiting waiting) {
 }
 
 Status LeaseTable::NoDevice(const LeaseRequest& request) const {
-  int registered = 0, lost = 0;
-  std::map<std::string, int> holders, targets;
+  DeviceStock stock(request.target, request.time_kind);
   for (const DeviceView& view : Devices()) {
-    ++targets[Describe(view.hello.target, view.hello.time_kind)];
-    if (!Fits(request, view.hello)) continue;
-    ++registered;
-    if (view.status == DeviceStatus::kLost) ++lost;
-    if (view.status == DeviceStatus::kLeased || view.status == DeviceStatus::kOffered) {
-      ++holders[view.client];
-    }
+    stock.Add(view.hello.target, view.hello.time_kind, view.client,
+              view.status == DeviceStatus::kLost);
   }
-  std::ostringstream why;
-  why << registered << " registered";
-  for (const auto& [client, count] : holders) why << ", " << count << " leased by " << client;
-  if (lost > 0) why << ", " << lost << " lost";
-  if (registered == 0 && !targets.empty()) {
-    why << "; there are devices for";
-    for (const auto& [target, count] : targets) why << " " << target;
-  }
-  return Error(StatusCode::kDeadlineExceeded, "no device for ",
-               Describe(request.target, request.time_kind), " within ", Seconds(request.wait),
-               " s (", why.str(), ")");
+  return stock.NoDevice(request.wait);
 }
 
 }  // namespace kiln

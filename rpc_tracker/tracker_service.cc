@@ -14,13 +14,7 @@
 namespace kiln {
 namespace {
 
-constexpr std::size_t kMaxNameBytes = 128;
 constexpr std::int64_t kMaxWaitMs = 86'400'000;
-
-bool IsName(const std::string& text) {
-  return !text.empty() && text.size() <= kMaxNameBytes &&
-         std::all_of(text.begin(), text.end(), [](char c) { return c > ' ' && c < 127; });
-}
 
 // Empty stands for the usual kind.
 std::string TimeKindOf(const std::string& text) { return text.empty() ? "measured" : text; }

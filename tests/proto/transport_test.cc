@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 #include <grpcpp/grpcpp.h>
+#include <unistd.h>
 
 #include "proto/tracker.grpc.pb.h"
 
@@ -54,6 +55,33 @@ TEST(TransportTest, AddressInUseIsUnavailable) {
   ASSERT_TRUE(server.ok());
   EXPECT_EQ(ListenWithService({(*server)->address(), false}).status().code(),
             StatusCode::kUnavailable);
+}
+
+TEST(TransportTest, SaysWhyItCannotListen) {
+  const auto why = [](const std::string& address) {
+    return Message(ListenWithService({address, true}).status());
+  };
+  const auto server = ListenWithService({});
+  ASSERT_TRUE(server.ok());
+  EXPECT_THAT(why((*server)->address()), HasSubstr("Address already in use"));
+  EXPECT_THAT(why("192.0.2.1:0"), HasSubstr("Cannot assign requested address"));
+  EXPECT_THAT(why("no.such.host.invalid:0"), HasSubstr("no.such.host.invalid:0: "));
+  EXPECT_THAT(why("unix:/proc/no/socket"), HasSubstr("No such file or directory"));
+  EXPECT_THAT(why("unix:/" + std::string(107, 'x')),
+              HasSubstr("a socket's path has at most 107 bytes, this one 108"));
+  if (geteuid() != 0) EXPECT_THAT(why("127.0.0.1:80"), HasSubstr("Permission denied"));
+}
+
+TEST(TransportTest, KnowsWhereAServerCanBeDialled) {
+  for (const char* address : {"127.0.0.1:1", "localhost:65535", "[::1]:80", "unix:/tmp/socket"}) {
+    EXPECT_TRUE(CheckAddress(address).ok()) << CheckAddress(address);
+  }
+  for (const std::string address :
+       {"", "localhost", "127.0.0.1", "127.0.0.1:0", "127.0.0.1:65536", "127.0.0.1:99999",
+        "127.0.0.1:-1", "127.0.0.1:80x", ":80", "unix:", "::1:80"}) {
+    EXPECT_EQ(CheckAddress(address).code(), StatusCode::kInvalidArgument) << address;
+    EXPECT_THAT(Message(CheckAddress(address)), HasSubstr("`" + address + "`"));
+  }
 }
 
 TEST(TransportTest, WhatIsNoAddressIsRefused) {

@@ -1,0 +1,36 @@
+#pragma once
+
+#include <chrono>
+#include <map>
+#include <string>
+
+#include "base/status.h"
+
+namespace kiln {
+
+// "30 s", "0.25 s": a time for people, to a tenth of a second from one second on.
+std::string DescribeTime(std::chrono::milliseconds time);
+
+// What a farm has for a wish, a target and a kind of times, in words for those who wait.
+class DeviceStock {
+ public:
+  DeviceStock(std::string target, std::string time_kind);
+
+  // One device of the farm. `client`: who has it; empty: nobody. `lost`: its connection is gone.
+  void Add(const std::string& target, const std::string& time_kind, const std::string& client,
+           bool lost);
+
+  int registered() const { return registered_; }  // devices of the wish that are not lost
+  std::string Wish() const;                       // "rasp4b", "emulated rasp4b"
+  // "2 registered, 1 leased by ann@box:12, 1 lost"; "0 registered; there are devices for pixel6".
+  std::string Describe() const;
+  // kDeadlineExceeded: none came free within this time.
+  Status NoDevice(std::chrono::milliseconds waited) const;
+
+ private:
+  std::string target_, time_kind_;
+  int registered_ = 0, lost_ = 0;
+  std::map<std::string, int> holders_, others_;  // by client; by wish
+};
+
+}  // namespace kiln

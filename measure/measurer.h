@@ -78,10 +78,13 @@ class Lease {
 class DevicePool {
  public:
   virtual ~DevicePool() = default;
-  // Waits for a device that serves `target` and whose times are of this kind; kDeadlineExceeded
-  // says what there is. The lease must not outlive the pool.
+  // Waits for a device that serves `target` and whose times are of this kind, for ever if the
+  // timeout is nanoseconds::max(); kDeadlineExceeded says what there is. The lease must not outlive
+  // the pool.
   virtual StatusOr<std::unique_ptr<Lease>> Acquire(const Target& target, TimeKind kind,
                                                    std::chrono::nanoseconds timeout) = 0;
+  // Ends all waits, those to come too, with kCancelled. Nothing to do where nobody waits.
+  virtual void StopWaiting() {}
 };
 
 // This runs kernels on a leased device. Thread-safe for different leases.
@@ -126,8 +129,8 @@ struct PipelineOptions {
   std::function<std::string()> make_uuid = RandomUuid;  // called on several threads
 };
 
-// Borrows its collaborators, which must outlive it; its destructor waits for what is under way and
-// drops what is not (kCancelled).
+// Borrows its collaborators, which must outlive it; its destructor waits for what is under way,
+// drops what is not (kCancelled), and stops the waiting for devices.
 std::unique_ptr<Measurer> NewPipelineMeasurer(Builder& builder, DevicePool& devices, Runner& runner,
                                               const Clock& clock, const PipelineOptions& options);
 

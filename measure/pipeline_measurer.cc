@@ -65,6 +65,7 @@ class PipelineMeasurer final : public Measurer {
       stopping_ = true;
       changed_.SignalAll();
     }
+    devices_.StopWaiting();
     for (std::thread& thread : threads_) thread.join();
     FailQueued(Error(StatusCode::kCancelled, "the measurer was closed before this trial began"));
   }
@@ -139,8 +140,8 @@ class PipelineMeasurer final : public Measurer {
     Release(hold);
   }
 
-  // The next job that `hold` can run; takes and gives back leases as the work demands. Null: the
-  // measurer is closing.
+  // The next job that `hold` can run; takes and gives back leases as the work demands. Null: this
+  // thread has nothing more to do.
   JobPtr TakeBuilt(Hold& hold) {
     while (true) {
       std::optional<Wish> wish;
@@ -154,7 +155,7 @@ class PipelineMeasurer final : public Measurer {
         }
       }
       Release(hold);
-      if (wish) Acquire(*wish, hold);
+      if (wish && !Acquire(*wish, hold)) return nullptr;
     }
   }
 
@@ -178,7 +179,8 @@ class PipelineMeasurer final : public Measurer {
     return job;
   }
 
-  void Acquire(const Wish& wish, Hold& hold) {
+  // False: there will be no lease any more, and other threads, which have one, do what is left.
+  bool Acquire(const Wish& wish, Hold& hold) {
     auto lease = devices_.Acquire(wish.target, wish.kind, options_.acquire_timeout);
     if (lease.ok() && (*lease)->kind() != wish.kind) {
       lease = Error(StatusCode::kInternal, "asked for ", Name(wish.kind), " times, the times of ",
@@ -188,13 +190,15 @@ class PipelineMeasurer final : public Measurer {
       hold = Hold{*std::move(lease), wish.target.name};
       absl::MutexLock lock(&mutex_);
       ++leases_;
-      return;
+      return true;
     }
     {
       absl::MutexLock lock(&mutex_);
-      if (leases_ > 0) return;  // another thread's device does the work; this one asks again
+      // Another thread's device does the work; this one asks again, unless that is of no use.
+      if (leases_ > 0) return lease.status().code() != StatusCode::kCancelled;
     }
     FailQueued(lease.status());
+    return true;
   }
 
   void Release(Hold& hold) {

@@ -6,7 +6,7 @@
 #include <cstdlib>
 #include <utility>
 
-#include "base/clock.h"
+#include "rpc_client/device_line.h"
 #include "rpc_client/local_server.h"
 #include "rpc_client/random_id.h"
 #include "rpc_client/remote_lease.h"
@@ -16,58 +16,36 @@
 namespace kiln {
 namespace {
 
-using std::chrono::nanoseconds;
-
 constexpr std::chrono::seconds kConnectTime{5};
 
 class RemoteDevicePool final : public DevicePool {
  public:
   // `local` is null for a farm.
   RemoteDevicePool(Reactor& reactor, std::unique_ptr<LocalServer> local,
-                   std::shared_ptr<TrackerClient> tracker, ClientIdentity client)
+                   std::shared_ptr<TrackerClient> tracker, ClientIdentity client,
+                   WaitObserver observer)
       : reactor_(reactor),
         local_(std::move(local)),
         tracker_(std::move(tracker)),
-        client_(std::move(client)) {}
+        client_(std::move(client)),
+        line_(*tracker_, [this] { return local_ ? local_->EnsureRunning() : absl::OkStatus(); },
+              std::move(observer), {}) {}
 
-  // Goes on through restarts of the tracker: a request with the same id is the same request.
   StatusOr<std::unique_ptr<Lease>> Acquire(const Target& target, TimeKind kind,
-                                           nanoseconds timeout) override {
-    const SteadyTime deadline = std::chrono::steady_clock::now() + timeout;
+                                           std::chrono::nanoseconds timeout) override {
     const AcquireRequest request{RandomId(), target.name, client_, kind};
-    for (;;) {
-      if (local_) RETURN_IF_ERROR(local_->EnsureRunning());
-      RETURN_IF_ERROR(Reconnect(deadline));
-      StatusOr<GrantedLease> grant = tracker_->Acquire(request, Left(deadline));
-      if (grant.ok()) return std::make_unique<RemoteLease>(reactor_, tracker_, *grant);
-      if (grant.status().code() != StatusCode::kUnavailable || Left(deadline) <= nanoseconds(0)) {
-        return grant.status();
-      }
-      tracker_->AwaitDisconnect();
-    }
+    ASSIGN_OR_RETURN(DeviceLine::Granted granted, line_.Acquire(request, timeout));
+    return std::make_unique<RemoteLease>(reactor_, tracker_, granted.lease,
+                                         std::move(granted.turn));
   }
+  void StopWaiting() override { line_.Stop(); }
 
  private:
-  static nanoseconds Left(SteadyTime deadline) {
-    return deadline - std::chrono::steady_clock::now();
-  }
-
-  // In steps where there is a server of our own, which may die meanwhile.
-  Status Reconnect(SteadyTime deadline) {
-    if (!local_) return tracker_->Connect(Left(deadline));
-    for (;;) {
-      const nanoseconds step =
-          std::min<nanoseconds>(std::chrono::milliseconds(500), Left(deadline));
-      Status connected = tracker_->Connect(std::max(step, nanoseconds(0)));
-      if (connected.ok() || Left(deadline) <= nanoseconds(0)) return connected;
-      RETURN_IF_ERROR(local_->EnsureRunning());
-    }
-  }
-
   Reactor& reactor_;
   const std::unique_ptr<LocalServer> local_;
   const std::shared_ptr<TrackerClient> tracker_;
   const ClientIdentity client_;
+  DeviceLine line_;
 };
 
 class RemoteRunner final : public Runner {
@@ -93,10 +71,12 @@ std::string DefaultClientName() {
 }
 
 StatusOr<std::unique_ptr<DevicePool>> ConnectTracker(Reactor& reactor, const std::string& address,
-                                                     const ClientIdentity& client) {
+                                                     const ClientIdentity& client,
+                                                     WaitObserver observer) {
   std::shared_ptr<TrackerClient> tracker = NewTrackerClient(address);
   RETURN_IF_ERROR(tracker->Connect(kConnectTime));
-  return std::make_unique<RemoteDevicePool>(reactor, nullptr, std::move(tracker), client);
+  return std::make_unique<RemoteDevicePool>(reactor, nullptr, std::move(tracker), client,
+                                            std::move(observer));
 }
 
 StatusOr<std::unique_ptr<DevicePool>> StartLocalDevice(Reactor& reactor,
@@ -104,7 +84,7 @@ StatusOr<std::unique_ptr<DevicePool>> StartLocalDevice(Reactor& reactor,
   ASSIGN_OR_RETURN(std::unique_ptr<LocalServer> server, StartLocalServer(reactor, options));
   std::shared_ptr<TrackerClient> tracker = NewTrackerClient(server->address());
   return std::make_unique<RemoteDevicePool>(reactor, std::move(server), std::move(tracker),
-                                            options.client);
+                                            options.client, nullptr);
 }
 
 std::unique_ptr<Runner> NewRemoteRunner() { return std::make_unique<RemoteRunner>(); }

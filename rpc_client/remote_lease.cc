@@ -18,8 +18,9 @@ constexpr std::chrono::seconds kPatience{90};
 }  // namespace
 
 RemoteLease::RemoteLease(Reactor& reactor, std::shared_ptr<TrackerClient> tracker,
-                         const GrantedLease& grant)
-    : tracker_(std::move(tracker)),
+                         const GrantedLease& grant, std::shared_ptr<void> turn)
+    : turn_(std::move(turn)),
+      tracker_(std::move(tracker)),
       grant_(grant),
       heartbeat_(StartHeartbeat(reactor, *tracker_, grant)) {}
 

@@ -17,8 +17,9 @@ namespace kiln {
 // Thread-safe.
 class RemoteLease final : public Lease {
  public:
-  // The reactor must outlive the lease.
-  RemoteLease(Reactor& reactor, std::shared_ptr<TrackerClient> tracker, const GrantedLease& grant);
+  // The reactor must outlive the lease. `turn` goes when the device has been given back.
+  RemoteLease(Reactor& reactor, std::shared_ptr<TrackerClient> tracker, const GrantedLease& grant,
+              std::shared_ptr<void> turn);
   ~RemoteLease() override;  // gives the device back; waits a moment for the tracker at most
 
   std::string_view device() const override { return grant_.device; }
@@ -36,6 +37,7 @@ class RemoteLease final : public Lease {
   bool IsNew(std::uint64_t object_digest);
   Status WithDevice(const Status& status) const;
 
+  const std::shared_ptr<void> turn_;
   const std::shared_ptr<TrackerClient> tracker_;
   const GrantedLease grant_;
   std::unique_ptr<Heartbeat> heartbeat_;

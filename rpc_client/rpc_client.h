@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -25,11 +26,19 @@ struct ClientIdentity {
 // "user@host:pid".
 std::string DefaultClientName();
 
+// Is told, once in a while, what a pool waits for, if it waits for more than a moment: "waiting for a
+// rasp4b device: 1 registered, 1 leased by ann@box:12". Called on threads that wait, never on two at
+// a time.
+using WaitObserver = std::function<void(const std::string& what)>;
+
 // The devices of the tracker at `address` (HOST:PORT or unix:PATH). kUnavailable if nothing answers
 // there within some seconds; later on, the pool reconnects by itself. Its leases are kept alive in
-// the background until they go. The reactor must outlive the pool.
+// the background until they go. It asks for no more leases at a time than there are devices; where
+// none is registered Acquire() ends after 30 s, whatever its timeout. The reactor must outlive the
+// pool.
 StatusOr<std::unique_ptr<DevicePool>> ConnectTracker(Reactor& reactor, const std::string& address,
-                                                     const ClientIdentity& client);
+                                                     const ClientIdentity& client,
+                                                     WaitObserver observer = nullptr);
 
 struct LocalDeviceOptions {
   std::string target;               // name, path or `native`, as kiln-server takes it

@@ -8,6 +8,7 @@
 #include <mutex>
 #include <utility>
 
+#include "proto/device_stock.h"
 #include "proto/tracker.grpc.pb.h"
 #include "proto/transport.h"
 
@@ -20,6 +21,7 @@ using std::chrono::nanoseconds;
 constexpr milliseconds kNotice{200};
 // The tracker answers at the end of the wait that it is asked for; it is given this much longer.
 constexpr std::chrono::seconds kAnswerTime{5};
+constexpr std::chrono::hours kLongestWait{24};  // AcquireLeaseRequest.wait_ms
 
 std::chrono::system_clock::time_point In(nanoseconds time) {
   return std::chrono::system_clock::now() +
@@ -63,19 +65,21 @@ StatusOr<DeviceInfo> FromProto(const v1::DeviceEntry& entry) {
   return info;
 }
 
-class RenewCall final : public PendingCall, private grpc::ClientUnaryReactor {
+// Of one method of the tracker.
+template <typename Request, typename Reply>
+class UnaryCall final : public PendingCall, private grpc::ClientUnaryReactor {
  public:
-  RenewCall(v1::Tracker::Stub& stub, const GrantedLease& lease,
-            std::function<void(const Status&)> done)
-      : done_(std::move(done)) {
-    context_.set_deadline(In(lease.ttl / 3));
-    request_.set_lease_id(lease.id);
-    request_.set_device(lease.device);
-    request_.set_epoch(lease.epoch);
-    stub.async()->RenewLease(&context_, &request_, &reply_, this);
+  using Start =
+      std::function<void(grpc::ClientContext*, const Request*, Reply*, grpc::ClientUnaryReactor*)>;
+  using Done = std::function<void(const Status&, const Reply&)>;
+
+  UnaryCall(const Start& start, Request request, nanoseconds timeout, Done done)
+      : request_(std::move(request)), done_(std::move(done)) {
+    context_.set_deadline(In(timeout));
+    start(&context_, &request_, &reply_, this);
     StartCall();
   }
-  ~RenewCall() override {
+  ~UnaryCall() override {
     std::unique_lock lock(mutex_);
     changed_.wait(lock, [this] { return ended_; });
   }
@@ -83,20 +87,22 @@ class RenewCall final : public PendingCall, private grpc::ClientUnaryReactor {
 
  private:
   void OnDone(const grpc::Status& status) override {
-    done_(FromGrpc(status));
+    done_(FromGrpc(status), reply_);
     std::lock_guard lock(mutex_);
     ended_ = true;
     changed_.notify_all();
   }
 
-  const std::function<void(const Status&)> done_;
+  const Request request_;
+  const Done done_;
   grpc::ClientContext context_;
-  v1::RenewLeaseRequest request_;
-  v1::RenewLeaseReply reply_;
+  Reply reply_;
   std::mutex mutex_;
   std::condition_variable changed_;
   bool ended_ = false;
 };
+using RenewCall = UnaryCall<v1::RenewLeaseRequest, v1::RenewLeaseReply>;
+using AcquireCall = UnaryCall<v1::AcquireLeaseRequest, v1::AcquireLeaseReply>;
 
 class GrpcTrackerClient final : public TrackerClient {
  public:
@@ -107,40 +113,41 @@ class GrpcTrackerClient final : public TrackerClient {
 
   Status Connect(nanoseconds timeout) override {
     if (channel_->WaitForConnected(In(timeout))) return absl::OkStatus();
-    return Error(StatusCode::kUnavailable, "nothing answers at ", address_, " (tried for ",
-                 std::chrono::duration<double>(timeout).count(),
-                 " s): is kiln-tracker running there?");
+    return NothingAnswers(address_, timeout);
   }
 
   void AwaitDisconnect() override { channel_->WaitForStateChange(GRPC_CHANNEL_READY, In(kNotice)); }
 
-  StatusOr<GrantedLease> Acquire(const AcquireRequest& request, nanoseconds timeout) override {
-    const auto wait = std::max(nanoseconds(0), timeout);
-    grpc::ClientContext context;
-    context.set_deadline(In(wait + kAnswerTime));
+  std::unique_ptr<PendingCall> Acquire(const AcquireRequest& request, nanoseconds wait,
+                                       std::function<void(StatusOr<GrantedLease>)> done) override {
+    const milliseconds queue = std::clamp(std::chrono::ceil<milliseconds>(wait), milliseconds(0),
+                                          milliseconds(kLongestWait));
     v1::AcquireLeaseRequest message;
     message.set_protocol(kProtocolVersion);
     message.set_lease_id(request.lease_id);
     message.set_client(request.client.name);
     message.set_target(request.target);
     message.set_priority(request.client.priority);
-    message.set_wait_ms(std::chrono::duration_cast<milliseconds>(wait).count());
+    message.set_wait_ms(queue.count());
     message.set_time_kind(Name(request.time_kind));
-    v1::AcquireLeaseReply reply;
-    RETURN_IF_ERROR(FromGrpc(stub_->AcquireLease(&context, message, &reply)));
-    ASSIGN_OR_RETURN(const TimeKind kind, ReadTimeKind(reply.time_kind(), reply.device()));
-    const std::string& address = reply.address().empty() ? address_ : reply.address();
-    return GrantedLease{reply.lease_id(),
-                        reply.epoch(),
-                        reply.device(),
-                        address,
-                        milliseconds(reply.ttl_ms()),
-                        kind};
+    return std::make_unique<AcquireCall>(
+        [this](auto... call) { stub_->async()->AcquireLease(call...); }, std::move(message),
+        queue + kAnswerTime,
+        [this, done = std::move(done)](const Status& status, const v1::AcquireLeaseReply& reply) {
+          status.ok() ? done(ReadGrant(reply)) : done(status);
+        });
   }
 
   std::unique_ptr<PendingCall> Renew(const GrantedLease& lease,
                                      std::function<void(const Status&)> done) override {
-    return std::make_unique<RenewCall>(*stub_, lease, std::move(done));
+    v1::RenewLeaseRequest request;
+    request.set_lease_id(lease.id);
+    request.set_device(lease.device);
+    request.set_epoch(lease.epoch);
+    return std::make_unique<RenewCall>(
+        [this](auto... call) { stub_->async()->RenewLease(call...); }, std::move(request),
+        lease.ttl / 3,
+        [done = std::move(done)](const Status& status, const auto&) { done(status); });
   }
 
   Status Release(const GrantedLease& lease, nanoseconds timeout) override {
@@ -170,12 +177,29 @@ class GrpcTrackerClient final : public TrackerClient {
   }
 
  private:
+  StatusOr<GrantedLease> ReadGrant(const v1::AcquireLeaseReply& reply) const {
+    ASSIGN_OR_RETURN(const TimeKind kind, ReadTimeKind(reply.time_kind(), reply.device()));
+    const std::string& address = reply.address().empty() ? address_ : reply.address();
+    return GrantedLease{reply.lease_id(),
+                        reply.epoch(),
+                        reply.device(),
+                        address,
+                        milliseconds(reply.ttl_ms()),
+                        kind};
+  }
+
   const std::string address_;
   const std::shared_ptr<grpc::Channel> channel_;
   const std::unique_ptr<v1::Tracker::Stub> stub_;
 };
 
 }  // namespace
+
+Status NothingAnswers(const std::string& address, nanoseconds tried_for) {
+  return Error(StatusCode::kUnavailable, "nothing answers at ", address, " (tried for ",
+               DescribeTime(std::chrono::duration_cast<milliseconds>(tried_for)),
+               "): is kiln-tracker running there?");
+}
 
 std::unique_ptr<TrackerClient> NewTrackerClient(const std::string& address) {
   return std::make_unique<GrpcTrackerClient>(address);

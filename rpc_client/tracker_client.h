@@ -46,14 +46,20 @@ class TrackerClient {
   // After kUnavailable: blocks until the broken connection is noticed, a short while at most.
   virtual void AwaitDisconnect() = 0;
 
-  virtual StatusOr<GrantedLease> Acquire(const AcquireRequest& request,
-                                         std::chrono::nanoseconds timeout) = 0;
+  // Waits in the tracker's queue, a day at most. Calls `done` on a thread of gRPC's, which is then
+  // done with the call. A call that is cancelled may yet have been given the lease.
+  virtual std::unique_ptr<PendingCall> Acquire(
+      const AcquireRequest& request, std::chrono::nanoseconds wait,
+      std::function<void(StatusOr<GrantedLease>)> done) = 0;
   // Calls `done` on a thread of gRPC's, which is then done with the call.
   virtual std::unique_ptr<PendingCall> Renew(const GrantedLease& lease,
                                              std::function<void(const Status&)> done) = 0;
   virtual Status Release(const GrantedLease& lease, std::chrono::nanoseconds timeout) = 0;
   virtual StatusOr<FarmInfo> List(std::chrono::nanoseconds timeout) = 0;
 };
+
+// kUnavailable: nobody is at a tracker's address.
+Status NothingAnswers(const std::string& address, std::chrono::nanoseconds tried_for);
 
 std::unique_ptr<TrackerClient> NewTrackerClient(const std::string& address);
 

@@ -37,12 +37,24 @@ class FakePool final : public DevicePool {
   StatusOr<std::unique_ptr<Lease>> Acquire(const Target& target, TimeKind kind,
                                            std::chrono::nanoseconds) override {
     std::lock_guard lock(mutex_);
+    if (stopped_) {
+      ++asked_in_vain_;
+      return Error(StatusCode::kCancelled, "stopped waiting");
+    }
     if (leased_ == devices)
       return Error(StatusCode::kDeadlineExceeded, "no device for ", target.name);
     ++leased_;
     const TimeKind given = only_kind.value_or(kind);
     return std::unique_ptr<Lease>(
         new FakeLease(*this, "board" + std::to_string(acquired_++), given));
+  }
+  void StopWaiting() override {
+    std::lock_guard lock(mutex_);
+    stopped_ = true;
+  }
+  int asked_in_vain() const {
+    std::lock_guard lock(mutex_);
+    return asked_in_vain_;
   }
   int leased() const {
     std::lock_guard lock(mutex_);
@@ -74,7 +86,8 @@ class FakePool final : public DevicePool {
   };
 
   mutable std::mutex mutex_;
-  int leased_ = 0, acquired_ = 0;
+  int leased_ = 0, acquired_ = 0, asked_in_vain_ = 0;
+  bool stopped_ = false;
 };
 
 class FakeRunner final : public Runner {
@@ -254,6 +267,19 @@ TEST_F(PipelineMeasurerTest, OneDeviceServesAPipelineThatHopedForMore) {
     ASSERT_TRUE(trial.ok()) << trial.status();
     EXPECT_EQ(trial->device, "board0");
   }
+}
+
+TEST_F(PipelineMeasurerTest, PoolThatStopsLeavesTheWorkToTheDevicesThatAreHad) {
+  options_.devices = 3;
+  runner_.hook = [&](Lease&, const RunRequest&) {
+    pool_.StopWaiting();
+    return RunResult{Timings{{100}, 1}, {}, {}};
+  };
+  const auto measurer = Make();
+  for (const auto& trial : MeasureAll(*measurer, Configs(30))) {
+    ASSERT_TRUE(trial.ok()) << trial.status();
+  }
+  EXPECT_LE(pool_.asked_in_vain(), 2) << "the other two threads ask again and again";
 }
 
 TEST_F(PipelineMeasurerTest, SeveralDevicesRunAtTheSameTime) {

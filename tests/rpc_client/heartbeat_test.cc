@@ -34,7 +34,11 @@ class FakeTracker final : public TrackerClient {
   const std::string& address() const override { return address_; }
   Status Connect(nanoseconds) override { return absl::OkStatus(); }
   void AwaitDisconnect() override {}
-  StatusOr<GrantedLease> Acquire(const AcquireRequest&, nanoseconds) override { return Unused(); }
+  std::unique_ptr<PendingCall> Acquire(const AcquireRequest&, nanoseconds,
+                                       std::function<void(StatusOr<GrantedLease>)> done) override {
+    done(Unused());
+    return nullptr;
+  }
   Status Release(const GrantedLease&, nanoseconds) override { return absl::OkStatus(); }
   StatusOr<FarmInfo> List(nanoseconds) override { return Unused(); }
 

@@ -1,0 +1,216 @@
+#include "rpc_client/device_line.h"
+
+#include <algorithm>
+
+#include "proto/device_stock.h"
+
+namespace kiln {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::nanoseconds;
+using std::chrono::seconds;
+
+constexpr seconds kListTime{1};  // for one look
+constexpr seconds kGrace{1};     // for the tracker's own answer at the end of a wait
+constexpr milliseconds kStep{500};
+
+SteadyTime Now() { return std::chrono::steady_clock::now(); }
+
+SteadyTime After(SteadyTime time, nanoseconds more) {
+  return more < SteadyTime::max() - time ? time + more : SteadyTime::max();
+}
+
+std::string WishOf(const AcquireRequest& request) {
+  return DeviceStock(request.target, Name(request.time_kind)).Wish();
+}
+
+}  // namespace
+
+// The right to ask for one device and to have it.
+class DeviceLine::Turn {
+ public:
+  Turn(DeviceLine& line, Stock& stock) : line_(line), stock_(stock) {}  // the lock is held
+  ~Turn() {
+    const std::lock_guard lock(line_.mutex_);
+    --stock_.turns;
+    stock_.leases -= has_lease_;
+    line_.changed_.notify_all();
+  }
+  Stock& stock() { return stock_; }
+  void BecomeLease() {
+    const std::lock_guard lock(line_.mutex_);
+    has_lease_ = true;
+    ++stock_.leases;
+  }
+
+ private:
+  DeviceLine& line_;
+  Stock& stock_;
+  bool has_lease_ = false;
+};
+
+DeviceLine::DeviceLine(TrackerClient& tracker, std::function<Status()> prepare,
+                       WaitObserver observer, const Options& options)
+    : tracker_(tracker),
+      prepare_(std::move(prepare)),
+      observer_(std::move(observer)),
+      options_(options) {}
+
+StatusOr<DeviceLine::Granted> DeviceLine::Acquire(const AcquireRequest& request,
+                                                  nanoseconds timeout) {
+  const SteadyTime now = Now();
+  const Wait wait{request, timeout, now, After(now, timeout)};
+  for (;;) {
+    RETURN_IF_ERROR(Connect(wait));
+    ASSIGN_OR_RETURN(std::shared_ptr<Turn> turn, AwaitTurn(wait));
+    StatusOr<GrantedLease> lease = Ask(wait, *turn);
+    if (lease.ok()) {
+      turn->BecomeLease();
+      return Granted{*std::move(lease), std::move(turn)};
+    }
+    const bool is_over = Now() >= wait.deadline;
+    switch (lease.status().code()) {
+      case StatusCode::kAborted:  // the turn was one too many
+        continue;
+      case StatusCode::kUnavailable:
+        if (is_over) return lease.status();
+        turn.reset();
+        tracker_.AwaitDisconnect();
+        continue;
+      default:
+        return lease.status();
+    }
+  }
+}
+
+void DeviceLine::Stop() {
+  const std::lock_guard lock(mutex_);
+  stopped_ = true;
+  changed_.notify_all();
+}
+
+// In steps: the wait may be stopped, and a server of our own may die meanwhile.
+Status DeviceLine::Connect(const Wait& wait) {
+  for (;;) {
+    if (prepare_) RETURN_IF_ERROR(prepare_());
+    {
+      const std::lock_guard lock(mutex_);
+      if (stopped_) return WhyOver(wait, {}, kGrace);
+    }
+    const SteadyTime now = Now();
+    const nanoseconds left = std::max<nanoseconds>(nanoseconds(0), wait.deadline - now);
+    if (tracker_.Connect(std::min<nanoseconds>(kStep, left)).ok()) return absl::OkStatus();
+    if (now >= wait.deadline) return NothingAnswers(tracker_.address(), now - wait.begun);
+    Tell(wait, "waiting for the tracker at " + tracker_.address() + ": nothing answers there");
+  }
+}
+
+StatusOr<std::shared_ptr<DeviceLine::Turn>> DeviceLine::AwaitTurn(const Wait& wait) {
+  std::unique_lock lock(mutex_);
+  Stock& stock = stocks_[{wait.request.target, wait.request.time_kind}];
+  while (stock.is_full()) {
+    RETURN_IF_ERROR(WhyOver(wait, stock, nanoseconds(0)));
+    AwaitChange(lock, wait, stock);
+  }
+  ++stock.turns;
+  return std::make_shared<Turn>(*this, stock);
+}
+
+// kAborted: there are fewer devices than there seemed to be.
+StatusOr<GrantedLease> DeviceLine::Ask(const Wait& wait, Turn& turn) {
+  std::optional<StatusOr<GrantedLease>> answer;
+  std::unique_ptr<PendingCall> call = tracker_.Acquire(
+      wait.request, wait.deadline - Now(), [this, &answer](StatusOr<GrantedLease> given) {
+        const std::lock_guard lock(mutex_);
+        answer.emplace(std::move(given));
+        changed_.notify_all();
+      });
+  Status over;
+  {
+    std::unique_lock lock(mutex_);
+    while (!answer) {
+      over = turn.stock().is_overfull() ? Error(StatusCode::kAborted, "too many turns")
+                                        : WhyOver(wait, turn.stock(), kGrace);
+      if (!over.ok()) break;
+      AwaitChange(lock, wait, turn.stock());
+    }
+  }
+  if (!over.ok()) call->Cancel();
+  call.reset();  // waits for the answer, which may be a lease all the same
+  if (answer->ok() || over.ok()) {
+    const bool too_late = answer->status().code() == StatusCode::kDeadlineExceeded;
+    if (!too_late) return *std::move(answer);
+    if (Now() < wait.deadline) return Error(StatusCode::kAborted, "the longest wait at a tracker");
+    const std::lock_guard lock(mutex_);
+    return NoDevice(wait, turn.stock(), wait.timeout);
+  }
+  return over;
+}
+
+// Waits for a moment, or looks what there is, if it is time to.
+void DeviceLine::AwaitChange(std::unique_lock<std::mutex>& lock, const Wait& wait, Stock& stock) {
+  const SteadyTime look = stock.listed + (stock.leases > 0 ? options_.seldom : options_.often);
+  const SteadyTime now = Now();
+  if (now < look) {
+    // Not later than the deadline, but the answer then is the tracker's.
+    const SteadyTime end = wait.deadline > now ? wait.deadline : After(wait.deadline, kGrace);
+    changed_.wait_until(lock, std::min(look, end));
+    return;
+  }
+  stock.listed = now;
+  lock.unlock();
+  Look(wait, stock);
+  lock.lock();
+}
+
+void DeviceLine::Look(const Wait& wait, Stock& stock) {
+  const StatusOr<FarmInfo> farm = tracker_.List(kListTime);
+  DeviceStock found(wait.request.target, Name(wait.request.time_kind));
+  if (farm.ok()) {
+    for (const DeviceInfo& device : farm->devices) {
+      found.Add(device.target, Name(device.time_kind), device.client, device.state == "lost");
+    }
+  }
+  bool has_none = false;
+  {
+    const std::lock_guard lock(mutex_);
+    stock.registered = farm.ok() ? std::optional(found.registered()) : std::nullopt;
+    stock.words = farm.ok() ? found.Describe() : "";
+    if (!farm.ok() || found.registered() > 0) stock.absent_since = Now();
+    has_none = stock.leases == 0;
+    changed_.notify_all();
+  }
+  if (has_none && farm.ok()) {
+    Tell(wait, "waiting for a " + found.Wish() + " device: " + found.Describe());
+  }
+}
+
+// Ok: it is not over.
+Status DeviceLine::WhyOver(const Wait& wait, const Stock& stock, nanoseconds grace) const {
+  if (stopped_) {
+    return Error(StatusCode::kCancelled, "stopped waiting for a ", WishOf(wait.request), " device");
+  }
+  const SteadyTime now = Now();
+  if (now >= After(wait.deadline, grace)) return NoDevice(wait, stock, wait.timeout);
+  const bool is_absent = stock.registered == 0 && stock.leases == 0 &&
+                         now - std::max(wait.begun, stock.absent_since) >= options_.absent;
+  return is_absent ? NoDevice(wait, stock, options_.absent) : absl::OkStatus();
+}
+
+Status DeviceLine::NoDevice(const Wait& wait, const Stock& stock, nanoseconds waited) const {
+  return Error(StatusCode::kDeadlineExceeded, "no device for ", WishOf(wait.request), " within ",
+               DescribeTime(std::chrono::duration_cast<milliseconds>(waited)), " (",
+               stock.words.empty() ? "the tracker does not answer" : stock.words, ")");
+}
+
+// Once, whichever thread comes first, until something else is to be told.
+void DeviceLine::Tell(const Wait& wait, const std::string& what) {
+  if (!observer_ || Now() - wait.begun < options_.moment) return;
+  const std::lock_guard lock(tell_mutex_);
+  if (what == told_) return;
+  told_ = what;
+  observer_(what);
+}
+
+}  // namespace kiln

@@ -1,0 +1,232 @@
+// The threads of one client in front of a tracker that a test plays.
+
+#include "rpc_client/device_line.h"
+
+#include <gmock/gmock.h>
+
+#include <algorithm>
+#include <future>
+#include <vector>
+
+namespace kiln {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::nanoseconds;
+using testing::ElementsAre;
+
+constexpr nanoseconds kForEver = nanoseconds::max();
+constexpr std::chrono::seconds kHang{30};  // only what never ends takes so long
+
+// Has these devices; grants a lease when the test says so.
+class FakeTracker final : public TrackerClient {
+ public:
+  explicit FakeTracker(std::vector<DeviceInfo> devices) : devices_(std::move(devices)) {}
+
+  const std::string& address() const override { return address_; }
+  Status Connect(nanoseconds) override { return absl::OkStatus(); }
+  void AwaitDisconnect() override {}
+  std::unique_ptr<PendingCall> Acquire(const AcquireRequest& request, nanoseconds,
+                                       std::function<void(StatusOr<GrantedLease>)> done) override {
+    const std::lock_guard lock(mutex_);
+    calls_.push_back(std::make_shared<Call>(Call{request.lease_id, std::move(done)}));
+    most_ = std::max(most_, ++open_);
+    changed_.notify_all();
+    return std::make_unique<FakeCall>(*this, calls_.back());
+  }
+  std::unique_ptr<PendingCall> Renew(const GrantedLease&,
+                                     std::function<void(const Status&)>) override {
+    return nullptr;
+  }
+  Status Release(const GrantedLease&, nanoseconds) override { return absl::OkStatus(); }
+  StatusOr<FarmInfo> List(nanoseconds) override {
+    const std::lock_guard lock(mutex_);
+    ++looks_;
+    changed_.notify_all();
+    return FarmInfo{devices_, 0};
+  }
+
+  // Answers the request number `index`, from 0, when it has come.
+  void Grant(std::size_t index) {
+    std::shared_ptr<Call> call;
+    {
+      std::unique_lock lock(mutex_);
+      changed_.wait(lock, [&] { return calls_.size() > index; });
+      call = calls_[index];
+    }
+    End(*call, GrantedLease{call->id, 1, "device", "address", milliseconds(9)});
+  }
+  void AwaitLooks(int more) {
+    std::unique_lock lock(mutex_);
+    const int wanted = looks_ + more;
+    changed_.wait(lock, [&] { return looks_ >= wanted; });
+  }
+  void SetDevices(std::vector<DeviceInfo> devices) {
+    const std::lock_guard lock(mutex_);
+    devices_ = std::move(devices);
+  }
+  std::size_t requests() const {
+    const std::lock_guard lock(mutex_);
+    return calls_.size();
+  }
+  int open() const {
+    const std::lock_guard lock(mutex_);
+    return open_;
+  }
+  int most_at_once() const {
+    const std::lock_guard lock(mutex_);
+    return most_;
+  }
+
+ private:
+  struct Call {
+    std::string id;
+    std::function<void(StatusOr<GrantedLease>)> done;  // null: answered
+  };
+  class FakeCall final : public PendingCall {
+   public:
+    FakeCall(FakeTracker& tracker, std::shared_ptr<Call> call)
+        : tracker_(tracker), call_(std::move(call)) {}
+    void Cancel() override { tracker_.End(*call_, Error(StatusCode::kUnavailable, "cancelled")); }
+
+   private:
+    FakeTracker& tracker_;
+    const std::shared_ptr<Call> call_;
+  };
+
+  void End(Call& call, StatusOr<GrantedLease> answer) {
+    std::function<void(StatusOr<GrantedLease>)> done;
+    {
+      const std::lock_guard lock(mutex_);
+      done = std::exchange(call.done, nullptr);
+      if (done) --open_;
+    }
+    if (done) done(std::move(answer));
+  }
+
+  const std::string address_ = "fake";
+  mutable std::mutex mutex_;  // guards what follows
+  std::condition_variable changed_;
+  std::vector<DeviceInfo> devices_;
+  std::vector<std::shared_ptr<Call>> calls_;
+  int open_ = 0, most_ = 0, looks_ = 0;
+};
+
+DeviceInfo Device(const std::string& target, const std::string& state = "free",
+                  const std::string& client = "") {
+  DeviceInfo device;
+  device.target = target;
+  device.state = state;
+  device.client = client;
+  return device;
+}
+
+class DeviceLineTest : public testing::Test {
+ protected:
+  using Result = StatusOr<DeviceLine::Granted>;
+
+  DeviceLine::Options Quick() const {
+    return {.moment = nanoseconds(0),
+            .absent = milliseconds(50),
+            .often = milliseconds(1),
+            .seldom = milliseconds(1)};
+  }
+  std::future<Result> Acquire(DeviceLine& line, const std::string& id,
+                              nanoseconds timeout = kForEver) {
+    return std::async(std::launch::async, [&line, id, timeout] {
+      return line.Acquire({id, "t", {"tester"}}, timeout);
+    });
+  }
+  static Result Get(std::future<Result>& result) {
+    EXPECT_EQ(result.wait_for(kHang), std::future_status::ready);
+    return result.get();
+  }
+};
+
+TEST_F(DeviceLineTest, AsksForNoMoreLeasesThanThereAreDevices) {
+  FakeTracker tracker({Device("t"), Device("t"), Device("other"), Device("t", "lost")});
+  DeviceLine line(tracker, nullptr, nullptr, Quick());
+  std::vector<std::future<Result>> waits;
+  for (const char* id : {"a", "b", "c", "d"}) waits.push_back(Acquire(line, id));
+  tracker.AwaitLooks(10);
+  EXPECT_EQ(tracker.requests(), 2u);
+  for (std::size_t i = 0; i < waits.size(); ++i) {
+    tracker.Grant(i);  // the next two requests come when the first two leases have gone
+    const auto ready = [](auto& wait) {
+      return wait.valid() && wait.wait_for(milliseconds(1)) == std::future_status::ready;
+    };
+    auto done = waits.end();
+    while (done == waits.end()) done = std::ranges::find_if(waits, ready);
+    const Result lease = done->get();
+    EXPECT_TRUE(lease.ok()) << lease.status();
+  }
+  EXPECT_EQ(tracker.most_at_once(), 2);
+}
+
+TEST_F(DeviceLineTest, StepsBackWhenADeviceIsLost) {
+  FakeTracker tracker({Device("t"), Device("t")});
+  DeviceLine line(tracker, nullptr, nullptr, Quick());
+  auto first = Acquire(line, "a"), second = Acquire(line, "b");
+  tracker.AwaitLooks(10);
+  ASSERT_EQ(tracker.open(), 2);
+  tracker.SetDevices({Device("t"), Device("t", "lost")});
+  for (int looks = 0; looks < 10'000 && tracker.open() > 1; ++looks) tracker.AwaitLooks(1);
+  EXPECT_EQ(tracker.open(), 1);
+  line.Stop();
+}
+
+TEST_F(DeviceLineTest, StopEndsEveryWaitAtOnce) {
+  FakeTracker tracker({Device("t", "leased", "bob")});
+  DeviceLine line(tracker, nullptr, nullptr, Quick());
+  auto in_the_queue = Acquire(line, "a"), in_the_line = Acquire(line, "b");
+  tracker.AwaitLooks(3);
+  line.Stop();
+  EXPECT_EQ(Get(in_the_queue).status().code(), StatusCode::kCancelled);
+  EXPECT_EQ(Get(in_the_line).status().code(), StatusCode::kCancelled);
+  EXPECT_EQ(line.Acquire({"c", "t", {"tester"}}, kForEver).status().code(), StatusCode::kCancelled);
+}
+
+TEST_F(DeviceLineTest, DeviceThatIsNotRegisteredIsNotWaitedForForEver) {
+  FakeTracker tracker({Device("other"), Device("t", "lost")});
+  DeviceLine line(tracker, nullptr, nullptr, Quick());
+  auto wait = Acquire(line, "a");
+  const Status status = Get(wait).status();
+  EXPECT_EQ(status.code(), StatusCode::kDeadlineExceeded);
+  EXPECT_EQ(Message(status), "no device for t within 0.05 s (0 registered, 1 lost)");
+}
+
+TEST_F(DeviceLineTest, BusyDeviceIsWaitedForAsLongAsItTakes) {
+  FakeTracker tracker({Device("t", "leased", "bob")});
+  DeviceLine line(tracker, nullptr, nullptr, Quick());
+  auto wait = Acquire(line, "a");
+  tracker.AwaitLooks(200);  // longer than an absent one would be
+  EXPECT_EQ(wait.wait_for(milliseconds(0)), std::future_status::timeout);
+  tracker.Grant(0);
+  EXPECT_TRUE(Get(wait).ok());
+}
+
+TEST_F(DeviceLineTest, WaitEndsAtItsTimeout) {
+  FakeTracker tracker({Device("t", "leased", "bob")});
+  DeviceLine line(tracker, nullptr, nullptr, Quick());
+  auto wait = Acquire(line, "a", milliseconds(20));
+  EXPECT_EQ(Message(Get(wait).status()),
+            "no device for t within 0.02 s (1 registered, 1 leased by bob)");
+}
+
+TEST_F(DeviceLineTest, TellsOnceWhatItWaitsForUntilThatChanges) {
+  FakeTracker tracker({Device("t", "leased", "bob")});
+  std::vector<std::string> told;
+  DeviceLine line(
+      tracker, nullptr, [&told](const std::string& what) { told.push_back(what); }, Quick());
+  auto wait = Acquire(line, "a");
+  tracker.AwaitLooks(5);
+  tracker.SetDevices({Device("t", "leased", "ann")});
+  tracker.AwaitLooks(5);
+  tracker.Grant(0);
+  EXPECT_TRUE(Get(wait).ok());
+  EXPECT_THAT(told, ElementsAre("waiting for a t device: 1 registered, 1 leased by bob",
+                                "waiting for a t device: 1 registered, 1 leased by ann"));
+}
+
+}  // namespace
+}  // namespace kiln

@@ -56,19 +56,21 @@ StatusOr<std::vector<Trial>> Compare(const FinalRound& with, const TaskSession& 
 
 }  // namespace
 
-void RecallDefault(const TaskSession& session, TaskResult& result) {
+StatusOr<bool> RecallStored(const FinalRound& with, const TaskSession& session,
+                            TaskResult& result) {
   const Trial* trial = FindTrial(session.measured(), DefaultConfig(session.task()));
   if (trial != nullptr) result.default_ns = RankTime(*trial);
+  if (!result.best || session.fresh() > 0) return false;
+  ASSIGN_OR_RETURN(const auto incumbent, StoredBest(with, session.task()));
+  if (!incumbent || !incumbent->confirmed) return false;
+  result.best = incumbent->trial;
+  return true;
 }
 
 Status RunFinalRound(const FinalRound& with, const TaskSession& session, TaskResult& result) {
-  RecallDefault(session, result);
-  if (!result.best) return absl::OkStatus();
+  ASSIGN_OR_RETURN(const bool is_confirmed, RecallStored(with, session, result));
+  if (is_confirmed || !result.best) return absl::OkStatus();
   ASSIGN_OR_RETURN(const auto incumbent, StoredBest(with, session.task()));
-  if (incumbent && incumbent->confirmed && session.fresh() == 0) {
-    result.best = incumbent->trial;
-    return absl::OkStatus();
-  }
   const Config untuned = DefaultConfig(session.task());
   ASSIGN_OR_RETURN(const auto trials, Compare(with, session, Finalists(with, session, incumbent)));
   for (const Trial& trial : trials) {

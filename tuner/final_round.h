@@ -21,7 +21,8 @@ struct FinalRound {
 // confirmed already is left at that. Blocks.
 Status RunFinalRound(const FinalRound& with, const TaskSession& session, TaskResult& result);
 
-// The default's time as the search has it, where no final round is run.
-void RecallDefault(const TaskSession& session, TaskResult& result);
+// What a final round finds out without measuring: the default's time as the search has it, and the
+// best that an earlier run confirmed, if there are no new trials. True: there is such a best.
+StatusOr<bool> RecallStored(const FinalRound& with, const TaskSession& session, TaskResult& result);
 
 }  // namespace kiln

@@ -27,6 +27,7 @@ TaskSession::TaskSession(const WeightedTask& task, std::unique_ptr<SearchPolicy>
   progress_.weight = task.weight;
   progress_.work = static_cast<double>(task_.workload().macs());
   progress_.family = task_.kernel_template().name();
+  progress_.finished = Allowance(1) == 0;
 }
 
 void TaskSession::Restore(std::span<const Trial> history) {
@@ -48,8 +49,8 @@ void TaskSession::Restore(std::span<const Trial> history) {
 }
 
 std::int32_t TaskSession::Allowance(std::int32_t wanted) const {
-  if (budget_.trials_per_task == 0) return wanted;
-  const std::int64_t left = std::max<std::int64_t>(0, budget_.trials_per_task - progress_.trials);
+  if (!budget_.trials_per_task) return wanted;
+  const std::int64_t left = std::max<std::int64_t>(0, *budget_.trials_per_task - progress_.trials);
   return static_cast<std::int32_t>(std::min<std::int64_t>(wanted, left));
 }
 
@@ -94,7 +95,7 @@ void TaskSession::Learn(std::span<const Trial> batch) {
     cut_off_ns_ = CutOffFor(std::get<Timings>(trial.outcome));
   }
   progress_.best_ns.push_back(best);
-  const bool no_gain = budget_.early_stop > 0 && trials_without_gain_ >= budget_.early_stop;
+  const bool no_gain = budget_.early_stop && trials_without_gain_ >= *budget_.early_stop;
   if (no_gain || Allowance(1) == 0) progress_.finished = true;
 }
 

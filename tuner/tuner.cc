@@ -176,9 +176,9 @@ class TuningRun {
   }
 
   std::int32_t TrialsLeft() const {
-    if (budget_.trials == 0) return options_.batch;
+    if (!budget_.trials) return options_.batch;
     return static_cast<std::int32_t>(
-        std::clamp<std::int64_t>(budget_.trials - trials_, 0, options_.batch));
+        std::clamp<std::int64_t>(*budget_.trials - trials_, 0, options_.batch));
   }
 
   void Think(std::size_t task) {
@@ -280,12 +280,11 @@ class TuningRun {
 
   Status Confirm(std::size_t task, TaskResult& result) {
     const bool late = budget_.deadline && with_.clock.Now() >= *budget_.deadline;
-    if (options_.finalists == 0 || late || Stopped()) {
-      RecallDefault(*sessions_[task], result);
-      return absl::OkStatus();
-    }
     const FinalRound round{with_.measurer, with_.expected, with_.store,       options_.cache,
                            options_.kind,  Plan(task),     options_.finalists};
+    if (options_.finalists == 0 || late || Stopped()) {
+      return RecallStored(round, *sessions_[task], result).status();
+    }
     RETURN_IF_ERROR(RunFinalRound(round, *sessions_[task], result));
     if (result.best) Tell(TuneEvent::Kind::kConfirmed, task, &*result.best);
     return absl::OkStatus();

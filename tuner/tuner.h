@@ -16,11 +16,12 @@
 
 namespace kiln {
 
-// When to stop. Trials already stored count. 0 or unset: no limit.
+// When to stop. Trials already stored count. Unset: no limit.
 struct Budget {
-  std::int64_t trials = 0;  // over all tasks
-  std::int64_t trials_per_task = 0;
-  std::int64_t early_stop = 0;  // a task ends after so many trials without gain
+  std::optional<std::int64_t> trials = std::nullopt;  // over all tasks
+  std::optional<std::int64_t> trials_per_task = std::nullopt;
+  // A task ends after so many trials without gain.
+  std::optional<std::int64_t> early_stop = std::nullopt;
   std::optional<SteadyTime> deadline = std::nullopt;
 };
 

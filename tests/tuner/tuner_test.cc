@@ -322,7 +322,7 @@ TEST_F(TunerTest, ReportsHowWellThePredictionsRanked) {
 
 TEST_F(TunerTest, UsesUpATaskAndGoesOnWithTheOther) {
   options_.policy = "grid";
-  budget_ = {.trials_per_task = 0};
+  budget_ = {};
   tasks_ = {{SyntheticTask(64, 14), 1}};
   const std::uint64_t size = tasks_[0].task.space().size();
   budget_.trials = static_cast<std::int64_t>(size) + 500;

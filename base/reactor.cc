@@ -30,6 +30,9 @@ class AsioReactor final : public Reactor {
     termination_ = std::move(handler);
     termination_signals_.add(SIGINT);
     termination_signals_.add(SIGTERM);
+    struct sigaction hang_up {};
+    sigaction(SIGHUP, nullptr, &hang_up);
+    if (hang_up.sa_handler != SIG_IGN) termination_signals_.add(SIGHUP);
     AwaitTermination();
   }
 

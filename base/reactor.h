@@ -13,8 +13,9 @@ class Reactor {
  public:
   virtual ~Reactor() = default;
 
-  // Calls `handler` on the reactor's thread at the first SIGINT or SIGTERM, then at each further
-  // one, with how many came so far. One handler per program. The signals no longer end the program.
+  // Calls `handler` on the reactor's thread at the first SIGINT, SIGTERM or SIGHUP, then at each
+  // further one, with how many came so far. One handler per program. The signals no longer end the
+  // program. A SIGHUP that is ignored, as under nohup, stays so.
   virtual void OnTermination(std::function<void(int count)> handler) = 0;
 
   // Runs `work` on the reactor's thread, soon or after `delay`.

@@ -12,14 +12,12 @@
 // compiled and packed when it is first asked for. It runs in this process, on memory of the C
 // library, its caches hot: the way the other workers run theirs.
 
-#include <fmt/core.h>
 #include <fmt/format.h>
 #include <sched.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <chrono>
-#include <cstdio>
 #include <cstdlib>
 #include <iostream>
 #include <map>
@@ -31,6 +29,7 @@
 #include "apps/kiln/config_choice.h"
 #include "apps/kiln/stored.h"
 #include "base/reactor.h"
+#include "base/standard_streams.h"
 #include "base/version.h"
 #include "benchmarks/in_process_kernel.h"
 #include "models/model.h"
@@ -254,14 +253,12 @@ Status Serve(const Options& options) {
   static ThreadPool* const pool =
       ThreadPool::Start(options.threads, CoresFor(options.threads), log, error).release();
   if (pool == nullptr) return Error(StatusCode::kUnavailable, error);
-  if (!log.empty()) std::fputs(log.c_str(), stderr);
+  WriteError(log);
   const std::string hello = Hello(options, list);
   Worker worker(std::move(list.layers), *builder, *pool);
-  std::puts(hello.c_str());
-  std::fflush(stdout);
-  for (std::string line; std::getline(std::cin, line) && line != "quit";) {
-    std::puts(worker.Answer(line).c_str());
-    std::fflush(stdout);
+  WriteOutputLine(hello);
+  for (std::string line; FlushOutput() && std::getline(std::cin, line) && line != "quit";) {
+    WriteOutputLine(worker.Answer(line));
   }
   return absl::OkStatus();
 }
@@ -278,12 +275,14 @@ int Main(int argc, char** argv) {
   AddLayerListOptions(app, options.list, "");
   CLI11_PARSE(app, argc, argv);
   const Status status = Serve(options);
-  if (status.ok()) return 0;
-  fmt::print(stderr, "kiln_peer_worker: {}\n", Message(status));
-  return 1;
+  if (!status.ok()) WriteError("kiln_peer_worker: " + Message(status) + "\n");
+  return FinishOutput("kiln_peer_worker", status.ok() ? 0 : 1);
 }
 
 }  // namespace
 }  // namespace kiln
 
-int main(int argc, char** argv) { return kiln::Main(argc, argv); }
+int main(int argc, char** argv) {
+  kiln::PrepareStandardStreams();
+  return kiln::Main(argc, argv);
+}

@@ -1,5 +1,7 @@
 #include "ops/target.h"
 
+#include "ops/target_file.h"
+
 #include <algorithm>
 #include <array>
 #include <filesystem>
@@ -142,11 +144,11 @@ StatusOr<Target> ReadTarget(const fs::path& file) {
   return TargetReader(file, json).Read();
 }
 
-bool IsPath(std::string_view name) {
+}  // namespace
+
+bool IsTargetFile(std::string_view name) {
   return name.find('/') != std::string_view::npos || name.ends_with(".json");
 }
-
-}  // namespace
 
 StatusOr<std::vector<Target>> KnownTargets() {
   ASSIGN_OR_RETURN(const std::string directory, FindData("targets"));
@@ -170,7 +172,7 @@ StatusOr<std::vector<Target>> KnownTargets() {
 
 StatusOr<Target> FindTarget(std::string_view name_or_path) {
   if (name_or_path == "native") return DetectNative();
-  if (IsPath(name_or_path)) return ReadTarget(fs::path(name_or_path));
+  if (IsTargetFile(name_or_path)) return ReadTarget(fs::path(name_or_path));
   ASSIGN_OR_RETURN(std::vector<Target> targets, KnownTargets());
   std::string names = "native";
   for (Target& target : targets) {

@@ -1,12 +1,12 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
-#include <cstdio>
 #include <map>
 #include <nlohmann/json.hpp>
 
 #include "apps/kiln/command.h"
 #include "apps/kiln/config_choice.h"
+#include "apps/kiln/output.h"
 #include "apps/kiln/rig.h"
 #include "apps/kiln/stored.h"
 #include "apps/kiln/table.h"
@@ -61,17 +61,23 @@ StatusOr<Network> StoredWorkloads(const Options& options, const TuningStore& sto
 StatusOr<std::vector<Contest>> MakeContests(const Environment& env, const Options& options,
                                             const Target& target) {
   if (options.all == options.what.any()) {
-    return Error(StatusCode::kInvalidArgument,
-                 "say what to measure: one of --all, --model FILE.tflite, --network NAME, --layers "
-                 "FILE.csv, --workload KEY...");
+    return UsageError(
+        "say what to measure: one of --all, --model FILE.tflite, --network NAME, --layers "
+        "FILE.csv, --workload KEY...");
   }
   Network network;
   if (!options.all) {
     ASSIGN_OR_RETURN(network, Resolve(options.what));
+    if (network.layers.empty()) return NoLayers(network);
   }
   ASSIGN_OR_RETURN(const std::unique_ptr<TuningStore> store, OpenStore(env, OpenMode::kReadOnly));
   if (options.all) {
     ASSIGN_OR_RETURN(network, StoredWorkloads(options, *store, target));
+    if (network.layers.empty()) {
+      return Error(StatusCode::kNotFound, "nothing has a tuned config for ", target.name, " with ",
+                   options.where.threads, " thread", options.where.threads == 1 ? "" : "s",
+                   "; `kiln tune` finds them");
+    }
   }
   std::unique_ptr<TuningStore> rival;
   if (options.against != "default" && !IsLabels(options.against)) {
@@ -125,7 +131,7 @@ void Take(StatusOr<Trial> trial, std::optional<Timings>& times, std::string& tro
 // both sides.
 void Measure(Rig& rig, const Options& options, std::vector<Contest>& contests) {
   for (std::int32_t round = 0; round < options.rounds; ++round) {
-    fmt::print(stderr, "round {} of {}\n", round + 1, options.rounds);
+    WriteError(fmt::format("round {} of {}\n", round + 1, options.rounds));
     for (Contest& contest : contests) {
       if (rig.interrupt().requested()) return;
       if (!contest.trouble.empty()) continue;
@@ -212,12 +218,13 @@ void Print(const std::vector<Contest>& contests, const Options& options, const M
                fmt::format("{:.2f}", least / 1e3), fmt::format("{:.0f}%", 100 * least / ours),
                fmt::format("{:.2f}x", theirs / ours), contest.task.space().Id(contest.config)});
   }
-  std::fputs(table.Print().c_str(), stdout);
+  WriteOutput(table.Print());
   if (after > 0) {
-    fmt::print("sum: {} {:.3f} ms, stored {:.3f} ms: {:.2f}x; bound {:.3f} ms: {:.0f}%\n", rival,
-               before / 1e6, after / 1e6, before / after, bound / 1e6, 100 * bound / after);
+    WriteOutput(fmt::format(
+        "sum: {} {:.3f} ms, stored {:.3f} ms: {:.2f}x; bound {:.3f} ms: {:.0f}%\n", rival,
+        before / 1e6, after / 1e6, before / after, bound / 1e6, 100 * bound / after));
   }
-  fmt::print("{}\n", Describe(machine));
+  WriteOutput(fmt::format("{}\n", Describe(machine)));
 }
 
 void PrintJson(const std::vector<Contest>& contests, const Machine& machine) {
@@ -243,12 +250,12 @@ void PrintJson(const std::vector<Contest>& contests, const Machine& machine) {
       line["schedule_bound_ns"] = bounds.schedule.ns();
       line["schedule_bound_by"] = bounds.schedule.limit();
     }
-    std::puts(line.dump().c_str());
+    WriteJson(line);
   }
 }
 
 StatusOr<int> Bench(const Environment& env, const Options& options) {
-  ASSIGN_OR_RETURN(const Target target, FindTarget(options.where.target));
+  ASSIGN_OR_RETURN(const Target target, TargetOption(options.where.target));
   ASSIGN_OR_RETURN(std::vector<Contest> contests, MakeContests(env, options, target));
   ASSIGN_OR_RETURN(const std::unique_ptr<Rig> rig,
                    Rig::Create(env, options.where.target, options.where.threads));
@@ -288,12 +295,12 @@ void AddBench(CLI::App& app, Environment& env) {
           "nearest legal config with these labels, to see what a knob is worth")
       ->type_name("default|DB|LABELS")
       ->capture_default_str();
-  command->add_option("--rounds", o->rounds, "the minimum over so many rounds counts")
-      ->check(CLI::Range(1, 1000))
-      ->capture_default_str();
+  AddNumber<std::int32_t>(*command, "--rounds", o->rounds, "the minimum over so many rounds counts",
+                          {1, 1000})
+      ->default_str(std::to_string(o->rounds));
   command->add_flag("--json", o->json, "one object per line");
   AddDatabase(*command, env);
-  AddTracker(*command, env);
+  AddMeasuring(*command, env);
   command->callback([&env, o] { env.action = [&env, o] { return Bench(env, *o); }; });
 }
 

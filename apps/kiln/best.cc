@@ -1,13 +1,13 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
-#include <cstdio>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <set>
 
 #include "apps/kiln/command.h"
 #include "apps/kiln/config_choice.h"
+#include "apps/kiln/output.h"
 #include "apps/kiln/stored.h"
 #include "apps/kiln/table.h"
 #include "ops/target.h"
@@ -26,7 +26,7 @@ struct Options {
 StatusOr<BestQuery> Query(const Options& options) {
   BestQuery query;
   if (!options.all || options.target != "native") {
-    ASSIGN_OR_RETURN(const Target target, FindTarget(options.target));
+    ASSIGN_OR_RETURN(const Target target, TargetOption(options.target));
     query.target = target.name;
   }
   query.threads = options.threads;
@@ -63,7 +63,7 @@ nlohmann::json ToJson(const StoredBest& stored) {
 }
 
 void PrintCsv(const std::vector<StoredBest>& bests) {
-  std::puts(
+  WriteOutputLine(
       "workload,target,threads,cache,template,config_id,config,min_ns,median_ns,gops,peak_share,"
       "samples,trials,"
       "device,measured_at,origin,kind,stale");
@@ -71,13 +71,13 @@ void PrintCsv(const std::vector<StoredBest>& bests) {
     const TrialRecord& record = stored.best.record;
     const Trial& judged = stored.best.judged;
     const auto& timings = std::get<Timings>(judged.outcome);
-    fmt::print(
+    WriteOutput(fmt::format(
         "\"{}\",{},{},{},{},{},\"{}\",{:.1f},{:.1f},{:.2f},{},{},{},{},{},{},{},{}\n",
         record.workload, record.target, record.threads, Name(record.cache), record.kernel_template,
         record.config_id, DescribeConfig(record.labels), timings.min_ns(), timings.median_ns(),
         stored.gops, stored.peak_share ? fmt::format("{:.4f}", *stored.peak_share) : "",
         timings.samples_ns.size(), stored.best.trials, judged.device,
-        FormatTime(judged.measured_at_ms), stored.best.origin, Name(judged.kind), stored.stale);
+        FormatTime(judged.measured_at_ms), stored.best.origin, Name(judged.kind), stored.stale));
   }
 }
 
@@ -110,18 +110,18 @@ void PrintTable(const std::vector<StoredBest>& bests) {
                      stored.stale ? ", stale" : ""),
          stored.best.judged.device, record.config_id, DescribeConfig(record.labels)});
   }
-  std::fputs(table.Print().c_str(), stdout);
+  WriteOutput(table.Print());
 }
 
 StatusOr<int> ShowBest(const Environment& env, const Options& options) {
   if (options.all == options.what.any()) {
-    return Error(
-        StatusCode::kInvalidArgument,
+    return UsageError(
         "say which: one of --all, --model FILE, --network NAME, --layers FILE, --workload KEY...");
   }
   Network network;
   if (!options.all) {
     ASSIGN_OR_RETURN(network, Resolve(options.what));
+    if (network.layers.empty()) return NoLayers(network);
   }
   ASSIGN_OR_RETURN(const BestQuery query, Query(options));
   ASSIGN_OR_RETURN(const std::unique_ptr<TuningStore> store, OpenStore(env, OpenMode::kReadOnly));
@@ -139,7 +139,7 @@ StatusOr<int> ShowBest(const Environment& env, const Options& options) {
     }
   }
   if (options.json) {
-    for (const StoredBest& stored : bests) std::puts(ToJson(stored).dump().c_str());
+    for (const StoredBest& stored : bests) WriteJson(ToJson(stored));
   } else if (options.csv) {
     PrintCsv(bests);
   } else if (!bests.empty()) {
@@ -163,7 +163,8 @@ void AddBest(CLI::App& app, Environment& env) {
   command->add_flag("--all", options->all,
                     "every workload in the database (of all targets, unless --target is given)");
   command->add_option("--target", options->target, "a target's name")->capture_default_str();
-  command->add_option("--threads", options->threads, "only configs for so many threads");
+  AddNumber<std::int32_t>(*command, "--threads", options->threads,
+                          "only configs for so many threads", kThreadCounts);
   auto* json = command->add_flag("--json", options->json, "one JSON object per line");
   command->add_flag("--csv", options->csv, "comma-separated values")->excludes(json);
   AddDatabase(*command, env);

@@ -4,12 +4,13 @@
 #include <spdlog/spdlog.h>
 
 #include <CLI/CLI.hpp>
-#include <cstdio>
+#include <optional>
 #include <string>
-#include <vector>
 
+#include "apps/command_line/command_line.h"
 #include "apps/kiln/command.h"
 #include "base/paths.h"
+#include "base/standard_streams.h"
 #include "base/version.h"
 
 namespace kiln {
@@ -34,22 +35,14 @@ std::string CommandLine(int argc, char** argv) {
   return line;
 }
 
-// CLI11 only says that there is no command, not that the word in its place is none.
-std::string WhatIsWrong(const CLI::App& app, const CLI::ParseError& error) {
-  const std::vector<std::string> rest = app.remaining();
-  if (app.get_subcommands().empty() && !rest.empty()) {
-    return (rest[0].starts_with('-') ? "no option " : "no command ") + rest[0];
-  }
-  return error.what();
-}
-
 }  // namespace
 
 int RunKiln(int argc, char** argv, const TemplateRegistry& registry, const char* install_prefix) {
+  PrepareStandardStreams();
   SetInstallPrefix(install_prefix);
   spdlog::set_default_logger(spdlog::stderr_color_mt("kiln"));
   spdlog::set_pattern("%^%l%$: %v");
-  Environment env{registry, CommandLine(argc, argv), {}, {}, {}};
+  Environment env{registry, CommandLine(argc, argv), {}, {}, {}, {}};
 
   CLI::App app(
       "Kiln tunes int8 neural-network kernels: it tries thousands of schedules on real devices and "
@@ -68,18 +61,9 @@ int RunKiln(int argc, char** argv, const TemplateRegistry& registry, const char*
   AddWorkloads(app, env);
   AddDevices(app, env);
   AddTargets(app, env);
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::Success& request) {  // --help, --version
-    return app.exit(request);
-  } catch (const CLI::ParseError& error) {
-    std::fprintf(stderr, "kiln: %s (see `kiln --help`)\n", WhatIsWrong(app, error).c_str());
-    return 2;
-  }
+  if (const std::optional<int> status = ParseCommandLine(app, argc, argv)) return *status;
   const StatusOr<int> status = env.action();
-  if (status.ok()) return *status;
-  std::fprintf(stderr, "kiln: %s\n", Message(status.status()).c_str());
-  return status.status().code() == StatusCode::kInvalidArgument ? 2 : 1;
+  return FinishOutput("kiln", status.ok() ? *status : ReportError("kiln", status.status()));
 }
 
 }  // namespace kiln

@@ -9,6 +9,7 @@
 #include <map>
 #include <utility>
 
+#include "apps/kiln/time_options.h"
 #include "ops/workload_key.h"
 
 namespace kiln {
@@ -51,26 +52,33 @@ StatusOr<Network> Resolve(const What& what) {
   const int given =
       !what.model.empty() + !what.network.empty() + !what.layers.empty() + !what.workloads.empty();
   if (given != 1) {
-    return Error(
-        StatusCode::kInvalidArgument,
+    return UsageError(
         "say what to work on: one of --model FILE.tflite, --network NAME, --layers FILE.csv, "
         "--workload KEY...");
   }
   if (what.layers.empty() && (what.list.type || what.list.act)) {
-    return Error(
-        StatusCode::kInvalidArgument,
+    return UsageError(
         "--layers-type and --layers-act go with --layers: other networks say it themselves");
   }
   if (!what.model.empty()) return ImportTflite(what.model);
-  if (!what.network.empty()) return BuiltinNetwork(what.network);
+  if (!what.network.empty()) return AsUsageError(BuiltinNetwork(what.network));
   if (!what.layers.empty()) return ReadLayersCsv(what.layers, what.list);
   Network network;
   network.name = "workloads";
   for (const std::string& key : what.workloads) {
-    ASSIGN_OR_RETURN(const Workload workload, ReadWorkload(key));
+    ASSIGN_OR_RETURN(const Workload workload, AsUsageError(ReadWorkload(key)));
     network.layers.push_back({.name = Describe(workload), .workload = workload});
   }
   return network;
+}
+
+Status NoLayers(const Network& network) {
+  std::string skipped;
+  for (const auto& [op, count] : network.skipped) {
+    skipped += fmt::format("{}{} x {}", skipped.empty() ? "" : ", ", count, op);
+  }
+  return Error(StatusCode::kNotFound, network.name, " has no layer that Kiln tunes",
+               skipped.empty() ? "" : ", only " + skipped);
 }
 
 void AddDatabase(CLI::App& command, Environment& env) {
@@ -83,7 +91,18 @@ void AddTracker(CLI::App& command, Environment& env) {
       .add_option("--tracker", env.tracker,
                   "measure on the devices of this tracker instead of on this machine")
       ->envname("KILN_TRACKER")
+      ->check(CheckServerAddress)
       ->type_name("HOST:PORT");
+}
+
+void AddMeasuring(CLI::App& command, Environment& env) {
+  AddTracker(command, env);
+  command
+      .add_option("--wait", env.wait,
+                  "how long to wait for a device of the tracker that others have: 90s, 30m, 2h "
+                  "(default: as long as it takes)")
+      ->check(CheckDuration)
+      ->type_name("TIME");
 }
 
 StatusOr<std::string> DatabasePath(const Environment& env) {
@@ -102,12 +121,16 @@ void AddWhere(CLI::App& command, Where& where) {
       .add_option("--target", where.target,
                   "a target's name, or a file that describes one; see `kiln targets`")
       ->capture_default_str();
-  command.add_option("--threads", where.threads, "threads of the kernels")
-      ->check(CLI::Range(1, 256))
-      ->capture_default_str();
+  AddThreads(command, where);
   command.add_option("--cache", where.cache, "state of the caches before a call: hot or cold")
       ->check(CLI::IsMember({"hot", "cold"}))
       ->capture_default_str();
+}
+
+void AddThreads(CLI::App& command, Where& where) {
+  AddNumber<std::int32_t>(command, "--threads", where.threads, "threads of the kernels",
+                          kThreadCounts)
+      ->default_str(std::to_string(where.threads));
 }
 
 CacheState CacheOf(const Where& where) {
@@ -116,6 +139,7 @@ CacheState CacheOf(const Where& where) {
 
 StatusOr<NetworkTasks> MakeTasks(const TemplateRegistry& registry, const Network& network,
                                  const Target& target, std::int32_t threads) {
+  if (network.layers.empty()) return NoLayers(network);
   NetworkTasks result;
   for (WeightedWorkload& unique : UniqueWorkloads(network)) {
     StatusOr<Task> task = Task::Create(registry, {unique.workload, target, threads});

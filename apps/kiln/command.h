@@ -7,15 +7,12 @@
 #include <string>
 #include <vector>
 
+#include "apps/command_line/command_line.h"
 #include "base/status.h"
 #include "db/tuning_store.h"
 #include "kernels_templates/task.h"
 #include "models/model.h"
 #include "ops/measurement.h"
-
-namespace CLI {
-class App;
-}
 
 namespace kiln {
 
@@ -26,6 +23,7 @@ struct Environment {
   std::string command_line;
   std::string db;       // --db; empty: DefaultDatabasePath()
   std::string tracker;  // --tracker HOST:PORT; empty: this machine
+  std::string wait;     // --wait TIME for a device of the tracker; empty: as long as it takes
   // What the chosen subcommand does; returns the exit status. Set while the command line is parsed.
   std::function<StatusOr<int>()> action;
 };
@@ -57,12 +55,18 @@ void AddWhat(CLI::App& command, What& what);
 void AddLayerListOptions(CLI::App& command, LayerListOptions& list, const std::string& prefix);
 StatusOr<Network> Resolve(const What& what);
 
-// --db and --tracker.
+// That there is nothing to do for a network: no layer that Kiln tunes.
+Status NoLayers(const Network& network);
+
+// --db; --tracker; --tracker and --wait, for commands that measure.
 void AddDatabase(CLI::App& command, Environment& env);
 void AddTracker(CLI::App& command, Environment& env);
+void AddMeasuring(CLI::App& command, Environment& env);
 StatusOr<std::string> DatabasePath(const Environment& env);
 StatusOr<std::unique_ptr<TuningStore>> OpenStore(const Environment& env, OpenMode mode,
                                                  Session session = {});
+
+inline constexpr NumberRange<std::int32_t> kThreadCounts{1, 256};
 
 // --target, --threads, --cache.
 struct Where {
@@ -71,12 +75,14 @@ struct Where {
   std::string cache = "hot";
 };
 void AddWhere(CLI::App& command, Where& where);
+// --threads alone.
+void AddThreads(CLI::App& command, Where& where);
 CacheState CacheOf(const Where& where);
 
 // ---- what several subcommands do
 
 // The tasks of a network's unique workloads, in its order, with their multiplicity. Workloads that
-// no template serves come back in `unsupported` with the reason.
+// no template serves come back in `unsupported` with the reason. An error: there is no task.
 struct NetworkTask {
   Task task;
   WeightedWorkload workload;

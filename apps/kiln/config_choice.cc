@@ -59,13 +59,13 @@ std::size_t Differences(const Config& a, const Config& b) {
 StatusOr<Config> FindConfig(const Task& task, const std::string& name) {
   const ConfigSpace& space = task.space();
   if (name == "default") return task.kernel_template().Default(task.spec(), space);
-  if (name.find('=') != std::string::npos) return FromList(task, name);
+  if (name.find('=') != std::string::npos) return AsUsageError(FromList(task, name));
   for (std::uint64_t i = 0; i < space.size(); ++i) {
     Config config = space.At(i);
     if (space.Id(config) == name) return config;
   }
-  return Error(StatusCode::kNotFound, "no config ", name, " among the ", space.size(), " of ",
-               task.Key(), "; name one by its id, as `default`, or as knob=label,...");
+  return UsageError("no config ", name, " among the ", space.size(), " of ", task.Key(),
+                    "; name one by its id, as `default`, or as knob=label,...");
 }
 
 StatusOr<Config> WithLabels(const Task& task, const Config& config, const std::string& list) {

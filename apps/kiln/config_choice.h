@@ -7,7 +7,7 @@
 namespace kiln {
 
 // The config that a user names: `default`, an id (16 hex digits), or all knobs as
-// name=label,name=label,... kNotFound or kInvalidArgument say what there is instead.
+// name=label,name=label,... A usage error says what there is instead.
 StatusOr<Config> FindConfig(const Task& task, const std::string& name);
 
 // `config` with other labels for some knobs, knob=label,knob=label,...: the legal config with them

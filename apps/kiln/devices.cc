@@ -1,10 +1,10 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
-#include <cstdio>
 #include <nlohmann/json.hpp>
 
 #include "apps/kiln/command.h"
+#include "apps/kiln/output.h"
 #include "apps/kiln/table.h"
 #include "rpc_client/rpc_client.h"
 
@@ -13,10 +13,9 @@ namespace {
 
 StatusOr<int> ShowDevices(const Environment& env, bool json) {
   if (env.tracker.empty()) {
-    return Error(StatusCode::kInvalidArgument,
-                 "name a tracker: --tracker HOST:PORT or $KILN_TRACKER (without one, `kiln tune` "
-                 "measures on this "
-                 "machine; `kiln targets` says what it is)");
+    return UsageError(
+        "name a tracker: --tracker HOST:PORT or $KILN_TRACKER (without one, `kiln tune` measures "
+        "on this machine; `kiln targets` says what it is)");
   }
   ASSIGN_OR_RETURN(const FarmInfo farm, ListDevices(env.tracker));
   if (json) {
@@ -26,7 +25,7 @@ StatusOr<int> ShowDevices(const Environment& env, bool json) {
           {"client", device.client}, {"address", device.address},     {"features", device.isa},
           {"cores", device.cores},   {"labels", device.labels},       {"build", device.build},
           {"epoch", device.epoch},   {"kind", Name(device.time_kind)}};
-      std::puts(line.dump().c_str());
+      WriteJson(line);
     }
     return 0;
   }
@@ -47,8 +46,8 @@ StatusOr<int> ShowDevices(const Environment& env, bool json) {
                std::to_string(device.cores), Name(device.time_kind), features, device.address,
                device.build});
   }
-  std::fputs(table.Print().c_str(), stdout);
-  fmt::print("{} devices, {} clients waiting\n", farm.devices.size(), farm.waiting);
+  WriteOutput(table.Print());
+  WriteOutput(fmt::format("{} devices, {} clients waiting\n", farm.devices.size(), farm.waiting));
   return 0;
 }
 

@@ -2,13 +2,13 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <cstdio>
 #include <map>
 #include <nlohmann/json.hpp>
 
 #include "apps/kiln/command.h"
 #include "apps/kiln/config_choice.h"
 #include "apps/kiln/interrupt.h"
+#include "apps/kiln/output.h"
 #include "apps/kiln/stored.h"
 #include "apps/kiln/table.h"
 #include "base/reactor.h"
@@ -88,19 +88,20 @@ void PrintJson(const TrialRecord& record, double best_ns) {
     measurement["purpose"] = more.confirms ? "confirm" : "repeat";
     line["measured_again"].push_back(std::move(measurement));
   }
-  std::puts(line.dump().c_str());
+  WriteJson(line);
 }
 
 void PrintLine(const TrialRecord& record, const Workload& workload, double best_ns) {
   const double ns = TimeOf(record.trial);
   const bool is_best = ns > 0 && ns == best_ns;
-  fmt::print("{:>5}  {:<17} {:>10} {:>8} {:>8}  {}  {}{}\n", record.seq, MarkedStatus(record.trial),
-             ns > 0 ? fmt::format("{:.2f} us", ns / 1e3) : "",
-             ns > 0 ? fmt::format("{:.1f}", Gops(workload, ns)) : "",
-             best_ns > 0 ? fmt::format("{:.1f}", Gops(workload, best_ns)) : "", record.config_id,
-             DescribeConfig(record.labels), is_best ? "  <- best so far" : "");
+  WriteOutput(fmt::format(
+      "{:>5}  {:<17} {:>10} {:>8} {:>8}  {}  {}{}\n", record.seq, MarkedStatus(record.trial),
+      ns > 0 ? fmt::format("{:.2f} us", ns / 1e3) : "",
+      ns > 0 ? fmt::format("{:.1f}", Gops(workload, ns)) : "",
+      best_ns > 0 ? fmt::format("{:.1f}", Gops(workload, best_ns)) : "", record.config_id,
+      DescribeConfig(record.labels), is_best ? "  <- best so far" : ""));
   if (const auto* failure = std::get_if<Failure>(&record.trial.outcome)) {
-    fmt::print("{:>5}  {}: {}\n", "", Name(failure->stage), failure->message);
+    WriteOutput(fmt::format("{:>5}  {}: {}\n", "", Name(failure->stage), failure->message));
   }
 }
 
@@ -122,7 +123,7 @@ Curves PrintFrom(std::span<const TrialRecord> records, std::size_t seen, const W
     if (i < seen) continue;
     json ? PrintJson(records[i], best_ns) : PrintLine(records[i], workload, best_ns);
   }
-  std::fflush(stdout);
+  FlushOutput();
   return curves;
 }
 
@@ -130,15 +131,16 @@ void Print(const Curves& curves) {
   for (const auto& [where, curve] : curves) {
     const auto& [kind, device] = where;
     if (curve.size() < 2 || curve.back() == 0) continue;
-    fmt::print("\nbest so far, GOP/s{}{}, over {} trials\n{}",
-               kind == TimeKind::kMeasured ? "" : fmt::format(" ({})", Name(kind)),
-               device.empty() ? "" : " on " + device, curve.size(), Plot(curve, 72, 8));
+    WriteOutput(fmt::format("\nbest so far, GOP/s{}{}, over {} trials\n{}",
+                            kind == TimeKind::kMeasured ? "" : fmt::format(" ({})", Name(kind)),
+                            device.empty() ? "" : " on " + device, curve.size(),
+                            Plot(curve, 72, 8)));
   }
 }
 
 StatusOr<int> ShowHistory(const Environment& env, const Options& options) {
-  ASSIGN_OR_RETURN(const Workload workload, ReadWorkload(options.workload));
-  ASSIGN_OR_RETURN(const Target target, FindTarget(options.target));
+  ASSIGN_OR_RETURN(const Workload workload, AsUsageError(ReadWorkload(options.workload)));
+  ASSIGN_OR_RETURN(const Target target, TargetOption(options.target));
   BestQuery query;
   query.workload = Key(workload);
   query.target = target.name;
@@ -153,8 +155,8 @@ StatusOr<int> ShowHistory(const Environment& env, const Options& options) {
                  "; `kiln tune --workload KEY` makes some");
   }
   if (!options.json) {
-    fmt::print("{:>5}  {:<17} {:>10} {:>8} {:>8}  {:<16}  {}\n", "seq", "status", "min", "GOP/s",
-               "best", "config", "knobs");
+    WriteOutput(fmt::format("{:>5}  {:<17} {:>10} {:>8} {:>8}  {:<16}  {}\n", "seq", "status",
+                            "min", "GOP/s", "best", "config", "knobs"));
   }
   const Curves curves = PrintFrom(records, 0, workload, options.json);
   if (!options.json) Print(curves);
@@ -165,6 +167,7 @@ StatusOr<int> ShowHistory(const Environment& env, const Options& options) {
     const std::size_t seen = records.size();
     ASSIGN_OR_RETURN(records, store->Records(query));
     PrintFrom(records, seen, workload, options.json);
+    if (!FlushOutput()) break;  // nobody reads on
   }
   return 0;
 }
@@ -179,7 +182,8 @@ void AddHistory(CLI::App& app, Environment& env) {
       ->type_name("KEY")
       ->required();
   command->add_option("--target", options->target, "a target's name")->capture_default_str();
-  command->add_option("--threads", options->threads, "only trials with so many threads");
+  AddNumber<std::int32_t>(*command, "--threads", options->threads,
+                          "only trials with so many threads", kThreadCounts);
   command->add_option("--cache", options->cache, "only trials with this state of the caches")
       ->check(CLI::IsMember({"hot", "cold"}));
   command->add_flag("--follow", options->follow, "wait for further trials, until Ctrl-C");

@@ -3,13 +3,14 @@
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
+#include <functional>
 #include <mutex>
 
 #include "base/reactor.h"
 
 namespace kiln {
 
-// This is Ctrl-C (and SIGTERM) for a long-running subcommand: the first asks it to stop, which it
+// This is Ctrl-C (and SIGTERM, SIGHUP) for a long-running subcommand: the first asks it to stop, which it
 // does when what is under way is stored; a third ends the program on the spot. One per program.
 class Interrupt {
  public:
@@ -19,14 +20,16 @@ class Interrupt {
   bool requested() const { return requested_.load(); }
   // Until it is requested (true) or the time is over (false).
   bool WaitFor(std::chrono::nanoseconds time) const;
+  // Calls `stop` when it is requested, at once if it has been; instead of what was given before.
+  // Null: nothing more is called, and what was is over.
+  void OnRequest(std::function<void()> stop);
 
  private:
   std::atomic<bool> requested_ = false;
   mutable std::mutex mutex_;
   mutable std::condition_variable changed_;
+  std::mutex stop_mutex_;  // guards what follows
+  std::function<void()> stop_;
 };
-
-// 128 + SIGINT, as shells have it.
-inline constexpr int kInterruptedStatus = 130;
 
 }  // namespace kiln

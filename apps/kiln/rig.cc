@@ -4,13 +4,14 @@
 #include <sched.h>
 
 #include <algorithm>
-#include <cstdio>
 #include <future>
 #include <optional>
 #include <utility>
 
 #include "apps/kiln/emulation.h"
+#include "apps/kiln/time_options.h"
 #include "base/clock.h"
+#include "base/standard_streams.h"
 #include "estimate/estimator.h"
 #include "kernels_templates/peak_probe.h"
 #include "rpc_client/rpc_client.h"
@@ -57,6 +58,7 @@ StatusOr<Rate> BestRate(Rig& rig, const Task& task, const Amount& amount) {
   std::string why = "no config";
   for (int round = 0; round < 2; ++round) {
     for (std::uint64_t i = 0; i < task.space().size(); ++i) {
+      if (rig.interrupt().requested()) return Error(StatusCode::kCancelled, "interrupted");
       MeasurePlan plan;
       plan.threads = task.threads();
       const Config config = task.space().At(i);
@@ -114,14 +116,23 @@ Status Rig::UseToolchain(const std::vector<std::int32_t>& cores) {
   return absl::OkStatus();
 }
 
+Rig::~Rig() { interrupt_->OnRequest(nullptr); }
+
+Status Rig::UseDevices(StatusOr<std::unique_ptr<DevicePool>> devices) {
+  ASSIGN_OR_RETURN(devices_, std::move(devices));
+  interrupt_->OnRequest([this] { devices_->StopWaiting(); });
+  return absl::OkStatus();
+}
+
 void Rig::UseMeasurer(std::int32_t devices) {
-  measurer_ = NewPipelineMeasurer(*builder_, *devices_, *runner_, SystemClock(),
-                                  {.build_threads = workers_, .devices = devices});
+  measurer_ = NewPipelineMeasurer(
+      *builder_, *devices_, *runner_, SystemClock(),
+      {.build_threads = workers_, .devices = devices, .acquire_timeout = wait_});
 }
 
 StatusOr<std::unique_ptr<Rig>> Rig::Create(const Environment& env, const std::string& target,
                                            std::int32_t threads) {
-  ASSIGN_OR_RETURN(const Target described, FindTarget(target));
+  ASSIGN_OR_RETURN(const Target described, TargetOption(target));
   std::unique_ptr<Rig> rig(new Rig);
   const bool local = env.tracker.empty();
   const CoreSplit cores = SplitCores(threads);
@@ -135,16 +146,21 @@ StatusOr<std::unique_ptr<Rig>> Rig::Create(const Environment& env, const std::st
       options.emulated_cpu = emulator->cpu;
       rig->kind_ = TimeKind::kEmulated;
     }
-    ASSIGN_OR_RETURN(rig->devices_, StartLocalDevice(*rig->reactor_, options));
+    RETURN_IF_ERROR(rig->UseDevices(StartLocalDevice(*rig->reactor_, options)));
   } else {
     ASSIGN_OR_RETURN(rig->kind_, KindOfTimes(env.tracker, described));
-    ASSIGN_OR_RETURN(rig->devices_, ConnectTracker(*rig->reactor_, env.tracker, client));
+    if (!env.wait.empty()) {
+      ASSIGN_OR_RETURN(rig->wait_, ParseDuration(env.wait));
+    }
+    RETURN_IF_ERROR(rig->UseDevices(
+        ConnectTracker(*rig->reactor_, env.tracker, client,
+                       [](const std::string& what) { WriteError("kiln: " + what + "\n"); })));
   }
   if (rig->kind_ == TimeKind::kEmulated) {
-    fmt::print(stderr,
-               "{} is emulated: results are exact, but times are those of the emulator; they are "
-               "marked as emulated and never count beside measured ones\n",
-               described.name);
+    WriteError(fmt::format(
+        "{} is emulated: results are exact, but times are those of the emulator; they are "
+        "marked as emulated and never count beside measured ones\n",
+        described.name));
   }
   rig->runner_ = NewRemoteRunner();
   rig->UseMeasurer(local ? 1 : 8);

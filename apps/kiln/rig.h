@@ -28,6 +28,8 @@ class Rig {
   // thread with hot caches.
   static StatusOr<std::unique_ptr<Rig>> CreateEstimating(const Target& target);
 
+  ~Rig();
+
   Reactor& reactor() { return *reactor_; }
   const Interrupt& interrupt() const { return *interrupt_; }
   Measurer& measurer() { return *measurer_; }
@@ -42,10 +44,13 @@ class Rig {
 
  private:
   Rig();
+  // Whoever waits for a device is told so, and an interrupt ends the wait.
+  Status UseDevices(StatusOr<std::unique_ptr<DevicePool>> devices);
   Status UseToolchain(const std::vector<std::int32_t>& cores);
   void UseMeasurer(std::int32_t devices);
 
-  std::int32_t workers_ = 1;  // that compile
+  std::int32_t workers_ = 1;                                         // that compile
+  std::chrono::nanoseconds wait_ = std::chrono::nanoseconds::max();  // for a device
   TimeKind kind_ = TimeKind::kMeasured;
   std::unique_ptr<Reactor> reactor_;
   std::unique_ptr<Interrupt> interrupt_;

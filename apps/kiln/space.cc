@@ -1,12 +1,12 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
-#include <cstdio>
 #include <fstream>
 #include <nlohmann/json.hpp>
 
 #include "apps/kiln/command.h"
 #include "apps/kiln/config_choice.h"
+#include "apps/kiln/output.h"
 #include "apps/kiln/table.h"
 #include "base/reactor.h"
 #include "ops/target.h"
@@ -42,13 +42,13 @@ void PrintJson(const Task& task) {
                                {"default", task.space().Id(config)},
                                {"knobs", knobs},
                                {"constraints", rules}};
-  std::puts(line.dump().c_str());
+  WriteJson(line);
 }
 
 void PrintSpace(const Task& task) {
-  fmt::print("{}\n{} legal configs of template {} on {}, {} thread{}\n\n", Key(task.workload()),
-             task.space().size(), task.kernel_template().name(), task.target().name, task.threads(),
-             task.threads() == 1 ? "" : "s");
+  WriteOutput(fmt::format("{}\n{} legal configs of template {} on {}, {} thread{}\n\n",
+                          Key(task.workload()), task.space().size(), task.kernel_template().name(),
+                          task.target().name, task.threads(), task.threads() == 1 ? "" : "s"));
   const Config config = task.kernel_template().Default(task.spec(), task.space());
   Table table({{"knob", Table::Align::kLeft},
                {"default", Table::Align::kLeft},
@@ -58,20 +58,20 @@ void PrintSpace(const Task& task) {
     for (const KnobValue& value : knob.values) values += (values.empty() ? "" : " ") + value.label;
     table.Add({knob.name, task.space().Label(config, knob.name), values});
   }
-  std::fputs(table.Print().c_str(), stdout);
-  fmt::print("\nillegal, because\n");
+  WriteOutput(table.Print());
+  WriteOutput("\nillegal, because\n");
   for (const Constraint& rule : task.space().constraints()) {
     std::string knobs;
     for (const std::string& knob : rule.knobs) knobs += (knobs.empty() ? "" : ", ") + knob;
-    fmt::print("  {}  ({})\n", rule.reason, knobs);
+    WriteOutput(fmt::format("  {}  ({})\n", rule.reason, knobs));
   }
-  fmt::print("\ndefault config: {}   print its code with --config default --emit c\n",
-             task.space().Id(config));
+  WriteOutput(fmt::format("\ndefault config: {}   print its code with --config default --emit c\n",
+                          task.space().Id(config)));
 }
 
 Status Write(const std::string& path, const std::string& bytes) {
   if (path.empty() || path == "-") {
-    std::fwrite(bytes.data(), 1, bytes.size(), stdout);
+    WriteOutput(bytes);
     return absl::OkStatus();
   }
   std::ofstream file(path, std::ios::binary);
@@ -95,8 +95,8 @@ StatusOr<std::string> CodeOf(const Task& task, const Config& config, const std::
 }
 
 StatusOr<int> ShowSpace(const Environment& env, const Options& options) {
-  ASSIGN_OR_RETURN(const Workload workload, ReadWorkload(options.workload));
-  ASSIGN_OR_RETURN(const Target target, FindTarget(options.where.target));
+  ASSIGN_OR_RETURN(const Workload workload, AsUsageError(ReadWorkload(options.workload)));
+  ASSIGN_OR_RETURN(const Target target, TargetOption(options.where.target));
   ASSIGN_OR_RETURN(const Task task,
                    Task::Create(env.registry, {workload, target, options.where.threads}));
   if (options.emit.empty() && options.config.empty()) {
@@ -106,7 +106,8 @@ StatusOr<int> ShowSpace(const Environment& env, const Options& options) {
   ASSIGN_OR_RETURN(const Config config,
                    FindConfig(task, options.config.empty() ? "default" : options.config));
   if (options.emit.empty()) {
-    fmt::print("{}  {}\n", task.space().Id(config), DescribeConfig(task.space().Labels(config)));
+    WriteOutput(fmt::format("{}  {}\n", task.space().Id(config),
+                            DescribeConfig(task.space().Labels(config))));
     return 0;
   }
   ASSIGN_OR_RETURN(const std::string code, CodeOf(task, config, options.emit));
@@ -125,9 +126,7 @@ void AddSpace(CLI::App& app, Environment& env) {
       ->type_name("KEY")
       ->required();
   command->add_option("--target", options->where.target, "a target's name")->capture_default_str();
-  command->add_option("--threads", options->where.threads)
-      ->check(CLI::Range(1, 256))
-      ->capture_default_str();
+  AddThreads(*command, options->where);
   command->add_option("--config", options->config, "`default`, an id, or knob=label,knob=label,...")
       ->type_name("ID");
   command->add_option("--emit", options->emit, "print the config's code")

@@ -3,11 +3,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cstdio>
 #include <map>
 #include <span>
 #include <utility>
 
+#include "base/standard_streams.h"
 #include "ops/target.h"
 #include "ops/workload_key.h"
 
@@ -73,13 +73,14 @@ Status TellUnknownWorkloads(const TuningStore& store) {
   if (unknown.empty()) return {};
   std::int64_t trials = 0;
   for (const UnknownWorkload& workload : unknown) trials += workload.trials;
-  fmt::print(stderr, "note: {} trials of {} workloads have keys that this version does not know:\n",
-             trials, unknown.size());
+  WriteError(
+      fmt::format("note: {} trials of {} workloads have keys that this version does not know:\n",
+                  trials, unknown.size()));
   for (const UnknownWorkload& workload :
        std::span(unknown).first(std::min(kNamed, unknown.size()))) {
-    fmt::print(stderr, "  {}: {}\n", workload.workload, workload.why);
+    WriteError(fmt::format("  {}: {}\n", workload.workload, workload.why));
   }
-  if (unknown.size() > kNamed) fmt::print(stderr, "  and {} more\n", unknown.size() - kNamed);
+  if (unknown.size() > kNamed) WriteError(fmt::format("  and {} more\n", unknown.size() - kNamed));
   return {};
 }
 

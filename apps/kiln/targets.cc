@@ -1,11 +1,11 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
-#include <cstdio>
 #include <nlohmann/json.hpp>
 
 #include "apps/kiln/command.h"
 #include "apps/kiln/emulation.h"
+#include "apps/kiln/output.h"
 #include "apps/kiln/table.h"
 #include "ops/target.h"
 
@@ -44,9 +44,8 @@ StatusOr<int> ListTargets(bool json) {
   ASSIGN_OR_RETURN(const Target native, DetectNative());
   ASSIGN_OR_RETURN(const std::vector<Target> known, KnownTargets());
   if (json) {
-    std::puts(ToJson(native, "yes", "native").dump().c_str());
-    for (const Target& t : known)
-      std::puts(ToJson(t, RunsHere(native, t), t.name.c_str()).dump().c_str());
+    WriteJson(ToJson(native, "yes", "native"));
+    for (const Target& t : known) WriteJson(ToJson(t, RunsHere(native, t), t.name.c_str()));
     return 0;
   }
   using A = Table::Align;
@@ -66,7 +65,7 @@ StatusOr<int> ListTargets(bool json) {
   };
   add(native, "yes", "native = " + native.name);
   for (const Target& t : known) add(t, RunsHere(native, t), t.name);
-  std::fputs(table.Print().c_str(), stdout);
+  WriteOutput(table.Print());
   return 0;
 }
 

@@ -7,6 +7,8 @@
 namespace kiln {
 namespace {
 
+constexpr std::int64_t kLongestSeconds = 950'000'000;  // thirty years: fits into nanoseconds
+
 Status BadDuration(const std::string& text) {
   return Error(StatusCode::kInvalidArgument, "`", text,
                "` is not a time: write 90s, 30m, 2h or 1h30m");
@@ -20,19 +22,22 @@ StatusOr<std::chrono::seconds> ParseDuration(const std::string& text) {
   for (const char c : text) {
     if (std::isdigit(static_cast<unsigned char>(c))) {
       number = number * 10 + (c - '0');
-      if (number > 1'000'000'000) return BadDuration(text);
+      if (number > kLongestSeconds) return BadDuration(text);
       has_digits = true;
       continue;
     }
     const std::int64_t unit = c == 's' ? 1 : c == 'm' ? 60 : c == 'h' ? 3600 : 0;
     if (unit == 0 || !has_digits) return BadDuration(text);
     total += number * unit;
+    if (total > kLongestSeconds) return BadDuration(text);
     number = 0;
     has_digits = false;
   }
   if (has_digits || total <= 0) return BadDuration(text);
   return std::chrono::seconds(total);
 }
+
+std::string CheckDuration(const std::string& text) { return Message(ParseDuration(text).status()); }
 
 StatusOr<std::chrono::seconds> UntilTimeOfDay(const std::string& text, WallTime now) {
   int hour = -1, minute = -1;

@@ -3,7 +3,6 @@
 
 #include <CLI/CLI.hpp>
 #include <chrono>
-#include <cstdio>
 #include <ctime>
 
 #include "apps/kiln/command.h"
@@ -11,6 +10,7 @@
 #include "apps/kiln/time_options.h"
 #include "apps/kiln/tune_report.h"
 #include "base/clock.h"
+#include "base/standard_streams.h"
 #include "cost_model/cost_model.h"
 #include "ops/target.h"
 #include "tuner/tuner.h"
@@ -23,7 +23,7 @@ constexpr std::int64_t kTrialsPerTask = 64;  // where the command line sets no l
 struct Options {
   What what;
   Where where;
-  std::int64_t trials = 0, trials_per_task = 0, early_stop = 0;
+  std::optional<std::int64_t> trials, trials_per_task, early_stop;
   std::string time_budget, deadline;
   std::string policy = "kiln", scheduler = "gradient";
   std::int32_t batch = 16;
@@ -34,9 +34,7 @@ struct Options {
 
 // A model of one core with all data in its first cache knows nothing of what these ask for.
 Status CheckEstimate(const Environment& env, const Options& options) {
-  const auto refuse = [](const std::string& why) {
-    return Error(StatusCode::kInvalidArgument, "--estimate ", why);
-  };
+  const auto refuse = [](const std::string& why) { return UsageError("--estimate ", why); };
   if (options.where.threads != 1) return refuse("is of one core: it takes --threads 1");
   if (CacheOf(options.where) != CacheState::kHot) {
     return refuse("knows no caches: it takes --cache hot");
@@ -47,7 +45,10 @@ Status CheckEstimate(const Environment& env, const Options& options) {
 
 StatusOr<std::unique_ptr<Rig>> RigFor(const Environment& env, const Options& options,
                                       const Target& target) {
-  if (options.estimate) return Rig::CreateEstimating(target);
+  if (options.estimate) {
+    StatusOr<std::unique_ptr<Rig>> rig = Rig::CreateEstimating(target);
+    return target.estimate ? std::move(rig) : AsUsageError(std::move(rig));
+  }
   return Rig::Create(env, options.where.target, options.where.threads);
 }
 
@@ -65,10 +66,9 @@ TuneOptions TuneOptionsOf(const Options& options, TimeKind kind) {
 }
 
 StatusOr<Budget> BudgetOf(const Options& options) {
-  Budget budget;
-  budget.trials = options.trials;
-  budget.trials_per_task = options.trials_per_task;
-  budget.early_stop = options.early_stop;
+  Budget budget{.trials = options.trials,
+                .trials_per_task = options.trials_per_task,
+                .early_stop = options.early_stop};
   const SteadyTime now = SystemClock().Now();
   if (!options.time_budget.empty()) {
     ASSIGN_OR_RETURN(const std::chrono::seconds time, ParseDuration(options.time_budget));
@@ -76,25 +76,29 @@ StatusOr<Budget> BudgetOf(const Options& options) {
   }
   if (!options.deadline.empty()) {
     ASSIGN_OR_RETURN(const std::chrono::seconds time,
-                     UntilTimeOfDay(options.deadline, SystemClock().Today()));
+                     AsUsageError(UntilTimeOfDay(options.deadline, SystemClock().Today())));
     budget.deadline = std::min(budget.deadline.value_or(now + time), now + time);
   }
-  if (!budget.deadline && budget.trials == 0 && budget.trials_per_task == 0 &&
-      budget.early_stop == 0) {
+  if (!budget.deadline && !budget.trials && !budget.trials_per_task && !budget.early_stop) {
     budget.trials_per_task = kTrialsPerTask;
   }
   return budget;
 }
 
+// Nothing is to be measured: what is stored is shown.
+bool AllowsNoTrial(const Budget& budget) {
+  return budget.trials == 0 || budget.trials_per_task == 0;
+}
+
 // How many trials all tasks can still make or have; 0: there is no telling.
 std::int64_t TrialsExpected(const Budget& budget, const std::vector<NetworkTask>& tasks) {
+  if (!budget.trials_per_task && !budget.trials) return 0;
   std::int64_t sum = 0;
   for (const NetworkTask& task : tasks) {
     const auto size = static_cast<std::int64_t>(task.task.space().size());
-    if (budget.trials_per_task == 0 && budget.trials == 0) return 0;
-    sum += budget.trials_per_task > 0 ? std::min(size, budget.trials_per_task) : size;
+    sum += std::min(size, budget.trials_per_task.value_or(size));
   }
-  return budget.trials > 0 ? std::min(sum, budget.trials) : sum;
+  return std::min(sum, budget.trials.value_or(sum));
 }
 
 Session SessionOf(const Environment& env, const Options& options) {
@@ -115,9 +119,15 @@ std::unique_ptr<CostModel> ModelFor(const Options& options) {
   return NewXgboostCostModel({.seed = options.seed});
 }
 
-// Measured and stored; 0: other times have a peak that means nothing.
-StatusOr<double> PeakFor(Rig& rig, TuningStore& store, const Target& target, std::int32_t threads) {
+// Measured and stored, or the stored one where nothing is to be measured; 0: there is none, or
+// other times have a peak that means nothing.
+StatusOr<double> PeakFor(Rig& rig, TuningStore& store, const Target& target, std::int32_t threads,
+                         const Budget& budget) {
   if (rig.kind() != TimeKind::kMeasured) return 0;
+  if (AllowsNoTrial(budget)) {
+    ASSIGN_OR_RETURN(const std::optional<double> stored, store.PeakOf(target.name, threads));
+    return stored.value_or(0);
+  }
   ASSIGN_OR_RETURN(const MeasuredDots dots, MeasureDots(rig, target, threads));
   RETURN_IF_ERROR(store.AppendPeak(dots.peak));
   return dots.peak.gops;
@@ -126,23 +136,23 @@ StatusOr<double> PeakFor(Rig& rig, TuningStore& store, const Target& target, std
 StatusOr<int> Tune(const Environment& env, const Options& options) {
   if (options.estimate) RETURN_IF_ERROR(CheckEstimate(env, options));
   ASSIGN_OR_RETURN(const Network network, Resolve(options.what));
-  ASSIGN_OR_RETURN(const Target target, FindTarget(options.where.target));
+  ASSIGN_OR_RETURN(const Target target, TargetOption(options.where.target));
   ASSIGN_OR_RETURN(const NetworkTasks tasks,
                    MakeTasks(env.registry, network, target, options.where.threads));
   ASSIGN_OR_RETURN(const Budget budget, BudgetOf(options));
   ASSIGN_OR_RETURN(const std::unique_ptr<TuningStore> store,
                    OpenStore(env, OpenMode::kReadWrite, SessionOf(env, options)));
-  if (tasks.tasks.empty())
-    return Error(StatusCode::kNotFound, network.name, " has no layer that Kiln tunes");
 
   const auto start = std::chrono::steady_clock::now();
   ASSIGN_OR_RETURN(const std::unique_ptr<Rig> rig, RigFor(env, options, target));
-  ASSIGN_OR_RETURN(const double peak_gops, PeakFor(*rig, *store, target, options.where.threads));
-  fmt::print(stderr, "{}: {} tasks on {}, {} thread{}, {}\n", network.name, tasks.tasks.size(),
-             target.name, options.where.threads, options.where.threads == 1 ? "" : "s",
-             DescribePeak(rig->kind(), peak_gops));
+  ASSIGN_OR_RETURN(const double peak_gops,
+                   PeakFor(*rig, *store, target, options.where.threads, budget));
+  WriteError(fmt::format("{}: {} tasks on {}, {} thread{}, {}\n", network.name, tasks.tasks.size(),
+                         target.name, options.where.threads, options.where.threads == 1 ? "" : "s",
+                         DescribePeak(rig->kind(), peak_gops)));
 
-  const TuneOptions tune = TuneOptionsOf(options, rig->kind());
+  TuneOptions tune = TuneOptionsOf(options, rig->kind());
+  if (AllowsNoTrial(budget)) tune.finalists = 0;
   const std::unique_ptr<CostModel> model = ModelFor(options);
   const std::unique_ptr<TaskScheduler> scheduler =
       options.scheduler == "gradient" ? NewGradientScheduler() : NewRoundRobinScheduler();
@@ -178,16 +188,16 @@ void AddTune(CLI::App& app, Environment& env) {
   auto o = std::make_shared<Options>();
   AddWhat(*command, o->what);
   AddWhere(*command, o->where);
-  command->add_option("--trials", o->trials, "over all tasks; stored ones count")
-      ->check(CLI::NonNegativeNumber);
-  command
-      ->add_option("--trials-per-task", o->trials_per_task,
-                   fmt::format("for each task; stored ones count ({} where no limit is given)",
-                               kTrialsPerTask))
-      ->check(CLI::NonNegativeNumber);
-  command->add_option("--early-stop", o->early_stop, "end a task after so many trials without gain")
-      ->check(CLI::NonNegativeNumber);
+  AddNumber<std::int64_t>(*command, "--trials", o->trials,
+                          "over all tasks; stored ones count; 0: show what is stored", {0});
+  AddNumber<std::int64_t>(
+      *command, "--trials-per-task", o->trials_per_task,
+      fmt::format("for each task; stored ones count ({} where no limit is given)", kTrialsPerTask),
+      {0});
+  AddNumber<std::int64_t>(*command, "--early-stop", o->early_stop,
+                          "end a task after so many trials without gain", {1});
   command->add_option("--time-budget", o->time_budget, "end after this time: 90s, 30m, 2h")
+      ->check(CheckDuration)
       ->type_name("TIME");
   command->add_option("--deadline", o->deadline, "end at this time of day, local: 06:00")
       ->type_name("HH:MM");
@@ -201,16 +211,16 @@ void AddTune(CLI::App& app, Environment& env) {
                    "which task is next: where it saves most, or in turn")
       ->check(CLI::IsMember({"gradient", "round-robin"}))
       ->capture_default_str();
-  command->add_option("--batch", o->batch, "trials per round")
-      ->check(CLI::Range(1, 1024))
-      ->capture_default_str();
-  command->add_option("--seed", o->seed, "the same seed and store give the same proposals")
-      ->capture_default_str();
+  AddNumber<std::int32_t>(*command, "--batch", o->batch, "trials per round", {1, 1024})
+      ->default_str(std::to_string(o->batch));
+  AddNumber<std::uint64_t>(*command, "--seed", o->seed,
+                           "the same seed and store give the same proposals")
+      ->default_str(std::to_string(o->seed));
   command->add_flag("--estimate", o->estimate,
                     "no device: times are estimates by LLVM's model of the target's processor");
   command->add_flag("--json", o->json, "the summary as one JSON object per line");
   AddDatabase(*command, env);
-  AddTracker(*command, env);
+  AddMeasuring(*command, env);
   command->footer(
       "Trials are stored as they are made: the same command again goes on where the last one "
       "stopped.\n"

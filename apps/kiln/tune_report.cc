@@ -4,15 +4,17 @@
 #include <unistd.h>
 
 #include <cmath>
-#include <cstdio>
 #include <nlohmann/json.hpp>
 
+#include "apps/kiln/output.h"
 #include "apps/kiln/table.h"
 
 namespace kiln {
 namespace {
 
 using Seconds = std::chrono::duration<double>;
+
+const std::string kClearLine = "\r\033[K";  // of a terminal
 
 double Since(std::chrono::steady_clock::time_point start) {
   return Seconds(std::chrono::steady_clock::now() - start).count();
@@ -56,7 +58,10 @@ Totals TotalsOf(const TuneSummary& s) {
 }  // namespace
 
 std::string DescribePeak(TimeKind kind, double peak_gops) {
-  if (kind == TimeKind::kMeasured) return fmt::format("measured peak {:.0f} GOP/s", peak_gops);
+  if (kind == TimeKind::kMeasured && peak_gops > 0) {
+    return fmt::format("measured peak {:.0f} GOP/s", peak_gops);
+  }
+  if (kind == TimeKind::kMeasured) return "the peak is not measured yet";
   return fmt::format("times are {}{}", Name(kind),
                      kind == TimeKind::kEstimated ? ", see docs/estimates.md" : "");
 }
@@ -76,7 +81,7 @@ double TuneProgress::Best(std::size_t task) const {
 }
 
 void TuneProgress::Line(const std::string& text) {
-  std::fprintf(stderr, "%s%s\n", terminal_ ? "\r\033[K" : "", text.c_str());
+  WriteError((terminal_ ? kClearLine : "") + text + "\n");
 }
 
 void TuneProgress::Status() {
@@ -99,8 +104,7 @@ void TuneProgress::Status() {
                       Describe(tasks_[current_].task.workload()), states_[current_].trials,
                       Best(current_), Share(Best(current_), peak_gops_), Mark(kind_));
   if (terminal_) {
-    std::fprintf(stderr, "\r\033[K%s", text.c_str());
-    std::fflush(stderr);
+    WriteError(kClearLine + text);
   } else {
     Line(text);
   }
@@ -133,9 +137,14 @@ void TuneProgress::Observe(const TuneEvent& event) {
       state.done = true;
       std::size_t done = 0;
       for (const TaskState& each : states_) done += each.done;
+      const std::string name = Describe(tasks_[event.task].task.workload());
+      if (state.trials == 0) {
+        Line(fmt::format("[{:>2}/{}] {:<24} not tried", done, tasks_.size(), name));
+        break;
+      }
       Line(fmt::format(
           "[{:>2}/{}] {:<24} {:>4} trials{}{}  best {:>7.2f} us {:>7.1f} GOP/s {:>4}{}", done,
-          tasks_.size(), Describe(tasks_[event.task].task.workload()), state.trials,
+          tasks_.size(), name, state.trials,
           state.resumed > 0 ? fmt::format(" ({} stored before)", state.resumed) : "",
           state.failed > 0 ? fmt::format(" ({} failed)", state.failed) : "", state.best_ns / 1e3,
           Best(event.task), Share(Best(event.task), peak_gops_), Mark(kind_)));
@@ -146,7 +155,7 @@ void TuneProgress::Observe(const TuneEvent& event) {
 }
 
 void TuneProgress::Finish() {
-  if (terminal_) std::fputs("\r\033[K", stderr);
+  if (terminal_) WriteError(kClearLine);
 }
 
 void PrintSummary(const TuneSummary& s) {
@@ -181,25 +190,28 @@ void PrintSummary(const TuneSummary& s) {
                                             : "-");
     table.Add(std::move(cells));
   }
-  std::fputs(table.Print().c_str(), stdout);
+  WriteOutput(table.Print());
   for (std::size_t i = 0; i < s.results.size(); ++i) {
     if (s.results[i].best) continue;
-    fmt::print("no config for {}: {}\n", Key(s.tasks.tasks[i].task.workload()), s.results[i].note);
+    WriteOutput(fmt::format("no config for {}: {}\n", Key(s.tasks.tasks[i].task.workload()),
+                            s.results[i].note));
   }
   for (const auto& [workload, why] : s.tasks.unsupported)
-    fmt::print("not tuned: {}\n", Message(why));
-  for (const auto& [op, count] : s.network.skipped) fmt::print("not tuned: {} x {}\n", count, op);
+    WriteOutput(fmt::format("not tuned: {}\n", Message(why)));
+  for (const auto& [op, count] : s.network.skipped)
+    WriteOutput(fmt::format("not tuned: {} x {}\n", count, op));
   const Totals totals = TotalsOf(s);
-  fmt::print("{}, {} thread{}: {:.3f} ms untuned, {:.3f} ms tuned{}: {:.2f}x  ({})\n",
-             s.network.name, s.threads, s.threads == 1 ? "" : "s", totals.before_ns / 1e6,
-             totals.after_ns / 1e6, totals.complete ? "" : " (over the layers that have both)",
-             totals.after_ns > 0 ? totals.before_ns / totals.after_ns : 0,
-             DescribePeak(s.kind, s.peak_gops));
+  WriteOutput(fmt::format("{}, {} thread{}: {:.3f} ms untuned, {:.3f} ms tuned{}: {:.2f}x  ({})\n",
+                          s.network.name, s.threads, s.threads == 1 ? "" : "s",
+                          totals.before_ns / 1e6, totals.after_ns / 1e6,
+                          totals.complete ? "" : " (over the layers that have both)",
+                          totals.after_ns > 0 ? totals.before_ns / totals.after_ns : 0,
+                          DescribePeak(s.kind, s.peak_gops)));
   std::int64_t trials = 0, resumed = 0;
   for (const TaskResult& result : s.results) trials += result.trials, resumed += result.resumed;
-  fmt::print("{} trials", trials);
-  if (resumed > 0) fmt::print(", {} of them stored before", resumed);
-  fmt::print(", {}\n", Duration(s.seconds));
+  WriteOutput(fmt::format("{} trials", trials));
+  if (resumed > 0) WriteOutput(fmt::format(", {} of them stored before", resumed));
+  WriteOutput(fmt::format(", {}\n", Duration(s.seconds)));
 }
 
 void PrintSummaryJson(const TuneSummary& s) {
@@ -226,7 +238,7 @@ void PrintSummaryJson(const TuneSummary& s) {
       if (s.peak_gops > 0) line["peak_share"] = Gops(task.workload(), ns) / s.peak_gops;
       line["config_id"] = task.space().Id(result.best->config);
     }
-    std::puts(line.dump().c_str());
+    WriteJson(line);
   }
   const Totals totals = TotalsOf(s);
   nlohmann::json line = {{"network", s.network.name},
@@ -238,7 +250,7 @@ void PrintSummaryJson(const TuneSummary& s) {
                          {"unsupported", s.tasks.unsupported.size()},
                          {"seconds", s.seconds}};
   if (s.peak_gops > 0) line["peak_gops"] = s.peak_gops;
-  std::puts(line.dump().c_str());
+  WriteJson(line);
 }
 
 }  // namespace kiln

@@ -2,11 +2,11 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <cstdio>
 #include <nlohmann/json.hpp>
 
 #include "apps/kiln/command.h"
 #include "apps/kiln/config_choice.h"
+#include "apps/kiln/output.h"
 #include "apps/kiln/rig.h"
 #include "apps/kiln/stored.h"
 #include "apps/kiln/table.h"
@@ -16,6 +16,8 @@
 
 namespace kiln {
 namespace {
+
+constexpr std::uint64_t kMostConfigs = 1'000'000;  // of a workload in one run
 
 struct Options {
   What what;
@@ -77,8 +79,14 @@ class Verification {
   // Drawn and best configs of a workload on these cases.
   Status Check(const std::string& name, const Workload& workload,
                const std::vector<RunCase>& cases) {
-    ASSIGN_OR_RETURN(const Task task,
-                     Task::Create(env_.registry, {workload, target_, options_.where.threads}));
+    const StatusOr<Task> created =
+        Task::Create(env_.registry, {workload, target_, options_.where.threads});
+    if (!created.ok()) {
+      ++unsupported_;
+      Skip(name, Message(created.status()));
+      return absl::OkStatus();
+    }
+    const Task& task = *created;
     std::optional<Config> best;
     if (store_ != nullptr) {
       ASSIGN_OR_RETURN(best, StoredConfig(*store_, task, CacheOf(options_.where)));
@@ -121,20 +129,24 @@ class Verification {
   int Finish(const std::string& what) const {
     options_.json ? SumUpJson(what) : SumUp(what);
     if (rig_.interrupt().requested()) return kInterruptedStatus;
-    return tally_.good() && checked_ > 0 ? 0 : 1;
+    return tally_.good() && checked_ > 0 && unsupported_ == 0 ? 0 : 1;
   }
-  bool interrupted() const { return rig_.interrupt().requested(); }
+  // Nobody waits for more.
+  bool interrupted() const { return rig_.interrupt().requested() || !FlushOutput(); }
 
  private:
   void SumUp(const std::string& what) const {
-    for (const std::string& line : unreached_) fmt::print("not verified: {}\n", line);
-    fmt::print("{}: {} configs of {} {} on {}, {} thread{}: {}\n", what, tally_.configs, checked_,
-               options_.what.model.empty() ? "workloads" : "layers", target_.name,
-               options_.where.threads, options_.where.threads == 1 ? "" : "s",
-               tally_.good() ? "all bit-exact" : Complaint(tally_));
+    for (const std::string& line : unreached_) WriteOutput(fmt::format("not verified: {}\n", line));
+    WriteOutput(fmt::format("{}: {} configs of {} {} on {}, {} thread{}: {}\n", what,
+                            tally_.configs, checked_,
+                            options_.what.model.empty() ? "workloads" : "layers", target_.name,
+                            options_.where.threads, options_.where.threads == 1 ? "" : "s",
+                            checked_ == 0   ? "nothing verified"
+                            : tally_.good() ? "all bit-exact"
+                                            : Complaint(tally_)));
     if (checked_with_best_ < checked_) {
-      fmt::print("{} of them have no stored best config: `kiln tune` finds one\n",
-                 checked_ - checked_with_best_);
+      WriteOutput(fmt::format("{} of them have no stored best config: `kiln tune` finds one\n",
+                              checked_ - checked_with_best_));
     }
   }
 
@@ -148,7 +160,7 @@ class Verification {
                                  {"wrong", tally_.wrong},
                                  {"failed", tally_.failed},
                                  {"not_verified", unreached_}};
-    std::puts(line.dump().c_str());
+    WriteJson(line);
   }
 
   void Report(const Verdict& verdict) {
@@ -162,21 +174,24 @@ class Verification {
           {"configs", tally.configs},     {"best", verdict.has_best},
           {"wrong", tally.wrong},         {"failed", tally.failed},
           {"failures", verdict.failures}, {"pairs", verdict.pairs}};
-      std::puts(line.dump().c_str());
+      WriteJson(line);
     } else {
-      fmt::print("{:<6}  {:<24} {:>4} configs{}{}  {}\n",
-                 tally.good()       ? "ok"
-                 : tally.wrong == 0 ? "FAILED"
-                                    : "WRONG",
-                 Describe(verdict.workload), tally.configs, verdict.has_best ? " and the best" : "",
-                 verdict.pairs.is_null() ? ""
-                                         : fmt::format(", {} of {} pairs of labels",
-                                                       verdict.pairs["covered"].get<std::size_t>(),
-                                                       verdict.pairs["all"].get<std::size_t>()),
-                 verdict.name);
-      for (const std::string& failure : verdict.failures) fmt::print("        {}\n", failure);
+      const std::string pairs = verdict.pairs.is_null()
+                                    ? ""
+                                    : fmt::format(", {} of {} pairs of labels",
+                                                  verdict.pairs["covered"].get<std::size_t>(),
+                                                  verdict.pairs["all"].get<std::size_t>());
+      WriteOutput(fmt::format("{:<6}  {:<24} {:>4} configs{}{}  {}\n",
+                              tally.good()       ? "ok"
+                              : tally.wrong == 0 ? "FAILED"
+                                                 : "WRONG",
+                              Describe(verdict.workload), tally.configs,
+                              verdict.has_best ? " and the best" : "", pairs, verdict.name));
+      for (const std::string& failure : verdict.failures) {
+        WriteOutput(fmt::format("        {}\n", failure));
+      }
     }
-    std::fflush(stdout);
+    FlushOutput();
   }
 
   const Environment& env_;
@@ -186,6 +201,7 @@ class Verification {
   const TuningStore* store_;
   Tally tally_;
   std::size_t checked_ = 0, checked_with_best_ = 0;
+  std::size_t unsupported_ = 0;  // tuned layers that no template computes
   std::vector<std::string> unreached_;
 };
 
@@ -205,10 +221,11 @@ StatusOr<int> VerifyGolden(const Options& options, Verification& verification) {
 
 StatusOr<int> Verify(const Environment& env, const Options& options) {
   if (!options.golden.empty() && options.what.model.empty()) {
-    return Error(StatusCode::kInvalidArgument, "--golden goes with --model");
+    return UsageError("--golden goes with --model");
   }
   ASSIGN_OR_RETURN(const Network network, Resolve(options.what));
-  ASSIGN_OR_RETURN(const Target target, FindTarget(options.where.target));
+  ASSIGN_OR_RETURN(const Target target, TargetOption(options.where.target));
+  if (network.layers.empty() && options.golden.empty()) return NoLayers(network);
   StatusOr<std::unique_ptr<TuningStore>> store = OpenStore(env, OpenMode::kReadOnly);
   if (!store.ok() && store.status().code() != StatusCode::kNotFound) return store.status();
   ASSIGN_OR_RETURN(const std::unique_ptr<Rig> rig,
@@ -242,29 +259,29 @@ void AddVerify(CLI::App& app, Environment& env) {
   auto o = std::make_shared<Options>();
   AddWhat(*command, o->what);
   AddWhere(*command, o->where);
-  command
-      ->add_option("--samples", o->draw.samples,
-                   "random configs per workload, beside the default and the best")
-      ->check(CLI::NonNegativeNumber)
-      ->capture_default_str();
+  AddNumber<std::uint64_t>(*command, "--samples", o->draw.samples,
+                           "random configs per workload, beside the default and the best",
+                           {0, kMostConfigs})
+      ->default_str(std::to_string(o->draw.samples));
   command
       ->add_option("--golden", o->golden,
                    "with --model: recorded inputs and outputs of all its operators")
       ->type_name("DIR");
-  command
-      ->add_option("--pairs", o->draw.pair_configs,
-                   "instead of random configs at most so many, chosen such that every two labels "
-                   "that go together occur together")
-      ->excludes("--samples")
-      ->check(CLI::PositiveNumber);
+  AddNumber<std::uint64_t>(
+      *command, "--pairs", o->draw.pair_configs,
+      "instead of random configs at most so many, chosen such that every two labels that go "
+      "together occur together",
+      {1, kMostConfigs})
+      ->excludes("--samples");
   command
       ->add_option("--config", o->draw.config,
                    "this config alone: default, an id, or knob=label,...")
       ->excludes("--samples", "--pairs");
-  command->add_option("--seed", o->draw.seed)->capture_default_str();
+  AddNumber<std::uint64_t>(*command, "--seed", o->draw.seed, "of the random configs and inputs")
+      ->default_str(std::to_string(o->draw.seed));
   command->add_flag("--json", o->json, "one object per workload, and one that sums up");
   AddDatabase(*command, env);
-  AddTracker(*command, env);
+  AddMeasuring(*command, env);
   command->footer(
       "A config is WRONG if it gives other bytes than the reference, FAILED if it gives none: it "
       "does not compile,\n"

@@ -16,6 +16,7 @@
 #include "apps/kiln_compile_worker/estimate.h"
 #include "apps/kiln_compile_worker/link.h"
 #include "base/frame.h"
+#include "base/standard_streams.h"
 
 namespace kiln {
 namespace {
@@ -103,6 +104,7 @@ int Serve() {
 }  // namespace kiln
 
 int main(int argc, char** argv) {
+  kiln::PrepareStandardStreams();
   if (chdir("/") != 0) std::perror("chdir");
   kiln::LimitThisProcess();
   kiln::UseCores(argc - 1, argv + 1);

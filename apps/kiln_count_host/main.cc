@@ -12,7 +12,6 @@
 #include <unistd.h>
 
 #include <csignal>
-#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <memory>
@@ -22,6 +21,7 @@
 #include "apps/kiln_count_host/count_marker.h"
 #include "base/digest.h"
 #include "base/frame.h"
+#include "base/standard_streams.h"
 #include "base/version.h"
 #include "kernel_host/bound_kernel.h"
 #include "kernel_host/elf_loader.h"
@@ -139,7 +139,7 @@ int Serve() {
   std::string log, error;
   auto pool = ThreadPool::Start(1, {}, log, error);
   if (!pool) {
-    std::fprintf(stderr, "kiln-count-host: %s\n", error.c_str());
+    WriteError("kiln-count-host: " + error + "\n");
     return EXIT_FAILURE;
   }
   CountHost host(std::move(pool));
@@ -152,7 +152,7 @@ int Serve() {
     } else if (Deserialize(frame, request)) {
       answer = Serialize(host.Run(request));
     } else {
-      std::fputs("kiln-count-host: not a request of this version\n", stderr);
+      WriteError("kiln-count-host: not a request of this version\n");
       return EXIT_FAILURE;
     }
     if (!WriteFrame(kHelperSocket, answer)) return EXIT_FAILURE;
@@ -164,13 +164,14 @@ int Serve() {
 }  // namespace kiln
 
 int main(int argc, char** argv) {
+  kiln::PrepareStandardStreams();
   if (argc == 2 && std::strcmp(argv[1], "--version") == 0) {
-    std::printf("kiln-count-host %s\n", kiln::kVersion);
-    return EXIT_SUCCESS;
+    kiln::WriteOutputLine(std::string("kiln-count-host ") + kiln::kVersion);
+    return kiln::FinishOutput("kiln-count-host", EXIT_SUCCESS);
   }
   if (argc != 1 || !kiln::IsSocket(kiln::kHelperSocket)) {
-    std::fputs("kiln-count-host: a helper that kiln starts for estimates (kiln tune --estimate)\n",
-               stderr);
+    kiln::WriteError(
+        "kiln-count-host: a helper that kiln starts for estimates (kiln tune --estimate)\n");
     return 2;
   }
   prctl(PR_SET_PDEATHSIG, SIGKILL);

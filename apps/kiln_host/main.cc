@@ -2,16 +2,18 @@
 #include <sys/prctl.h>
 #include <sys/stat.h>
 
-#include <cstdio>
 #include <cstring>
+#include <string>
 
 #include "base/frame.h"
+#include "base/standard_streams.h"
 #include "base/version.h"
 #include "kernel_host/host_protocol.h"
 #include "kernel_host/zygote.h"
 
 namespace {
 
+constexpr char kName[] = "kiln-host";
 constexpr char kHelp[] =
     "kiln-host runs kernels for kiln-server, each in a sandboxed process of its own: checks their\n"
     "output and times them. It is started by kiln-server, which talks to it on a socket that it\n"
@@ -26,34 +28,35 @@ bool IsSocket(int fd) {
 
 void PrintDescription() {
   const kiln::HostDescription machine = kiln::DescribeHost();
-  std::printf("%s", machine.arch.c_str());
-  for (const std::string& feature : kiln::Names(machine.isa)) std::printf(" %s", feature.c_str());
-  std::printf(", pages of %lld bytes\n", static_cast<long long>(machine.page_bytes));
+  std::string line = machine.arch;
+  for (const std::string& feature : kiln::Names(machine.isa)) line += " " + feature;
+  kiln::WriteOutputLine(line + ", pages of " + std::to_string(machine.page_bytes) + " bytes");
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
+  kiln::PrepareStandardStreams();
   if (argc == 2 && std::strcmp(argv[1], "--version") == 0) {
-    std::printf("kiln-host %s\n", kiln::kVersion);
-    return 0;
+    kiln::WriteOutputLine(std::string("kiln-host ") + kiln::kVersion);
+    return kiln::FinishOutput(kName, 0);
   }
   if (argc == 2 && std::strcmp(argv[1], "--help") == 0) {
-    std::fputs(kHelp, stdout);
-    return 0;
+    kiln::WriteOutput(kHelp);
+    return kiln::FinishOutput(kName, 0);
   }
   if (argc == 2 && std::strcmp(argv[1], "--describe") == 0) {
     PrintDescription();
-    return 0;
+    return kiln::FinishOutput(kName, 0);
   }
   if (argc != 1) {
-    std::fprintf(stderr, "kiln-host: unknown argument %s (see kiln-host --help)\n", argv[1]);
+    kiln::WriteError(std::string("kiln-host: unknown argument ") + argv[1] +
+                     " (see kiln-host --help)\n");
     return 2;
   }
   if (!IsSocket(kiln::kHelperSocket)) {
-    std::fputs(
-        "kiln-host: a helper that kiln-server starts; to run kernels use kiln or kiln-server\n",
-        stderr);
+    kiln::WriteError(
+        "kiln-host: a helper that kiln-server starts; to run kernels use kiln or kiln-server\n");
     return 2;
   }
   prctl(PR_SET_PDEATHSIG, SIGKILL);

@@ -3,8 +3,10 @@
 
 #include <CLI/CLI.hpp>
 
+#include "apps/command_line/command_line.h"
 #include "apps/serving/serving.h"
 #include "base/helper_process.h"
+#include "base/standard_streams.h"
 #include "base/version.h"
 #include "ops/target.h"
 #include "proto/transport.h"
@@ -27,7 +29,7 @@ struct Options {
   std::string cores;
   std::string emulator, emulated_cpu;  // empty: kernels run on this machine
   ListenOptions listen;
-  int parent_fd = -1;
+  std::int32_t parent_fd = -1;
 };
 
 std::string HostName() {
@@ -87,7 +89,7 @@ std::string Advice(const Options& options, const Target& target, const Target& m
 StatusOr<DeviceIdentity> Identify(const Options& options, const Target& target,
                                   const Target& machine) {
   if (!CanRun(machine, target)) {
-    return Error(StatusCode::kInvalidArgument, options.emulator.empty() ? "this machine (" : "",
+    return Error(StatusCode::kFailedPrecondition, options.emulator.empty() ? "this machine (" : "",
                  machine.name, options.emulator.empty() ? ")" : "", " cannot run code for ",
                  target.name, ": ", Advice(options, target, machine));
   }
@@ -97,14 +99,18 @@ StatusOr<DeviceIdentity> Identify(const Options& options, const Target& target,
   identity.build = std::string("kiln-server ") + kVersion;
   identity.time_kind = options.emulator.empty() ? TimeKind::kMeasured : TimeKind::kEmulated;
   identity.name = options.name.empty() ? DefaultName(options) : options.name;
+  if (!IsName(identity.name)) {
+    return UsageError("a device's --name has 1 to 128 printable characters without spaces, not `",
+                      identity.name, "`");
+  }
   identity.cores = UsableCores();
   if (!options.cores.empty()) {
-    ASSIGN_OR_RETURN(identity.cores, ParseCores(options.cores, identity.cores));
+    ASSIGN_OR_RETURN(identity.cores, AsUsageError(ParseCores(options.cores, identity.cores)));
   }
   for (const std::string& label : options.labels) {
     const std::size_t equals = label.find('=');
     if (equals == 0 || equals == std::string::npos) {
-      return Error(StatusCode::kInvalidArgument, "cannot read --label ", label, ": want KEY=VALUE");
+      return UsageError("cannot read --label ", label, ": want KEY=VALUE");
     }
     identity.labels[label.substr(0, equals)] = label.substr(equals + 1);
   }
@@ -113,7 +119,7 @@ StatusOr<DeviceIdentity> Identify(const Options& options, const Target& target,
 
 Status Serve(const Options& options) {
   LogToStandardError();
-  ASSIGN_OR_RETURN(const Target target, FindTarget(options.target));
+  ASSIGN_OR_RETURN(const Target target, TargetOption(options.target));
   ASSIGN_OR_RETURN(HostCommand command, CommandFor(options, target));
   const std::unique_ptr<Reactor> reactor = NewReactor();
   auto host = NewHostProcess(*reactor, std::move(command.program), std::move(command.arguments));
@@ -131,7 +137,7 @@ Status Serve(const Options& options) {
   std::vector<grpc::Service*> services{&device->service()};
   if (alone) services.push_back(&tracker->service());
 
-  ASSIGN_OR_RETURN(auto server, Listen(options.listen, services));
+  ASSIGN_OR_RETURN(auto server, ListenAsAsked(options.listen, services));
   const std::string address = server->address();
   if (!IsLocalAddress(address)) {
     spdlog::warn(
@@ -154,6 +160,7 @@ Status Serve(const Options& options) {
 }
 
 int Main(int argc, char** argv) {
+  PrepareStandardStreams();
   CLI::App app("One measuring device of a Kiln farm: runs kernels for whoever holds its lease.",
                "kiln-server");
   app.footer(
@@ -167,7 +174,8 @@ int Main(int argc, char** argv) {
       "It prints the address that it listens on. Without --tracker that is also the tracker's.");
   app.set_version_flag("--version", std::string("kiln-server ") + kVersion);
   Options options;
-  app.add_option("--tracker", options.tracker, "HOST:PORT of the farm's kiln-tracker");
+  app.add_option("--tracker", options.tracker, "HOST:PORT of the farm's kiln-tracker")
+      ->check(CheckServerAddress);
   app.add_option("--target", options.target, "what it serves: a name of `kiln targets`, or native")
       ->required();
   app.add_option("--name", options.name, "unique on the farm; default: the host's name");
@@ -185,16 +193,12 @@ int Main(int argc, char** argv) {
   cpu->needs(emulator);
   app.add_flag("--insecure", options.listen.insecure,
                "allow to listen beyond this machine without TLS");
-  app.add_option("--parent-fd", options.parent_fd,
-                 "for programs that start this one: a stream socket; it ends when that does")
-      ->check(CLI::Range(0, 1 << 20));
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : 2;
-  }
+  AddNumber<std::int32_t>(
+      app, "--parent-fd", options.parent_fd,
+      "for programs that start this one: a stream socket; it ends when that does", {0, 1 << 20});
+  if (const std::optional<int> status = ParseCommandLine(app, argc, argv)) return *status;
   const Status status = Serve(options);
-  return status.ok() ? 0 : ReportFailure("kiln-server", status);
+  return status.ok() ? 0 : ReportError("kiln-server", status);
 }
 
 }  // namespace

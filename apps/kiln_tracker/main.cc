@@ -2,7 +2,9 @@
 
 #include <CLI/CLI.hpp>
 
+#include "apps/command_line/command_line.h"
 #include "apps/serving/serving.h"
+#include "base/standard_streams.h"
 #include "base/version.h"
 #include "proto/transport.h"
 #include "rpc_tracker/tracker_service.h"
@@ -22,7 +24,7 @@ Status Serve(const Options& options) {
   LeaseTableOptions leases;
   leases.ttl = std::chrono::milliseconds(static_cast<std::int64_t>(options.lease_ttl * 1000));
   const auto tracker = NewTrackerService(*reactor, SystemClock(), leases);
-  ASSIGN_OR_RETURN(const auto server, Listen(options.listen, {&tracker->service()}));
+  ASSIGN_OR_RETURN(const auto server, ListenAsAsked(options.listen, {&tracker->service()}));
   if (!IsLocalAddress(server->address())) {
     spdlog::warn(
         "INSECURE: {} is open to the network without TLS: whoever reaches it can lease "
@@ -35,6 +37,7 @@ Status Serve(const Options& options) {
 }
 
 int Main(int argc, char** argv) {
+  PrepareStandardStreams();
   CLI::App app("The control plane of a Kiln farm: devices register here, clients take leases.",
                "kiln-tracker");
   app.footer(
@@ -52,17 +55,12 @@ int Main(int argc, char** argv) {
       ->capture_default_str();
   app.add_flag("--insecure", options.listen.insecure,
                "allow to listen beyond this machine without TLS");
-  app.add_option("--lease-ttl", options.lease_ttl,
-                 "seconds after which a lease without heartbeat ends")
-      ->capture_default_str()
-      ->check(CLI::Range(0.1, 3600.0));
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : 2;
-  }
+  AddNumber<double>(app, "--lease-ttl", options.lease_ttl,
+                    "seconds after which a lease without heartbeat ends", {0.1, 3600})
+      ->default_str("10");
+  if (const std::optional<int> status = ParseCommandLine(app, argc, argv)) return *status;
   const Status status = Serve(options);
-  return status.ok() ? 0 : ReportFailure("kiln-tracker", status);
+  return status.ok() ? 0 : ReportError("kiln-tracker", status);
 }
 
 }  // namespace

@@ -6,14 +6,15 @@
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
-#include <cstdio>
 #include <future>
 #include <mutex>
 #include <optional>
 #include <utility>
 
+#include "apps/command_line/command_line.h"
 #include "base/frame.h"
 #include "base/reactor_asio.h"
+#include "base/standard_streams.h"
 
 namespace kiln {
 namespace {
@@ -77,23 +78,23 @@ void LogToStandardError() {
   spdlog::set_pattern("%Y-%m-%dT%H:%M:%S.%e %^%l%$ %v");
 }
 
+StatusOr<std::unique_ptr<RpcServer>> ListenAsAsked(const ListenOptions& options,
+                                                   const std::vector<grpc::Service*>& services) {
+  StatusOr<std::unique_ptr<RpcServer>> server = Listen(options, services);
+  const bool wrong = server.status().code() == StatusCode::kInvalidArgument ||
+                     server.status().code() == StatusCode::kPermissionDenied;
+  return wrong ? AsUsageError(std::move(server)) : std::move(server);
+}
+
 void AnnounceAddress(const std::string& address) {
-  std::printf("listening on %s\n", address.c_str());
-  std::fflush(stdout);
+  WriteOutputLine("listening on " + address);
+  if (!FlushOutput()) spdlog::warn("listening on {}: standard output does not take it", address);
 }
 
 std::shared_ptr<ServingLife> NewServingLife(Reactor& reactor) {
   auto life = std::make_shared<ReactorServingLife>(reactor);
   life->HearSignals();
   return life;
-}
-
-int ReportFailure(const char* program, const Status& status) {
-  std::fprintf(stderr, "%s: %s\n", program, Message(status).c_str());
-  const bool wrong = status.code() == StatusCode::kInvalidArgument ||
-                     status.code() == StatusCode::kNotFound ||
-                     status.code() == StatusCode::kPermissionDenied;
-  return wrong ? 2 : 1;
 }
 
 }  // namespace kiln

@@ -2,9 +2,11 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "base/reactor.h"
 #include "base/status.h"
+#include "proto/transport.h"
 
 // What Kiln's servers have in common as programs.
 
@@ -13,10 +15,15 @@ namespace kiln {
 // The log goes to standard error: standard output has one line, the address.
 void LogToStandardError();
 
-// Prints "listening on ADDRESS", for people and for programs that start this one.
+// Listen() where the command line says; what is wrong with the address is a usage error.
+StatusOr<std::unique_ptr<RpcServer>> ListenAsAsked(const ListenOptions& options,
+                                                   const std::vector<grpc::Service*>& services);
+
+// Prints "listening on ADDRESS", for people and for programs that start this one. Where standard
+// output does not take it, the log says so: a server serves all the same.
 void AnnounceAddress(const std::string& address);
 
-// This waits for the end of a serving program: SIGINT, SIGTERM, or the end of the program that
+// This waits for the end of a serving program: SIGINT, SIGTERM, SIGHUP, or the end of the program that
 // started it. A second signal ends the program at once, with status 1.
 class ServingLife {
  public:
@@ -31,9 +38,5 @@ class ServingLife {
 
 // One per program. The reactor must outlive it.
 std::shared_ptr<ServingLife> NewServingLife(Reactor& reactor);
-
-// Prints "PROGRAM: MESSAGE" on standard error; the exit status: 2 if what was asked is wrong
-// (kInvalidArgument, kNotFound, kPermissionDenied), else 1.
-int ReportFailure(const char* program, const Status& status);
 
 }  // namespace kiln

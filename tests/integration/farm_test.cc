@@ -308,8 +308,8 @@ TEST(FarmProgramsTest, AddressInUseIsOneErrorLine) {
   const std::string address = AddressOf(first);
   Program second({Path("kiln-tracker"), "--listen", address});
   EXPECT_EQ(second.Wait(), 1);
-  EXPECT_EQ(second.Errors(), "kiln-tracker: cannot listen on " + address +
-                                 ": the address is in use or not of this machine\n");
+  EXPECT_EQ(second.Errors(),
+            "kiln-tracker: cannot listen on " + address + ": Address already in use\n");
 }
 
 TEST(FarmProgramsTest, HelpHasExamplesAndWrongUseIsStatus2) {
@@ -327,6 +327,9 @@ TEST(FarmProgramsTest, HelpHasExamplesAndWrongUseIsStatus2) {
   Program unknown({Path("kiln-server"), "--target", "nonsense"});
   EXPECT_EQ(unknown.Wait(), 2);
   EXPECT_THAT(unknown.Errors(), HasSubstr("nonsense"));
+  Program nameless({Path("kiln-server"), "--target", "native", "--name", "two words"});
+  EXPECT_EQ(nameless.Wait(), 2) << "no tracker would ever take it";
+  EXPECT_THAT(nameless.Errors(), HasSubstr("two words"));
 }
 
 // The same kernel on two processors, of which one has the instruction.

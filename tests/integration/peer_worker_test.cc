@@ -38,7 +38,7 @@ class PeerWorkerTest : public KilnTest {
     std::vector<std::string> command{kWorker, layers_, std::to_string(threads), "--db", db_};
     command.insert(command.end(), more.begin(), more.end());
     const Outcome outcome =
-        RunProgram(scratch_, command, kPatience, scratch_.Write("commands", commands));
+        RunProgram(scratch_, command, kPatience, {.in = scratch_.Write("commands", commands)});
     EXPECT_EQ(outcome.status, 0) << outcome.err;
     std::vector<std::string> lines;
     std::istringstream text(outcome.out);

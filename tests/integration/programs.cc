@@ -39,6 +39,26 @@ std::string Content(int file) {
 
 void Nap() { poll(nullptr, 0, 2); }
 
+// This is what a path of Streams stands for, closed with it; an empty path for `own`, which is not.
+class OpenedStream {
+ public:
+  OpenedStream(const std::string& path, int flags, int own) : fd_(own), is_own_(path.empty()) {
+    if (is_own_) return;
+    fd_ = path == kClosed ? -1 : open(path.c_str(), flags | O_CLOEXEC);
+    EXPECT_TRUE(fd_ >= 0 || path == kClosed) << path << " cannot be opened";
+  }
+  OpenedStream(const OpenedStream&) = delete;
+  OpenedStream& operator=(const OpenedStream&) = delete;
+  ~OpenedStream() {
+    if (!is_own_ && fd_ >= 0) close(fd_);
+  }
+  int fd() const { return fd_; }
+
+ private:
+  int fd_;
+  const bool is_own_;
+};
+
 }  // namespace
 
 Scratch::Scratch() {
@@ -77,12 +97,12 @@ std::vector<std::string> Scratch::Environment() const {
 }
 
 RunningProgram::RunningProgram(const Scratch& scratch, const std::vector<std::string>& command,
-                               const std::string& input)
+                               const Streams& streams)
     : out_(memfd_create("out", MFD_CLOEXEC)), err_(memfd_create("err", MFD_CLOEXEC)) {
-  const int in = open(input.c_str(), O_RDONLY | O_CLOEXEC);
-  EXPECT_GE(in, 0) << input << " cannot be read";
-  pid_ = StartProgram(ProgramPath(command[0]), command, scratch.Environment(), {in, out_, err_});
-  close(in);
+  const OpenedStream in(streams.in, O_RDONLY, -1), out(streams.out, O_WRONLY, out_),
+      err(streams.err, O_WRONLY, err_);
+  pid_ = StartProgram(ProgramPath(command[0]), command, scratch.Environment(),
+                      {in.fd(), out.fd(), err.fd()});
   if (pid_ > 0) pidfd_ = static_cast<int>(syscall(SYS_pidfd_open, pid_, 0));
 }
 
@@ -133,8 +153,8 @@ Outcome RunningProgram::Wait(std::chrono::seconds patience) {
 }
 
 Outcome RunProgram(const Scratch& scratch, const std::vector<std::string>& command,
-                   std::chrono::seconds patience, const std::string& input) {
-  return RunningProgram(scratch, command, input).Wait(patience);
+                   std::chrono::seconds patience, const Streams& streams) {
+  return RunningProgram(scratch, command, streams).Wait(patience);
 }
 
 std::vector<Process> Descendants(pid_t pid) {

@@ -39,13 +39,19 @@ struct Outcome {
   std::string out, err;
 };
 
+// What a program finds as its standard streams: the path of a file, or kClosed. An empty path is a
+// file of the test's own, which out() and err() read.
+inline constexpr char kClosed[] = "closed";
+struct Streams {
+  std::string in = "/dev/null", out = {}, err = {};
+};
+
 // This is a program of Kiln (`command[0]` is its name: it lies one directory above the test's own)
 // that runs beside the test, as the leader of its own process group. Killed when this goes.
 class RunningProgram {
  public:
-  // `input`: the file that it reads as its standard input.
   RunningProgram(const Scratch& scratch, const std::vector<std::string>& command,
-                 const std::string& input = "/dev/null");
+                 const Streams& streams = {});
   ~RunningProgram();
   RunningProgram(const RunningProgram&) = delete;
   RunningProgram& operator=(const RunningProgram&) = delete;
@@ -71,8 +77,7 @@ class RunningProgram {
 
 // Starts a program and waits for its end.
 Outcome RunProgram(const Scratch& scratch, const std::vector<std::string>& command,
-                   std::chrono::seconds patience = kPatience,
-                   const std::string& input = "/dev/null");
+                   std::chrono::seconds patience = kPatience, const Streams& streams = {});
 
 // A process below another one.
 struct Process {

@@ -18,12 +18,17 @@ std::vector<char*> Pointers(const std::vector<std::string>& strings) {
   return pointers;
 }
 
+bool Become(int file, int number) {
+  return file < 0 ? close(number) == 0 || errno == EBADF : dup2(file, number) >= 0;
+}
+
 // The child's part, after fork: system calls only.
 bool Prepare(const StandardFiles& files, pid_t parent) {
+  signal(SIGHUP, SIG_DFL);  // the tests may run under nohup
   return setpgid(0, 0) == 0 && prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 &&
          getppid() == parent &&  // it may have died before the line above
-         dup2(files.in, STDIN_FILENO) >= 0 && dup2(files.out, STDOUT_FILENO) >= 0 &&
-         dup2(files.err, STDERR_FILENO) >= 0;
+         Become(files.in, STDIN_FILENO) && Become(files.out, STDOUT_FILENO) &&
+         Become(files.err, STDERR_FILENO);
 }
 
 }  // namespace

@@ -7,7 +7,7 @@
 
 namespace kiln {
 
-// What a test's program reads and writes: open descriptors of ours, which stay ours.
+// What a test's program reads and writes: open descriptors of ours, which stay ours; -1: closed.
 struct StandardFiles {
   int in = 0;
   int out = 1;

@@ -119,6 +119,32 @@ TEST_F(VerifyTest, WrongAndFailedConfigsAreToldApart) {
   EXPECT_THAT(table.out, AllOf(testing::StartsWith("WRONG  "), HasSubstr(": 1 WRONG, 3 FAILED\n")));
 }
 
+TEST_F(VerifyTest, LayerWithoutATemplateIsSaidAndDoesNotEndTheOthers) {
+  // `fated_kiln` has a template for dense layers alone.
+  const std::string conv =
+      "conv2d/i8/n1h9w9c8/o16/k3x3/s1x1/p1,1,1,1/d1x1/g1/pc/wz0/act=lo/rq=int7/double";
+  const std::string dense = "dense/i8/n1c64/o10/pt/wz0/act=none/rq=signed1/double";
+  const auto run = [&](std::vector<std::string> command) {
+    command.insert(command.begin(), "fated_kiln");
+    return RunProgram(scratch_, command);
+  };
+  const Outcome verified = run({"verify", "--samples", "0", "--workload", conv, dense});
+  EXPECT_EQ(verified.status, 1) << "as tune does";
+  EXPECT_THAT(verified.out,
+              AllOf(HasSubstr("not verified: "), HasSubstr("no template computes " + conv),
+                    HasSubstr("1 configs of 1 workloads"), HasSubstr("all bit-exact")));
+  EXPECT_THAT(run({"verify", "--samples", "0", "--workload", conv}).out,
+              HasSubstr("nothing verified"));
+
+  const Outcome listed = run({"workloads", "--workload", conv, dense});
+  EXPECT_EQ(listed.status, 0);
+  EXPECT_THAT(listed.out, HasSubstr("not tuned: no template computes " + conv));
+  const auto lines = JsonLines(run({"workloads", "--json", "--workload", conv, dense}).out);
+  ASSERT_THAT(lines, testing::SizeIs(2));
+  EXPECT_TRUE(lines[0]["template"].is_null());
+  EXPECT_EQ(lines[1]["template"], "dense.fated");
+}
+
 TEST_F(VerifyTest, RecordedModelsAreBitExact) {
   for (const std::string name : {"resnet8_cifar_int8", "toycar_ad01_int8"}) {
     const std::string model = Shared("models/" + name + ".tflite");

@@ -9,6 +9,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <map>
+#include <set>
 
 #include "described_file.h"
 #include "models/graph.h"
@@ -124,6 +125,43 @@ TEST(RandomTfliteTest, EveryLayerIsItsDefinition) {
   }
   EXPECT_LT(tally.skipped * 10, tally.layers);
   EXPECT_EQ(tally.workloads.size(), 6U);  // conv2d, depthwise, dense; int8, uint8
+}
+
+// What of a model's numbers is odd.
+std::set<std::string> OdditiesOf(const DescribedModel& model) {
+  std::set<std::string> odd;
+  if (model.values_behind) odd.insert("values behind the FlatBuffer");
+  std::vector<std::int32_t> x = model.x.shape;
+  for (const DescribedOperator& op : model.operators) {
+    const bool window = op.kind != DescribedOperator::Kind::kFullyConnected;
+    const bool least = std::find(op.w.bytes.begin(), op.w.bytes.end(), 0x80) != op.w.bytes.end();
+    if (model.is_signed && least) odd.insert("weights of -128");
+    if (std::count(op.w.scale.begin(), op.w.scale.end(), 0.0F) > 0) odd.insert("scale 0");
+    if (!op.has_bias) odd.insert("no bias");
+    if (op.bias_scales.axis == 3) odd.insert("a bias with the axis of its weights");
+    if (op.y.zero_point[0] == (model.is_signed ? -128 : 0)) odd.insert("the least zero point");
+    if (op.y.zero_point[0] == (model.is_signed ? 127 : 255)) odd.insert("the largest zero point");
+    if (window) {
+      const bool one = op.y.shape[1] == 1 && x[1] > op.w.shape[1] && op.stride_h > 1;
+      if (one && !op.same_padding) odd.insert("one output with room for more");
+      if (op.stride_h > op.w.shape[1]) odd.insert("a stride over the kernel");
+      if (op.dilation_h > 1 && op.w.shape[1] > 1) odd.insert("dilation");
+      if (op.w.shape[1] != op.w.shape[2]) odd.insert("a kernel with two sizes");
+      const bool conv = op.kind == DescribedOperator::Kind::kConv2d;
+      if (conv && op.w.shape[3] < x[3]) odd.insert("groups");
+      if (!conv && op.w.shape[3] > x[3]) odd.insert("a channel multiplier");
+    } else if (op.y.shape.size() == 4) {
+      odd.insert("rows that keep their shape");
+    }
+    x = op.y.shape;
+  }
+  return odd;
+}
+
+TEST(RandomTfliteTest, AHundredModelsHoldEveryOddity) {
+  std::set<std::string> odd;
+  for (std::uint64_t seed = 1; seed <= 100; ++seed) odd.merge(OdditiesOf(RandomModel(seed)));
+  EXPECT_EQ(odd.size(), 14U) << ::testing::PrintToString(odd);
 }
 
 // Windows with one output, whose stride moves nothing: the last layers of small networks.

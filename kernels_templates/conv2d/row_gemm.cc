@@ -181,7 +181,8 @@ OpCounts GemmSchedule::Count() const {
     const double calls = tile_calls * panels_of_kind;
     OpCounts one;
     one.dots = rows * row_steps * step_pixels * vectors;
-    one.loads = rows * used_segments * steps * vectors + kConstantVectors * vectors;
+    one.loads = rows * used_segments * steps * vectors;
+    one.loads += (1 + RequantizeConstants(isa, w)) * vectors;  // the bias, and those of the form
     if (skips_rows) one.loads += (column_classes.count - 1) * vectors;
     const double chunk_loads = double(SegmentStepsInChunks()) / isa.chunk_steps / steps;
     const double broadcasts = double(steps - SegmentStepsInChunks()) / steps;

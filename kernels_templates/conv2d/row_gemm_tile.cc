@@ -264,7 +264,8 @@ Function MicroKernel(const GemmSchedule& s, const Panel& panel, double calls) {
       text += fmt::format("{0} = k_requantize({0}, constants + {1} * CONSTANTS * LANES);\n",
                           Accumulator(p, v), v);
     }
-    f.body.push_back(Text(text, {.loads = kConstantVectors - 1.0, .requantizes = double(pixels)}));
+    f.body.push_back(Text(
+        text, {.loads = double(RequantizeConstants(s.isa, s.w)), .requantizes = double(pixels)}));
   }
   for (std::int32_t p = 0; p < pixels; ++p) {
     const std::string at = fmt::format("y + ({} * OUT_W + {}) * O", p / s.k.tile_w, p % s.k.tile_w);
@@ -301,7 +302,7 @@ Function RequantizeRow(const GemmSchedule& s, const Panel& panel, double tile_ca
   f.body.push_back(Text("const int32_t *constants = (const int32_t *)panel;\n"));
   f.body.push_back(DeclareRange());
   // Counted per tile: a block's pixels are those of its tiles.
-  f.body.push_back(Text("", {.loads = (kConstantVectors - 1.0) * panel.vectors}));
+  f.body.push_back(Text("", {.loads = double(RequantizeConstants(s.isa, s.w)) * panel.vectors}));
   f.body.push_back(
       Loop("for (int32_t i = 0; i < TILE_H; ++i)", 1,
            {Loop("for (int32_t j = 0; j < columns; ++j)", pixels, std::move(columns))}));

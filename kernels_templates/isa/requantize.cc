@@ -369,6 +369,28 @@ std::string PackConstantsSource(const VectorIsa& isa, const Workload& workload) 
   return source.append(kPackSolved);
 }
 
+std::int32_t RequantizeConstants(const VectorIsa& isa, const Workload& workload) {
+  const bool single = workload.rounding == Rounding::kSingle;
+  switch (KernelForm(isa, workload)) {
+    case RequantizeForm::kStep1:
+    case RequantizeForm::kSigned1:
+      return 2;
+    case RequantizeForm::kStep2:
+    case RequantizeForm::kSigned2:
+      return 3;
+    case RequantizeForm::kInt7:
+    case RequantizeForm::kInt9:
+      return 5;
+    case RequantizeForm::kFloat:  // else the zero point is added to words
+      return isa.rounds_per_instruction ? 1 : 2;
+    case RequantizeForm::kGen:
+      break;
+  }
+  // The left shift, where there is one, or the other half of 64-bit shifts.
+  if (isa.multiplies_to_high_half) return single || workload.rq == RequantizeForm::kGen ? 3 : 2;
+  return 3;
+}
+
 double RequantizeInstructions(const VectorIsa& isa, const Workload& workload) {
   switch (KernelForm(isa, workload)) {
     case RequantizeForm::kStep1:

@@ -42,6 +42,9 @@ std::string RequantizeSource(const VectorIsa& isa, const Workload& workload);
 // A channel < 0 is padding: results are discarded.
 std::string PackConstantsSource(const VectorIsa& isa, const Workload& workload);
 
+// How many of these vectors k_requantize reads; the bias is none of them.
+std::int32_t RequantizeConstants(const VectorIsa& isa, const Workload& workload);
+
 // How many simple instructions k_requantize takes for one vector, its share of the packing
 // included: a feature of the cost model.
 double RequantizeInstructions(const VectorIsa& isa, const Workload& workload);

@@ -1,17 +1,13 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <algorithm>
-#include <chrono>
-#include <cstdio>
 #include <string>
 #include <variant>
-#include <vector>
 
 #include "host_process.h"
 #include "test_kernels.h"
 
-// Timing by the real kiln-host. Nothing here asserts a time: the last tests print some.
+// Timing by the real kiln-host. Nothing here asserts a time; benchmark_host_trial prints some.
 
 namespace kiln {
 namespace {
@@ -92,39 +88,6 @@ TEST_F(MeasuringTest, KernelThatGoesWrongLaterIsFoundOut) {
       EXPECT_EQ(Summary(host_.Ask(request)), "ok") << kernel << " is only wrong when called often";
     }
   }
-}
-
-double Milliseconds(HostProcess& host, const HostRequest& request) {
-  const auto start = std::chrono::steady_clock::now();
-  host.Ask(request);
-  return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start)
-      .count();
-}
-
-template <typename Sample>
-double Median(int count, const Sample& sample) {
-  std::vector<double> values;
-  for (int i = 0; i < count; ++i) values.push_back(sample());
-  std::nth_element(values.begin(), values.begin() + count / 2, values.end());
-  return values[static_cast<std::size_t>(count / 2)];
-}
-
-TEST_F(MeasuringTest, PrintsTheCostOfATrial) {
-  const HostRequest verified = NaiveRequest("good"), timed = TimedRequest("good");
-  const HostRequest crashing = NaiveRequest("null_write");
-  HostRequest threaded = TimedRequest("good");
-  threaded.plan.threads = 2;
-  Milliseconds(host_, verified);
-  std::printf("verify only: %.2f ms\n", Median(100, [&] { return Milliseconds(host_, verified); }));
-  std::printf("timed (10 x 20 us, 200 us warm-up): %.2f ms, on 2 threads: %.2f ms\n",
-              Median(100, [&] { return Milliseconds(host_, timed); }),
-              Median(100, [&] { return Milliseconds(host_, threaded); }));
-  std::printf("crash: %.2f ms, the trial after it: %.2f ms\n",
-              Median(50, [&] { return Milliseconds(host_, crashing); }), Median(50, [&] {
-                Milliseconds(host_, crashing);
-                return Milliseconds(host_, verified);
-              }));
-  EXPECT_EQ(Summary(host_.Ask(verified)), "ok");
 }
 
 }  // namespace

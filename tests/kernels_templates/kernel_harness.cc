@@ -331,6 +331,21 @@ StatusOr<void*> CompileAndOpen(const std::string& c, IsaMask isa, Instructions i
   return handle;
 }
 
+Status RunOpened(void* handle, const std::string& symbol, const OpCase& op_case) {
+  ASSIGN_OR_RETURN(const LoadedKernel kernel, Load(handle, {.c = "", .symbol = symbol}));
+  Buffers buffers(*kernel.info, 1, Flush::kBegin);
+  buffers.x.Write(op_case.x);
+  const kiln_op op = AbiOp(op_case.values);
+  if (const int status = kernel.pack(&op, buffers.packed.data()); status != KILN_OK) {
+    return Error(StatusCode::kInternal, "pack returned ", status);
+  }
+  for (std::uint32_t phase = 0; phase < kernel.info->n_phases; ++phase) {
+    kernel.run(buffers.packed.data(), buffers.x.data(), buffers.y.data(), buffers.shared.data(),
+               buffers.thread[0]->data(), phase, 0, kernel.info->chunks[phase]);
+  }
+  return absl::OkStatus();
+}
+
 StatusOr<std::string> CompileToAssembly(const KernelSource& source, IsaMask isa) {
   ASSIGN_OR_RETURN(const std::filesystem::path directory, MakeDirectory());
   const auto path = directory / "kernel.c", assembly = directory / "kernel.s";

@@ -44,6 +44,10 @@ StatusOr<std::vector<LoadedKernel>> CompileAndLoad(std::span<const KernelSource>
 enum class Instructions { kOwn, kInC };
 StatusOr<void*> CompileAndOpen(const std::string& c, IsaMask isa, Instructions instructions);
 
+// Packs and runs a kernel of such a handle in this process, in one piece and unguarded: for C that
+// counts what it does. kInternal: no such kernel, or `pack` refused the values.
+Status RunOpened(void* handle, const std::string& symbol, const OpCase& op_case);
+
 // The compiler's assembly, on any machine.
 StatusOr<std::string> CompileToAssembly(const KernelSource& source, IsaMask isa);
 

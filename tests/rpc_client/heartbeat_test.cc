@@ -92,8 +92,11 @@ TEST(HeartbeatTest, LearnsThatTheLeaseIsOver) {
 TEST(HeartbeatTest, StopsAtOnce) {
   const auto reactor = NewReactor();
   FakeTracker tracker(*reactor, {absl::OkStatus()});
-  const auto heartbeat =
+  auto heartbeat =
       StartHeartbeat(*reactor, tracker, {"id", 1, "device", "address", std::chrono::hours(1)});
+  // The next beat is due in a third of the hour.
+  const auto stopped = std::async(std::launch::async, [&] { heartbeat.reset(); });
+  EXPECT_EQ(stopped.wait_for(std::chrono::minutes(1)), std::future_status::ready);
 }
 
 }  // namespace

@@ -11,6 +11,7 @@
 #include <filesystem>
 #include <future>
 #include <map>
+#include <thread>
 
 #include "base/digest.h"
 #include "base/paths.h"
@@ -123,16 +124,24 @@ class FarmTest : public testing::Test {
     return runner_->Run(lease, request);
   }
 
+  // Asks again and again, since nobody tells of what other programs come to: false after
+  // kPatience.
+  template <typename Condition>
+  static bool Becomes(const Condition& condition) {
+    const auto deadline = std::chrono::steady_clock::now() + kPatience;
+    while (!condition()) {
+      if (std::chrono::steady_clock::now() >= deadline) return false;
+      std::this_thread::sleep_for(milliseconds(5));
+    }
+    return true;
+  }
   // Waits until `condition` holds of what the tracker knows.
   template <typename Condition>
   bool Eventually(const Condition& condition) {
-    const auto deadline = std::chrono::steady_clock::now() + kPatience;
-    while (std::chrono::steady_clock::now() < deadline) {
+    return Becomes([&] {
       const auto farm = ListDevices(address_);
-      if (farm.ok() && condition(*farm)) return true;
-      usleep(20'000);
-    }
-    return false;
+      return farm.ok() && condition(*farm);
+    });
   }
   bool EventuallyAre(std::size_t count, const std::string& state) {
     return Eventually([&](const FarmInfo& farm) {
@@ -196,7 +205,7 @@ TEST_F(FarmTest, ServerKilledMidTrialIsADeviceLostAndLeavesNothingRunning) {
   auto lost =
       std::async(std::launch::async, [&] { return Summary(Run(*lease, "endless", seconds(100))); });
   // The runner that runs the endless kernel is a child of kiln-host.
-  while (ChildrenNamed(hosts[0], "kiln-host").empty()) usleep(1000);
+  ASSERT_TRUE(Becomes([&] { return !ChildrenNamed(hosts[0], "kiln-host").empty(); }));
   server.Signal(SIGKILL);
   EXPECT_THAT(lost.get(), StartsWith("UNAVAILABLE: device a"));
   EXPECT_EQ(server.Wait(), -SIGKILL);  // and from then on its child is ours

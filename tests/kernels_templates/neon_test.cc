@@ -1,6 +1,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <fstream>
 #include <set>
 
@@ -42,17 +43,23 @@ Config DefaultOf(const Task& task) {
   return task.kernel_template().Default(task.spec(), task.space());
 }
 
-// The default with other labels.
+// The default with other labels, all of which there must be.
 Config With(const Task& task, const std::vector<std::pair<std::string, std::string>>& labels) {
   Config config = DefaultOf(task);
   const auto knobs = task.space().knobs();
   for (const auto& [name, label] : labels) {
-    for (std::size_t k = 0; k < knobs.size(); ++k) {
-      if (knobs[k].name != name) continue;
-      for (std::size_t v = 0; v < knobs[k].values.size(); ++v) {
-        if (knobs[k].values[v].label == label) config.choice[k] = static_cast<std::uint16_t>(v);
-      }
+    const auto knob = std::ranges::find(knobs, name, &Knob::name);
+    if (knob == knobs.end()) {
+      ADD_FAILURE() << task.Key() << " has no knob " << name;
+      continue;
     }
+    const auto value = std::ranges::find(knob->values, label, &KnobValue::label);
+    if (value == knob->values.end()) {
+      ADD_FAILURE() << task.Key() << " has no " << name << "=" << label;
+      continue;
+    }
+    config.choice[static_cast<std::size_t>(knob - knobs.begin())] =
+        static_cast<std::uint16_t>(value - knob->values.begin());
   }
   EXPECT_TRUE(task.space().Contains(config)) << Describe(task, config);
   return config;

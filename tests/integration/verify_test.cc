@@ -145,6 +145,17 @@ TEST_F(VerifyTest, LayerWithoutATemplateIsSaidAndDoesNotEndTheOthers) {
   EXPECT_EQ(lines[1]["template"], "dense.fated");
 }
 
+// The small networks that every clone has, one per type of models.
+TEST_F(VerifyTest, TinyModelsAreBitExact) {
+  for (const std::string name : {"tiny_int8_per_channel", "tiny_int8_per_tensor", "tiny_uint8"}) {
+    const std::string model = std::string(KILN_SOURCE_DIR "/tests/data/models/") + name;
+    const std::vector<std::string> command = {
+        "verify", "--samples", "1", "--model", model + ".tflite", "--golden", model + ".golden"};
+    const Outcome outcome = ExpectKiln(0, command, kLong);
+    EXPECT_THAT(outcome.out, AllOf(HasSubstr("of 5 layers"), HasSubstr("all bit-exact")));
+  }
+}
+
 TEST_F(VerifyTest, RecordedModelsAreBitExact) {
   for (const std::string name : {"resnet8_cifar_int8", "toycar_ad01_int8"}) {
     const std::string model = Shared("models/" + name + ".tflite");

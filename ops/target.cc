@@ -1,7 +1,5 @@
 #include "ops/target.h"
 
-#include "ops/target_file.h"
-
 #include <algorithm>
 #include <array>
 #include <filesystem>
@@ -9,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/paths.h"
+#include "ops/target_file.h"
 
 namespace kiln {
 namespace {
@@ -132,12 +131,23 @@ class TargetReader {
   const Json& json_;
 };
 
-StatusOr<Target> ReadTarget(const fs::path& file) {
+// By read() alone, which does not throw where a file or a directory cannot be read.
+StatusOr<std::string> ReadText(const fs::path& file) {
   std::ifstream stream(file);
-  if (!stream) return Error(StatusCode::kNotFound, "cannot read target ", file.string());
+  std::string text;
+  char block[4096];
+  while (stream.read(block, sizeof block), stream.gcount() > 0) {
+    text.append(block, static_cast<std::size_t>(stream.gcount()));
+  }
+  if (stream.is_open() && !stream.bad()) return text;
+  return Error(StatusCode::kNotFound, "cannot read target ", file.string());
+}
+
+StatusOr<Target> ReadTarget(const fs::path& file) {
+  ASSIGN_OR_RETURN(const std::string text, ReadText(file));
   Json json;
   try {
-    json = Json::parse(stream);
+    json = Json::parse(text);
   } catch (const Json::parse_error& error) {
     return Error(StatusCode::kInvalidArgument, file.string(), ": ", error.what());
   }

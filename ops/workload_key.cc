@@ -178,6 +178,15 @@ StatusOr<Workload> ParseWorkload(std::string_view key) {
                                 "not the canonical key of this computation, which is " + canonical);
 }
 
+std::optional<std::string> FormerKey(const Workload& workload) {
+  Workload former = workload;
+  former.full_range_weights = false;
+  if (former.out_h() == 1) former.stride_h = 1;
+  if (former.out_w() == 1) former.stride_w = 1;
+  if (former == workload) return std::nullopt;
+  return Key(former);
+}
+
 StatusOr<Workload> Canonical(Workload workload) {
   const std::string given = Key(workload);
   if (auto fault = Canonicalize(workload)) {

@@ -1,6 +1,8 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
+#include <string>
 #include <string_view>
 
 #include "base/status.h"
@@ -47,6 +49,11 @@ StatusOr<Workload> ParseWorkload(std::string_view key);
 
 // For what people type: reads any key of the grammar and gives the workload in canonical form.
 StatusOr<Workload> ReadWorkload(std::string_view key);
+
+// The key that a layer of this workload had before weights of -128 were a class and axes with one
+// output kept a stride; nullopt: the same. It is another computation's, so trials stored under it are
+// not this layer's; but whoever asks for the layer's may miss them.
+std::optional<std::string> FormerKey(const Workload& workload);
 
 // The same computation in the form that the key demands, or why there is no such computation.
 // Fields that the op does not use are ignored.

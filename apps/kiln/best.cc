@@ -126,6 +126,7 @@ StatusOr<int> ShowBest(const Environment& env, const Options& options) {
   ASSIGN_OR_RETURN(const BestQuery query, Query(options));
   ASSIGN_OR_RETURN(const std::unique_ptr<TuningStore> store, OpenStore(env, OpenMode::kReadOnly));
   RETURN_IF_ERROR(TellUnknownWorkloads(*store));
+  RETURN_IF_ERROR(TellFormerKeys(*store, network));
   ASSIGN_OR_RETURN(std::vector<StoredBest> bests, ReadBests(env, *store, query));
   std::size_t missing = 0;
   if (!options.all) {

@@ -84,6 +84,24 @@ Status TellUnknownWorkloads(const TuningStore& store) {
   return {};
 }
 
+Status TellFormerKeys(const TuningStore& store, const Network& network) {
+  for (const WeightedWorkload& unique : UniqueWorkloads(network)) {
+    const std::optional<std::string> former = FormerKey(unique.workload);
+    if (!former) continue;
+    ASSIGN_OR_RETURN(const auto own, store.Records({.workload = Key(unique.workload)}));
+    if (!own.empty()) continue;
+    ASSIGN_OR_RETURN(const auto left, store.Records({.workload = *former}));
+    if (left.empty()) continue;
+    WriteError(fmt::format(
+        "note: {} trials are left behind under the former key of {}, which does not say all of "
+        "this "
+        "layer ({}); `kiln history --workload {}` shows them\n",
+        left.size(), unique.layers.empty() ? Describe(unique.workload) : unique.layers.front(),
+        Key(unique.workload), *former));
+  }
+  return {};
+}
+
 StatusOr<std::optional<Config>> StoredConfig(const TuningStore& store, const Task& task,
                                              CacheState cache) {
   ASSIGN_OR_RETURN(const std::optional<Best> best, BestFor(store, task, cache));

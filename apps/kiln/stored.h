@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "apps/kiln/command.h"
+#include "models/model.h"
 
 namespace kiln {
 
@@ -20,6 +21,10 @@ StatusOr<std::vector<StoredBest>> ReadBests(const Environment& env, const Tuning
 
 // Says on standard error what of the store this version cannot find any more, if anything.
 Status TellUnknownWorkloads(const TuningStore& store);
+
+// Says on standard error which layers of the network have trials under a key of before, which is
+// another computation's today (FormerKey), but none under their own.
+Status TellFormerKeys(const TuningStore& store, const Network& network);
 
 // The stored best config of a task that its template still lowers to the code that was measured;
 // nullopt: none.

@@ -7,6 +7,7 @@
 
 #include "apps/kiln/command.h"
 #include "apps/kiln/rig.h"
+#include "apps/kiln/stored.h"
 #include "apps/kiln/time_options.h"
 #include "apps/kiln/tune_report.h"
 #include "base/clock.h"
@@ -142,6 +143,7 @@ StatusOr<int> Tune(const Environment& env, const Options& options) {
   ASSIGN_OR_RETURN(const Budget budget, BudgetOf(options));
   ASSIGN_OR_RETURN(const std::unique_ptr<TuningStore> store,
                    OpenStore(env, OpenMode::kReadWrite, SessionOf(env, options)));
+  RETURN_IF_ERROR(TellFormerKeys(*store, network));
 
   const auto start = std::chrono::steady_clock::now();
   ASSIGN_OR_RETURN(const std::unique_ptr<Rig> rig, RigFor(env, options, target));

@@ -118,6 +118,21 @@ TEST_F(TuneTest, SameCommandAgainRepeatsNothingAndALargerOneGoesOn) {
   EXPECT_TRUE(std::ranges::includes(second, first));
 }
 
+// A layer with weights of -128 had the key of one without: what was tuned then is not lost silently.
+TEST_F(TuneTest, TrialsUnderALayersFormerKeyAreNamedAsLeftBehind) {
+  const std::string former = "dense/i8/n1c64/o10/pc/wz0/act=none/rq=signed1/double";
+  const std::string present = "dense/i8/n1c64/o10/pc/wz0full/act=none/rq=signed1/double";
+  ExpectKiln(0, {"tune", "--workload", former, "--trials", "2"});
+  const Outcome best = Kiln({"best", "--workload", present});
+  EXPECT_EQ(best.status, 1);
+  EXPECT_THAT(best.err, HasSubstr("2 trials are left behind"));
+  EXPECT_THAT(best.err, HasSubstr("kiln history --workload " + former));
+  EXPECT_THAT(ExpectKiln(0, {"tune", "--workload", present, "--trials", "2"}).err,
+              HasSubstr("left behind"));
+  EXPECT_THAT(ExpectKiln(0, {"best", "--workload", present}).err,
+              testing::Not(HasSubstr("left behind")));
+}
+
 TEST_F(TuneTest, ThreadsAreATaskOfTheirOwn) {
   Tune(3);
   Tune(3, {"--threads", "2"});

@@ -224,6 +224,15 @@ TEST(CanonicalTest, LeavesTheNumbersOfInputsOutputsAndWeights) {
   EXPECT_GT(one_output, 100);
 }
 
+TEST(FormerKeyTest, IsThatOfNarrowWeightsAndOfStrideOne) {
+  EXPECT_EQ(FormerKey(Parse(kConv)), std::nullopt);
+  EXPECT_EQ(FormerKey(Parse(kDepthwise)), std::nullopt);
+  EXPECT_EQ(FormerKey(Parse(Replaced(kConv, "wz0", "wz0full"))), kConv);
+  const std::string one =
+      "conv2d/i8/n1h2w8c16/o8/k1x1/s2x3/p0,0,0,0/d1x1/g1/pc/wz0full/act=none/rq=gen/double";
+  EXPECT_EQ(FormerKey(Parse(one)), Replaced(Replaced(one, "s2x3", "s1x3"), "wz0full", "wz0"));
+}
+
 TEST(CanonicalTest, IgnoresFieldsThatTheOpDoesNotUse) {
   Workload dense;
   dense.op = OpKind::kDense;

@@ -156,6 +156,29 @@ TEST_F(VerifyTest, TinyModelsAreBitExact) {
   }
 }
 
+// That template has one knob, so its pairs are its five labels, each with itself.
+TEST_F(VerifyTest, PairsSayWhatTheyCover) {
+  const auto lines_of = [this](std::vector<std::string> options) {
+    std::vector<std::string> command{"fated_kiln", "verify", "--json"};
+    command.insert(command.end(), options.begin(), options.end());
+    command.insert(command.end(),
+                   {"--workload", "dense/i8/n2c33/o17/pc/wz0/act=lo/rq=int7/double"});
+    return JsonLines(RunProgram(scratch_, command).out);
+  };
+  const auto all = lines_of({"--pairs", "9"}).at(0);
+  EXPECT_EQ(all["configs"], 5) << all;
+  EXPECT_EQ(all["pairs"]["all"], 5) << all;
+  EXPECT_EQ(all["pairs"]["covered"], 5) << all;
+  const auto some = lines_of({"--pairs", "2", "--seed", "7"}).at(0);
+  EXPECT_EQ(some["pairs"]["covered"], 2) << some;
+  EXPECT_EQ(some["pairs"]["left"].size(), 3u) << some;
+  EXPECT_TRUE(lines_of({"--samples", "1"}).at(0)["pairs"].is_null());
+
+  const auto one = lines_of({"--config", "fate=wrong"}).at(0);
+  EXPECT_EQ(one["configs"], 1) << one;
+  EXPECT_EQ(one["wrong"], 1) << one;
+}
+
 TEST_F(VerifyTest, RecordedModelsAreBitExact) {
   for (const std::string name : {"resnet8_cifar_int8", "toycar_ad01_int8"}) {
     const std::string model = Shared("models/" + name + ".tflite");

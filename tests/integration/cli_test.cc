@@ -163,6 +163,12 @@ TEST_F(CliTest, ModelWithoutATunedOperatorIsSaidToBeOne) {
               testing::AllOf(HasSubstr("0 layers"), HasSubstr("not tuned: 1 x SOFTMAX")));
 }
 
+TEST_F(CliTest, EmptyWordIsNoCommand) {
+  for (const char* command : {"tune", "best", "bench", "verify", "workloads", "targets"}) {
+    EXPECT_THAT(ErrorOf(2, {command, "", "--json"}), HasSubstr("not expected")) << command;
+  }
+}
+
 TEST_F(CliTest, WhatToWorkOnIsSaidExactlyOnce) {
   for (const char* command : {"tune", "best", "bench", "verify", "workloads"}) {
     EXPECT_THAT(ErrorOf(2, {command}), HasSubstr("--network")) << command;

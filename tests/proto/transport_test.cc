@@ -69,7 +69,9 @@ TEST(TransportTest, SaysWhyItCannotListen) {
   EXPECT_THAT(why("unix:/proc/no/socket"), HasSubstr("No such file or directory"));
   EXPECT_THAT(why("unix:/" + std::string(107, 'x')),
               HasSubstr("a socket's path has at most 107 bytes, this one 108"));
-  if (geteuid() != 0) EXPECT_THAT(why("127.0.0.1:80"), HasSubstr("Permission denied"));
+  if (geteuid() != 0) {
+    EXPECT_THAT(why("127.0.0.1:80"), HasSubstr("Permission denied"));
+  }
 }
 
 TEST(TransportTest, KnowsWhereAServerCanBeDialled) {

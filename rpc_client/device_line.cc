@@ -61,6 +61,12 @@ StatusOr<DeviceLine::Granted> DeviceLine::Acquire(const AcquireRequest& request,
                                                   nanoseconds timeout) {
   const SteadyTime now = Now();
   const Wait wait{request, timeout, now, After(now, timeout)};
+  StatusOr<Granted> granted = AwaitLease(wait);
+  if (granted.status().code() != StatusCode::kDeadlineExceeded) return granted;
+  return NoDevice(wait);
+}
+
+StatusOr<DeviceLine::Granted> DeviceLine::AwaitLease(const Wait& wait) {
   for (;;) {
     RETURN_IF_ERROR(Connect(wait));
     ASSIGN_OR_RETURN(std::shared_ptr<Turn> turn, AwaitTurn(wait));
@@ -108,7 +114,7 @@ Status DeviceLine::Connect(const Wait& wait) {
 
 StatusOr<std::shared_ptr<DeviceLine::Turn>> DeviceLine::AwaitTurn(const Wait& wait) {
   std::unique_lock lock(mutex_);
-  Stock& stock = stocks_[{wait.request.target, wait.request.time_kind}];
+  Stock& stock = StockOf(wait);
   while (stock.is_full()) {
     RETURN_IF_ERROR(WhyOver(wait, stock, nanoseconds(0)));
     AwaitChange(lock, wait, stock);
@@ -138,14 +144,15 @@ StatusOr<GrantedLease> DeviceLine::Ask(const Wait& wait, Turn& turn) {
   }
   if (!over.ok()) call->Cancel();
   call.reset();  // waits for the answer, which may be a lease all the same
-  if (answer->ok() || over.ok()) {
-    const bool too_late = answer->status().code() == StatusCode::kDeadlineExceeded;
-    if (!too_late) return *std::move(answer);
-    if (Now() < wait.deadline) return Error(StatusCode::kAborted, "the longest wait at a tracker");
-    const std::lock_guard lock(mutex_);
-    return NoDevice(wait, turn.stock(), wait.timeout);
-  }
-  return over;
+  if (!answer->ok() && !over.ok()) return over;
+  const bool too_late = answer->status().code() == StatusCode::kDeadlineExceeded;
+  if (!too_late || Now() >= wait.deadline) return *std::move(answer);
+  return Error(StatusCode::kAborted, "the longest wait at a tracker is over, ours is not");
+}
+
+// The lock is held. A stock stays where it is.
+DeviceLine::Stock& DeviceLine::StockOf(const Wait& wait) {
+  return stocks_[{wait.request.target, wait.request.time_kind}];
 }
 
 // Waits for a moment, or looks what there is, if it is time to.
@@ -181,24 +188,31 @@ void DeviceLine::Look(const Wait& wait, Stock& stock) {
     has_none = stock.leases == 0;
     changed_.notify_all();
   }
-  if (has_none && farm.ok()) {
+  if (has_none && farm.ok() && Now() < wait.deadline) {
     Tell(wait, "waiting for a " + found.Wish() + " device: " + found.Describe());
   }
 }
 
-// Ok: it is not over.
+// Ok: it is not over. kDeadlineExceeded: see NoDevice().
 Status DeviceLine::WhyOver(const Wait& wait, const Stock& stock, nanoseconds grace) const {
   if (stopped_) {
     return Error(StatusCode::kCancelled, "stopped waiting for a ", WishOf(wait.request), " device");
   }
   const SteadyTime now = Now();
-  if (now >= After(wait.deadline, grace)) return NoDevice(wait, stock, wait.timeout);
   const bool is_absent = stock.registered == 0 && stock.leases == 0 &&
                          now - std::max(wait.begun, stock.absent_since) >= options_.absent;
-  return is_absent ? NoDevice(wait, stock, options_.absent) : absl::OkStatus();
+  if (!is_absent && now < After(wait.deadline, grace)) return absl::OkStatus();
+  return Error(StatusCode::kDeadlineExceeded, "no device");
 }
 
-Status DeviceLine::NoDevice(const Wait& wait, const Stock& stock, nanoseconds waited) const {
+// Says what there is now, which may be more than when somebody looked last.
+Status DeviceLine::NoDevice(const Wait& wait) {
+  const nanoseconds waited = Now() >= wait.deadline ? wait.timeout : options_.absent;
+  std::unique_lock lock(mutex_);
+  Stock& stock = StockOf(wait);
+  lock.unlock();
+  Look(wait, stock);
+  lock.lock();
   return Error(StatusCode::kDeadlineExceeded, "no device for ", WishOf(wait.request), " within ",
                DescribeTime(std::chrono::duration_cast<milliseconds>(waited)), " (",
                stock.words.empty() ? "the tracker does not answer" : stock.words, ")");

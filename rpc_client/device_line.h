@@ -65,13 +65,15 @@ class DeviceLine {
   };
   class Turn;
 
+  StatusOr<Granted> AwaitLease(const Wait& wait);
   Status Connect(const Wait& wait);
   StatusOr<std::shared_ptr<Turn>> AwaitTurn(const Wait& wait);
   StatusOr<GrantedLease> Ask(const Wait& wait, Turn& turn);
+  Stock& StockOf(const Wait& wait);
   void AwaitChange(std::unique_lock<std::mutex>& lock, const Wait& wait, Stock& stock);
   void Look(const Wait& wait, Stock& stock);
   Status WhyOver(const Wait& wait, const Stock& stock, std::chrono::nanoseconds grace) const;
-  Status NoDevice(const Wait& wait, const Stock& stock, std::chrono::nanoseconds waited) const;
+  Status NoDevice(const Wait& wait);
   void Tell(const Wait& wait, const std::string& what);
 
   TrackerClient& tracker_;

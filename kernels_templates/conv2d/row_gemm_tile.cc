@@ -67,9 +67,31 @@ std::int64_t PixelAt(const GemmSchedule& s, std::int32_t i, std::int32_t j, std:
 // Where pixels overlap, the compiler would keep what one step broadcast for the next, and spill it.
 constexpr char kHideActivations[] = "K_HIDE(a);\n";
 
+// Where a dot is several instructions the compiler may take all products of a stretch of code before
+// their sums, and keep more of them than a stack frame holds: found where the taps of a kernel row
+// are written out and none of their steps are in a loop. There the sums of what came before are
+// known before activations are loaded.
+std::string BeforeActivations(const GemmSchedule& s, const Panel& panel, Columns columns) {
+  constexpr std::int32_t kMostDots = 256;
+  const std::int32_t pixels = s.k.tile_h * (columns.end - columns.begin);
+  const bool in_loop = s.steps / s.k.unroll_k > 1;
+  std::string text;
+  if (s.isa.splits_groups && s.skips_columns && !in_loop &&
+      s.w.kw * s.steps * pixels * panel.vectors > kMostDots) {
+    for (std::int32_t i = 0; i < s.k.tile_h; ++i) {
+      for (std::int32_t j = columns.begin; j < columns.end; ++j) {
+        for (std::int32_t v = 0; v < panel.vectors; ++v) {
+          text += fmt::format("K_UNKNOWN({});\n", Accumulator(i * s.k.tile_w + j, v));
+        }
+      }
+    }
+  }
+  return text + kHideActivations;
+}
+
 // The activations of several steps, from `unrolled` on, a load per pixel.
-Stmt Chunks(const GemmSchedule& s, Columns columns, std::int32_t unrolled) {
-  std::string text = kHideActivations;
+Stmt Chunks(const GemmSchedule& s, const Panel& panel, Columns columns, std::int32_t unrolled) {
+  std::string text = BeforeActivations(s, panel, columns);
   OpCounts counts;
   for (std::int32_t i = 0; i < s.k.tile_h; ++i) {
     for (std::int32_t j = columns.begin; j < columns.end; ++j) {
@@ -87,7 +109,7 @@ Stmt Chunks(const GemmSchedule& s, Columns columns, std::int32_t unrolled) {
 Stmt Step(const GemmSchedule& s, const Panel& panel, Columns columns, std::int32_t unrolled,
           bool in_chunk) {
   const char* broadcast = ReadsRaw(s) ? "k_broadcast_raw" : "k_broadcast";
-  std::string text = in_chunk ? "" : kHideActivations;
+  std::string text = in_chunk ? "" : BeforeActivations(s, panel, columns);
   OpCounts counts;
   for (std::int32_t v = 0; v < panel.vectors; ++v) {
     text += fmt::format("kop w{} = k_weights(w + {});\n", v,
@@ -119,7 +141,7 @@ Stmts Steps(const GemmSchedule& s, const Panel& panel, Columns columns, std::int
   Stmts steps;
   const std::int32_t chunk = s.isa.chunk_steps, in_chunks = s.StepsInChunks(count);
   for (std::int32_t first = 0; first < in_chunks; first += chunk) {
-    Stmts block{Chunks(s, columns, first)};
+    Stmts block{Chunks(s, panel, columns, first)};
     for (std::int32_t u = first; u < first + chunk; ++u) {
       block.push_back(Block({Step(s, panel, columns, u, true)}));
     }

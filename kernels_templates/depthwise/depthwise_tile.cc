@@ -18,11 +18,15 @@ using Stmts = std::vector<Stmt>;
 std::size_t Index(std::int32_t i) { return static_cast<std::size_t>(i); }
 bool Inner(const DepthwiseSchedule& s) { return s.k.order == ChannelOrder::kInner; }
 
-// The compiler makes loads early that wait for nothing; of those of a long kernel it keeps more than
-// a stack frame may hold. So there an operand is loaded only after the dots of the one before: the
-// offset of its loads passes through an asm that stays behind those of the sums. Others do without.
+// The compiler makes loads early that wait for nothing; of operands of a long kernel, and on Arm of
+// weights, it keeps more than a stack frame may hold (4 KiB; that of 336 weight vectors of 16 bytes
+// had 5,568). So there an operand is loaded only after the dots of the one before: the offset of its
+// loads passes through an asm that stays behind those of the sums. Others do without.
 bool KeepsOrder(const DepthwiseSchedule& s) {
-  return std::max(s.w.kh, s.w.kw) > 15 && s.rows * s.columns > 256;
+  constexpr std::int32_t kMostWeights = 224;
+  const bool long_kernel = std::max(s.w.kh, s.w.kw) > 15 && s.rows * s.columns > 256;
+  const bool small_vectors = s.il.lanes == 4;
+  return long_kernel || (small_vectors && s.tile_dots * s.il.vectors * s.il.planes > kMostWeights);
 }
 const char* HideOffset(const DepthwiseSchedule& s) {
   if (!KeepsOrder(s)) return "";

@@ -140,6 +140,28 @@ TEST(NeonTest, LowestWeightIsRefusedByBytesAndExactInWords) {
   }
 }
 
+// Eight dots a step, 56 steps without a loop: the products of all of them were kept in a frame of
+// 4,528 bytes, more than a kernel may have.
+TEST(NeonTest, TapsThatAreWrittenOutKeepFewProducts) {
+  if (!MachineRuns(NeonMull().required)) GTEST_SKIP() << "SKIPPED: nothing here runs neon";
+  if (!HasCompiler()) GTEST_SKIP() << "SKIPPED: clang-19 is not installed";
+  const Task task = TaskFor(
+      "conv2d/u8s8/n1h8w8c56/o23/k4x4/s2x4/p0,1,0,0/d1x1/g1/pt/wz0/act=lo/rq=signed2/double",
+      NeonMull());
+  const Config config = With(task, {{"tile_h", "1"},
+                                    {"tile_w", "2"},
+                                    {"tile_c", "4"},
+                                    {"unroll_k", "8"},
+                                    {"block", "0"},
+                                    {"order", "panel.block.tile"},
+                                    {"data_stage", "raw"},
+                                    {"requantize_at", "tile"},
+                                    {"store", "natural"},
+                                    {"border", "skipped"},
+                                    {"method", "mull"}});
+  ExpectExact({{Describe(task, config), task.workload()}}, {*task.Emit(config)}, NeonMull());
+}
+
 // Shapes of other libraries' kernels are points of the space: TVM's tiles of 4 pixels by 16 and 8
 // by 12 channels, XNNPACK's 4x16c4 and 2x8, QNNPACK's 8x8.
 TEST(NeonTest, SpacesContainTheTilesOfOtherLibraries) {

@@ -6,12 +6,11 @@
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <utility>
 
 #include "base/helper_process.h"
 #include "base/paths.h"
+#include "base/read_file.h"
 #include "estimate/block_counts.h"
 #include "kernel_host/host_protocol.h"
 #include "ops/isa.h"
@@ -152,9 +151,9 @@ class EmulatedCounter final : public BlockCounter {
   }
 
   StatusOr<std::variant<std::vector<CountedBlock>, Failure>> ReadCounts() const {
-    std::ifstream file(counts_, std::ios::binary);
+    ASSIGN_OR_RETURN(const std::vector<std::uint8_t> file, ReadFile(counts_));
     ASSIGN_OR_RETURN(std::vector<CountedBlock> blocks,
-                     ParseBlockCounts(std::string(std::istreambuf_iterator<char>(file), {})));
+                     ParseBlockCounts(std::string(file.begin(), file.end())));
     return blocks;
   }
 

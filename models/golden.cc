@@ -8,7 +8,7 @@
 #include <map>
 #include <nlohmann/json.hpp>
 
-#include "models/read_file.h"
+#include "base/read_file.h"
 
 namespace kiln {
 namespace {

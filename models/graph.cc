@@ -4,8 +4,8 @@
 #include <cstring>
 #include <utility>
 
+#include "base/read_file.h"
 #include "models/graph_ops.h"
-#include "models/read_file.h"
 #include "models/tflite_import.h"
 #include "models/tflite_model.h"
 #include "ops/reference.h"

@@ -9,10 +9,10 @@
 #include <string_view>
 #include <vector>
 
+#include "base/read_file.h"
 #include "models/classes.h"
 #include "models/model.h"
 #include "models/output_sizes.h"
-#include "models/read_file.h"
 
 namespace kiln {
 namespace {

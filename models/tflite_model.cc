@@ -7,7 +7,7 @@
 #include <limits>
 #include <utility>
 
-#include "models/read_file.h"
+#include "base/read_file.h"
 #include "tflite_generated.h"
 
 namespace kiln {

@@ -13,14 +13,13 @@
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <optional>
 #include <system_error>
 #include <utility>
 #include <vector>
 
 #include "base/digest.h"
+#include "base/read_file.h"
 
 namespace kiln {
 namespace {
@@ -35,21 +34,14 @@ std::string HeaderOf(std::uint64_t key, std::string_view object) {
   return std::string(kFormat) + ' ' + Hex(key) + ' ' + Hex(Digest(object)) + ' ';
 }
 
-std::optional<std::string> ReadWhole(const fs::path& path) {
-  std::ifstream file(path, std::ios::binary);
-  if (!file) return std::nullopt;
-  std::string bytes(std::istreambuf_iterator<char>(file), {});
-  if (file.bad()) return std::nullopt;
-  return bytes;
-}
-
-std::optional<CompiledCode> ParseEntry(std::uint64_t key, const std::string& bytes) {
+std::optional<CompiledCode> ParseEntry(std::uint64_t key, std::string_view bytes) {
   const std::size_t newline = bytes.find('\n');
-  if (newline == std::string::npos) return std::nullopt;
-  std::string object = bytes.substr(newline + 1);
+  if (newline == std::string_view::npos) return std::nullopt;
+  std::string object(bytes.substr(newline + 1));
   const std::string header = HeaderOf(key, object);
   if (newline < header.size() || bytes.compare(0, header.size(), header) != 0) return std::nullopt;
-  return CompiledCode{std::move(object), bytes.substr(header.size(), newline - header.size())};
+  return CompiledCode{std::move(object),
+                      std::string(bytes.substr(header.size(), newline - header.size()))};
 }
 
 // Writes a new file; on an error there is none, and errno says why.
@@ -123,9 +115,12 @@ class ArtifactCache final : public Compiler {
 
   std::optional<CompiledCode> Load(std::uint64_t key) const {
     const fs::path path = PathOf(key);
-    const std::optional<std::string> bytes = ReadWhole(path);
-    if (!bytes) return std::nullopt;
-    std::optional<CompiledCode> code = ParseEntry(key, *bytes);
+    const auto bytes = ReadFile(path.string());
+    if (bytes.status().code() == StatusCode::kNotFound) return std::nullopt;
+    std::optional<CompiledCode> code;
+    if (bytes.ok()) {
+      code = ParseEntry(key, {reinterpret_cast<const char*>(bytes->data()), bytes->size()});
+    }
     if (code) {
       utimensat(AT_FDCWD, path.c_str(), nullptr, 0);
     } else {

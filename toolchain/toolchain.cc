@@ -3,12 +3,12 @@
 #include <spdlog/spdlog.h>
 
 #include <cstdlib>
-#include <fstream>
-#include <iterator>
 #include <utility>
+#include <vector>
 
 #include "base/digest.h"
 #include "base/paths.h"
+#include "base/read_file.h"
 #include "toolchain/artifact_cache.h"
 #include "toolchain/worker_pool.h"
 
@@ -43,9 +43,9 @@ class CompilingBuilder final : public Builder {
 };
 
 // Another build of the worker may have other flags, or another LLVM.
-std::uint64_t IdentityOf(const std::string& worker) {
-  std::ifstream file(worker, std::ios::binary);
-  return Digest(std::string(std::istreambuf_iterator<char>(file), {}));
+StatusOr<std::uint64_t> IdentityOf(const std::string& worker) {
+  ASSIGN_OR_RETURN(const std::vector<std::uint8_t> bytes, ReadFile(worker));
+  return Digest({reinterpret_cast<const char*>(bytes.data()), bytes.size()});
 }
 
 // Empty: the environment names no place for one.
@@ -72,9 +72,10 @@ StatusOr<std::unique_ptr<Compiler>> NewCompiler(Reactor& reactor, const Toolchai
     spdlog::warn("no object cache: neither XDG_CACHE_HOME nor HOME is set");
     return pool;
   }
+  ASSIGN_OR_RETURN(const std::uint64_t compiler, IdentityOf(worker));
   return NewArtifactCache(
       std::move(pool),
-      {.directory = directory, .bytes = options.cache_bytes, .compiler = IdentityOf(worker)});
+      {.directory = directory, .bytes = options.cache_bytes, .compiler = compiler});
 }
 
 std::unique_ptr<Builder> NewBuilder(std::unique_ptr<Compiler> compiler) {

@@ -126,6 +126,10 @@ TEST_F(ArtifactCacheTest, DamagedEntriesAreCompiledAgain) {
   EXPECT_EQ(calls_, 4);
   EXPECT_EQ(OutputOf(*Open(), Job("a")), "kiln_1\na") << "repaired";
   EXPECT_EQ(calls_, 4);
+  fs::remove(entry);
+  fs::create_directory(entry);  // cannot be read, as a file on a bad disk
+  EXPECT_EQ(OutputOf(*Open(), Job("a")), "kiln_1\na");
+  EXPECT_EQ(calls_, 5);
 }
 
 TEST_F(ArtifactCacheTest, UnwritableDirectoryCostsOneWarning) {

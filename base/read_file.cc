@@ -1,4 +1,4 @@
-#include "models/read_file.h"
+#include "base/read_file.h"
 
 #include <filesystem>
 #include <fstream>
@@ -7,10 +7,11 @@ namespace kiln {
 
 StatusOr<std::vector<std::uint8_t>> ReadFile(const std::string& path, std::uint64_t limit) {
   std::error_code error;
-  if (!std::filesystem::exists(path, error)) {
+  const std::filesystem::file_status status = std::filesystem::status(path, error);
+  if (!std::filesystem::exists(status)) {
     return Error(StatusCode::kNotFound, "no such file: ", path);
   }
-  if (!std::filesystem::is_regular_file(path, error)) {
+  if (!std::filesystem::is_regular_file(status)) {
     return Error(StatusCode::kInvalidArgument, path, ": not a regular file");
   }
   const std::uintmax_t size = std::filesystem::file_size(path, error);

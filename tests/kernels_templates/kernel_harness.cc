@@ -275,11 +275,13 @@ bool MachineRuns(IsaMask isa) {
          RunsInC(isa, machine);
 }
 
+bool RunsInC(IsaMask isa) { return RunsInC(isa, DetectIsa()); }
+
 bool HasCompiler() { return std::system("clang-19 --version >/dev/null 2>&1") == 0; }
 
 StatusOr<std::vector<LoadedKernel>> CompileAndLoad(std::span<const KernelSource> sources,
                                                    IsaMask isa) {
-  if (RunsInC(isa, DetectIsa())) SayOnceThatItRunsInC(isa);
+  if (RunsInC(isa)) SayOnceThatItRunsInC(isa);
   ASSIGN_OR_RETURN(const std::filesystem::path directory, MakeDirectory());
   const std::size_t batches = (sources.size() + kSourcesPerObject - 1) / kSourcesPerObject;
   const auto object = [&](std::size_t b) {

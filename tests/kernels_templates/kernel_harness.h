@@ -30,6 +30,9 @@ struct LoadedKernel {
 // VNNI at least AVX2, which stands in for them (vnni_in_c.h), or for Arm qemu.
 bool MachineRuns(IsaMask isa);
 
+// Whether it does so in C, which takes several times as long.
+bool RunsInC(IsaMask isa);
+
 // Compiles sources for an instruction set with the flags that kernels are always compiled with,
 // warnings being fatal (a vocabulary is never used in full: those but not), and loads them into
 // this process for good. Where the machine lacks AVX-VNNI the compiler's assembly for it, made for

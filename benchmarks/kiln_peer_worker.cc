@@ -269,7 +269,7 @@ int Main(int argc, char** argv) {
   app.add_option("LAYERS", options.layers,
                  "the list: name,h,w,ic,oc,kh,kw,stride,pad,groups,...,act")
       ->required();
-  app.add_option("THREADS", options.threads)->required()->check(CLI::Range(1, kMaxHostThreads));
+  app.add_option("THREADS", options.threads)->required()->check(CLI::Range(1, kMaxThreads));
   app.add_option("--db", options.db, "the tuning database ($KILN_DB, else in $XDG_DATA_HOME/kiln)");
   app.add_option("--target", options.target)->capture_default_str();
   AddLayerListOptions(app, options.list, "");

@@ -25,14 +25,14 @@ struct BoundKernel {
   const void* x = nullptr;
   void* y = nullptr;
   void* shared_ws = nullptr;
-  std::array<void*, kMaxHostThreads> thread_ws{};
+  std::array<void*, kMaxThreads> thread_ws{};
 };
 
 // What a kernel must fit.
 struct KernelDemands {
   const Workload& workload;
   IsaMask machine = 0;
-  std::int32_t threads = 1;  // at most kMaxHostThreads
+  std::int32_t threads = 1;  // at most kMaxThreads
 };
 
 // Finds the ABI's names for `symbol` and checks that the kernel computes this workload on this

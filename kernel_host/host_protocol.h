@@ -27,8 +27,6 @@ struct HostCase {
   bool return_output = false;         // send y back (golden comparison, first difference)
 };
 
-inline constexpr std::int32_t kMaxHostThreads = 128;
-
 struct HostRequest {
   std::string object;  // the ELF shared object
   std::string symbol;  // P of the ABI

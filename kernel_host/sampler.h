@@ -7,9 +7,6 @@
 
 namespace kiln {
 
-// The most samples that a plan may ask for.
-inline constexpr std::int32_t kMaxSamples = 4096;
-
 // What a timing gave, in memory that lives before it starts: where samples are taken, nothing may
 // be allocated any more.
 struct SampleRecord {

@@ -23,7 +23,6 @@ namespace {
 // An emulated machine is 10 to 50 times slower than the one that emulates it. No device takes a
 // longer time-out than ten minutes (proto/device.proto).
 constexpr std::int64_t kEmulatedPatience = 20;
-constexpr std::int64_t kLongestTimeOutNs = 600'000'000'000;
 
 struct Job {
   MeasureRequest request;
@@ -212,7 +211,7 @@ class PipelineMeasurer final : public Measurer {
     RunRequest run{&job->artifact, job->request.task.workload(), job->request.cases,
                    job->request.plan};
     if (hold.lease->kind() == TimeKind::kEmulated) {
-      run.plan.time_out_ns = std::min(kLongestTimeOutNs, kEmulatedPatience * run.plan.time_out_ns);
+      run.plan.time_out_ns = std::min(kMaxPlanNs, kEmulatedPatience * run.plan.time_out_ns);
     }
     auto result = runner_.Run(*hold.lease, run);
     if (const Status lost = DeviceLoss(result); !lost.ok()) {

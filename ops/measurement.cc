@@ -8,7 +8,34 @@ namespace {
 
 constexpr std::ptrdiff_t kRankSamples = 10;
 
+template <typename T>
+bool Within(T value, T low, T high) {
+  return low <= value && value <= high;
+}
+
 }  // namespace
+
+std::string Objection(const MeasurePlan& plan) {
+  if (!Within(plan.threads, 1, kMaxThreads)) {
+    return "a plan for " + std::to_string(plan.threads) + " threads; want 1 to " +
+           std::to_string(kMaxThreads);
+  }
+  if (!Within(plan.samples, plan.time ? 1 : 0, kMaxSamples)) {
+    return "a plan with " + std::to_string(plan.samples) + " samples; want 1 to " +
+           std::to_string(kMaxSamples);
+  }
+  if (!Within<std::int64_t>(plan.time_out_ns, 1, kMaxPlanNs)) {
+    return "a time-out of " + std::to_string(plan.time_out_ns) + " ns; want 1 ns to " +
+           std::to_string(kMaxPlanNs / 1'000'000'000) + " s";
+  }
+  for (const std::int64_t time : {plan.sample_ns, plan.warm_up_ns, plan.cut_off_ns}) {
+    if (!Within<std::int64_t>(time, 0, kMaxPlanNs)) {
+      return "a plan with a time of " + std::to_string(time) + " ns; want 0 to " +
+             std::to_string(kMaxPlanNs / 1'000'000'000) + " s";
+    }
+  }
+  return {};
+}
 
 double Timings::min_ns() const {
   if (samples_ns.empty()) return 0;

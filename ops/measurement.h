@@ -29,6 +29,14 @@ struct MeasurePlan {
   bool time = true;                          // false: verify only
 };
 
+// The most that a plan may ask for.
+inline constexpr std::int32_t kMaxThreads = 128;
+inline constexpr std::int32_t kMaxSamples = 4096;
+inline constexpr std::int64_t kMaxPlanNs = 600'000'000'000;  // each of its times
+
+// Why no device measures by this plan; empty: each with as many cores does.
+std::string Objection(const MeasurePlan& plan);
+
 enum class Stage : std::uint8_t { kLower, kCompile, kLoad, kPack, kRun, kVerify, kDevice };
 enum class FailureKind : std::uint8_t {
   kInvalidConfig,   // lowering refused it

@@ -7,29 +7,12 @@ namespace kiln {
 namespace {
 
 constexpr int kMaxCases = 8;
-constexpr std::int32_t kMaxSamples = 100'000;
-constexpr std::int64_t kMaxTimeOutNs = 600'000'000'000;
 constexpr std::size_t kMaxSymbolBytes = 256;
 
-bool Within(std::int64_t value, std::int64_t low, std::int64_t high) {
-  return low <= value && value <= high;
-}
-
 StatusOr<MeasurePlan> ReadPlan(const v1::MeasurePlan& message, std::size_t cores) {
-  if (!Within(message.threads(), 1, static_cast<std::int64_t>(cores))) {
+  if (message.threads() > static_cast<std::int64_t>(cores)) {
     return Error(StatusCode::kInvalidArgument, "a plan for ", message.threads(),
                  " threads on a device that measures on ", cores, " cores");
-  }
-  if (!Within(message.time_out_ns(), 1, kMaxTimeOutNs)) {
-    return Error(StatusCode::kInvalidArgument, "a time-out of ", message.time_out_ns(),
-                 " ns; want 1 ns to 600 s");
-  }
-  const bool times = Within(message.sample_ns(), 0, kMaxTimeOutNs) &&
-                     Within(message.warm_up_ns(), 0, kMaxTimeOutNs) &&
-                     Within(message.cut_off_ns(), 0, kMaxTimeOutNs);
-  if (!times || !Within(message.samples(), message.time() ? 1 : 0, kMaxSamples)) {
-    return Error(StatusCode::kInvalidArgument, "a plan with negative or excessive times or ",
-                 message.samples(), " samples; want 1 to ", kMaxSamples);
   }
   MeasurePlan plan;
   plan.threads = message.threads();
@@ -40,6 +23,9 @@ StatusOr<MeasurePlan> ReadPlan(const v1::MeasurePlan& message, std::size_t cores
   plan.cut_off_ns = message.cut_off_ns();
   plan.time_out_ns = message.time_out_ns();
   plan.time = message.time();
+  if (std::string objection = Objection(plan); !objection.empty()) {
+    return Error(StatusCode::kInvalidArgument, objection);
+  }
   return plan;
 }
 
@@ -141,7 +127,7 @@ StatusOr<HostRequest> ReadRequest(const v1::MeasureRequest& message, std::size_t
       message.symbol().size() > kMaxSymbolBytes) {
     return Error(StatusCode::kInvalidArgument, "a measurement needs a trial_id and a symbol");
   }
-  if (!Within(message.cases_size(), 1, kMaxCases)) {
+  if (message.cases_size() < 1 || message.cases_size() > kMaxCases) {
     return Error(StatusCode::kInvalidArgument, "a measurement with ", message.cases_size(),
                  " cases; want 1 to ", kMaxCases);
   }

@@ -66,7 +66,7 @@ StatusOr<std::string> DatabasePath(const Environment& env);
 StatusOr<std::unique_ptr<TuningStore>> OpenStore(const Environment& env, OpenMode mode,
                                                  Session session = {});
 
-inline constexpr NumberRange<std::int32_t> kThreadCounts{1, 256};
+inline constexpr NumberRange<std::int32_t> kThreadCounts{1, kMaxThreads};
 
 // --target, --threads, --cache.
 struct Where {

@@ -178,11 +178,11 @@ TEST_F(KilnHostTest, RequestsThatMakeNoSenseAreRefused) {
   EXPECT_THAT(refusal([](HostRequest& r) { r.cases[0].explicit_case.pop_back(); }),
               StartsWith("BAD_OBJECT load: the explicit case cannot be read"));
   EXPECT_THAT(refusal([](HostRequest& r) { r.plan.threads = 0; }),
-              StartsWith("BAD_OBJECT load: threads"));
+              StartsWith("BAD_OBJECT load: a plan for 0 threads"));
   EXPECT_THAT(refusal([](HostRequest& r) { r.plan.samples = 1 << 30; }),
-              StartsWith("BAD_OBJECT load: samples"));
+              StartsWith("BAD_OBJECT load: a plan with 1073741824 samples"));
   EXPECT_THAT(refusal([](HostRequest& r) { r.plan.time_out_ns = -1; }),
-              StartsWith("BAD_OBJECT load: the plan's times"));
+              StartsWith("BAD_OBJECT load: a time-out of -1 ns"));
   EXPECT_THAT(refusal([](HostRequest& r) { r.symbol = "kiln_0"; }),
               StartsWith("BAD_OBJECT load: has no kiln_0_info"));
   EXPECT_EQ(Summary(host_.Ask(NaiveRequest("good"))), "ok");

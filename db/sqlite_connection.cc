@@ -1,5 +1,6 @@
 #include "db/sqlite_connection.h"
 
+#include <SQLiteCpp/Backup.h>
 #include <SQLiteCpp/SQLiteCpp.h>
 #include <fcntl.h>
 #include <sqlite3.h>
@@ -11,6 +12,7 @@
 #include <filesystem>
 #include <system_error>
 #include <thread>
+#include <utility>
 
 #include "db/checkpoint_lock.h"
 #include "db/schema.h"
@@ -65,11 +67,9 @@ Status CheckOwner(SQLite::Database& database, const std::string& path, OpenMode 
     return Error(StatusCode::kFailedPrecondition, path, " was written by a newer Kiln (schema ",
                  version, ", this one knows ", SchemaVersion(), "): update Kiln");
   }
-  if (mode == OpenMode::kReadOnly && version < SchemaVersion()) {
+  if (mode == OpenMode::kReadOnly && version == 0) {
     return Error(StatusCode::kFailedPrecondition, path,
-                 version == 0 ? " is empty" : " is of an older Kiln", " (schema ", version,
-                 ", not ", SchemaVersion(),
-                 ") and is opened for reading only: `kiln tune` brings it up to date");
+                 " is empty: `kiln tune` makes a database of it");
   }
   return {};
 }
@@ -119,6 +119,18 @@ bool HasLog(const std::string& file) {
   return !error && size > 0;
 }
 
+// Reading never changes the file, so a database of an older Kiln is brought up to date in memory.
+// What an older Kiln writes to it from now on is not seen.
+Connection UpToDate(Connection database) {
+  if (UserVersion(*database) == SchemaVersion()) return database;
+  auto copy =
+      std::make_unique<SQLite::Database>(":memory:", SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE);
+  SQLite::Backup(*copy, *database).executeStep();
+  copy->exec("PRAGMA temp_store = MEMORY; PRAGMA foreign_keys = ON");
+  Migrate(*copy, SchemaMigrations());
+  return copy;
+}
+
 // A database in WAL mode needs shared memory beside the file, which a directory that cannot be
 // written does not give; without a log, nobody is writing and the file can be read as it stands.
 StatusOr<Connection> ConnectToRead(const std::string& file, const std::string& path) {
@@ -127,13 +139,17 @@ StatusOr<Connection> ConnectToRead(const std::string& file, const std::string& p
     return Error(StatusCode::kNotFound, "no database at ", path, ": `kiln tune` makes one");
   }
   try {
-    return Connect(file, SQLite::OPEN_READONLY, path, OpenMode::kReadOnly);
+    ASSIGN_OR_RETURN(Connection database,
+                     Connect(file, SQLite::OPEN_READONLY, path, OpenMode::kReadOnly));
+    return UpToDate(std::move(database));
   } catch (const SQLite::Exception& failure) {
     const int code = failure.getErrorCode();
     if ((code != SQLITE_CANTOPEN && code != SQLITE_READONLY) || HasLog(file)) throw;
   }
-  return Connect(ImmutableUri(file), SQLite::OPEN_READONLY | SQLite::OPEN_URI, path,
-                 OpenMode::kReadOnly);
+  ASSIGN_OR_RETURN(Connection database,
+                   Connect(ImmutableUri(file), SQLite::OPEN_READONLY | SQLite::OPEN_URI, path,
+                           OpenMode::kReadOnly));
+  return UpToDate(std::move(database));
 }
 
 Status ExplainSqlite(int code, const std::string& what, const std::string& path) {

@@ -140,39 +140,45 @@ TEST(SchemaTest, ADatabaseOfEveryVersionKeepsAllThatIsInIt) {
     const std::string path = dir.File("old.db");
     {
       SQLite::Database database(path, kCreate);
+      database.exec("PRAGMA journal_mode = WAL");
       Migrate(database, SchemaMigrations().first(static_cast<std::size_t>(version)));
       FillAsVersion(version, database);
     }
-    auto store = OpenSqliteStore(path, OpenMode::kReadWrite);
-    ASSERT_TRUE(store.ok()) << store.status();
-    const std::vector<TrialRecord> records = *(*store)->Records({});
-    ASSERT_EQ(records.size(), 3u);
-    EXPECT_EQ(*(*store)->PeakOf("testbed", 2), 410.5);
-    EXPECT_EQ((*store)->Bests({})->at(0).judged.uuid, "d");
+    for (const OpenMode mode : {OpenMode::kReadOnly, OpenMode::kReadWrite}) {
+      auto store = OpenSqliteStore(path, mode);
+      ASSERT_TRUE(store.ok()) << store.status();
+      const std::vector<TrialRecord> records = *(*store)->Records({});
+      ASSERT_EQ(records.size(), 3u);
+      EXPECT_EQ(*(*store)->PeakOf("testbed", 2), 410.5);
+      EXPECT_EQ((*store)->Bests({})->at(0).judged.uuid, "d");
 
-    Trial ok;
-    ok.uuid = "a";
-    ok.code_digest = 0xd1;
-    ok.outcome = Timings{{12.5, 11.25}, 3};
-    ok.device = "board-1";
-    ok.measured_at_ms = 17;
-    ok.predicted = -1.5;
-    ok.batch = 4;
-    EXPECT_THAT(records[0].trial, SameTrial(ok));
-    EXPECT_EQ(records[0].threads, 2);
-    EXPECT_EQ(records[0].cache, CacheState::kCold);
-    EXPECT_EQ(records[0].config_id, "c1");
-    EXPECT_EQ(records[0].labels, (ConfigLabels{{"tile", "1"}}));
-    ok.uuid = "d";
-    ok.outcome = Timings{{13}, 4};
-    ok.device = "board-2";
-    ok.measured_at_ms = 20;
-    ASSERT_EQ(records[0].again.size(), 1u);
-    EXPECT_TRUE(records[0].again[0].confirms);
-    EXPECT_THAT(records[0].again[0].trial, SameMeasurement(ok));
-    EXPECT_EQ(std::get<Censored>(records[1].trial.outcome).bound_ns, 40);
-    EXPECT_EQ(std::get<Failure>(records[2].trial.outcome).message, "no");
-    EXPECT_EQ(records[2].trial.device, "");
+      Trial ok;
+      ok.uuid = "a";
+      ok.code_digest = 0xd1;
+      ok.outcome = Timings{{12.5, 11.25}, 3};
+      ok.device = "board-1";
+      ok.measured_at_ms = 17;
+      ok.predicted = -1.5;
+      ok.batch = 4;
+      EXPECT_THAT(records[0].trial, SameTrial(ok));
+      EXPECT_EQ(records[0].threads, 2);
+      EXPECT_EQ(records[0].cache, CacheState::kCold);
+      EXPECT_EQ(records[0].config_id, "c1");
+      EXPECT_EQ(records[0].labels, (ConfigLabels{{"tile", "1"}}));
+      ok.uuid = "d";
+      ok.outcome = Timings{{13}, 4};
+      ok.device = "board-2";
+      ok.measured_at_ms = 20;
+      ASSERT_EQ(records[0].again.size(), 1u);
+      EXPECT_TRUE(records[0].again[0].confirms);
+      EXPECT_THAT(records[0].again[0].trial, SameMeasurement(ok));
+      EXPECT_EQ(std::get<Censored>(records[1].trial.outcome).bound_ns, 40);
+      EXPECT_EQ(std::get<Failure>(records[2].trial.outcome).message, "no");
+      EXPECT_EQ(records[2].trial.device, "");
+      if (mode == OpenMode::kReadWrite) continue;
+      SQLite::Database file(path);
+      EXPECT_EQ(UserVersion(file), version) << "reading changes nothing";
+    }
 
     SQLite::Database database(path);
     EXPECT_EQ(database.execAndGet("PRAGMA integrity_check").getString(), "ok");

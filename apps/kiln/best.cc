@@ -23,11 +23,10 @@ struct Options {
   std::optional<std::int32_t> threads;
 };
 
-StatusOr<BestQuery> Query(const Options& options) {
+StatusOr<BestQuery> Query(const TuningStore& store, const Options& options) {
   BestQuery query;
   if (!options.all || options.target != "native") {
-    ASSIGN_OR_RETURN(const Target target, TargetOption(options.target));
-    query.target = target.name;
+    ASSIGN_OR_RETURN(query.target, StoredTarget(store, options.target));
   }
   query.threads = options.threads;
   return query;
@@ -123,8 +122,8 @@ StatusOr<int> ShowBest(const Environment& env, const Options& options) {
     ASSIGN_OR_RETURN(network, Resolve(options.what));
     if (network.layers.empty()) return NoLayers(network);
   }
-  ASSIGN_OR_RETURN(const BestQuery query, Query(options));
   ASSIGN_OR_RETURN(const std::unique_ptr<TuningStore> store, OpenStore(env, OpenMode::kReadOnly));
+  ASSIGN_OR_RETURN(const BestQuery query, Query(*store, options));
   RETURN_IF_ERROR(TellUnknownWorkloads(*store));
   RETURN_IF_ERROR(TellFormerKeys(*store, network));
   ASSIGN_OR_RETURN(std::vector<StoredBest> bests, ReadBests(env, *store, query));
@@ -146,11 +145,14 @@ StatusOr<int> ShowBest(const Environment& env, const Options& options) {
   } else if (!bests.empty()) {
     PrintTable(bests);
   }
-  if (missing > 0 || bests.empty()) {
-    return Error(StatusCode::kNotFound,
-                 missing > 0 ? fmt::format("{} workloads have", missing) : "nothing has",
-                 " no tuned config", query.target ? " for " + *query.target : "",
+  const std::string where = query.target ? " for " + *query.target : "";
+  if (missing > 0) {
+    return Error(StatusCode::kNotFound, missing, " workloads have no tuned config", where,
                  "; `kiln tune` finds them");
+  }
+  if (bests.empty()) {
+    return Error(StatusCode::kNotFound, "the database has no configs", where,
+                 "; `kiln tune` finds some");
   }
   return 0;
 }

@@ -140,14 +140,13 @@ void Print(const Curves& curves) {
 
 StatusOr<int> ShowHistory(const Environment& env, const Options& options) {
   ASSIGN_OR_RETURN(const Workload workload, AsUsageError(ReadWorkload(options.workload)));
-  ASSIGN_OR_RETURN(const Target target, TargetOption(options.target));
   BestQuery query;
   query.workload = Key(workload);
-  query.target = target.name;
   query.threads = options.threads;
   if (!options.cache.empty())
     query.cache = options.cache == "cold" ? CacheState::kCold : CacheState::kHot;
   ASSIGN_OR_RETURN(const std::unique_ptr<TuningStore> store, OpenStore(env, OpenMode::kReadOnly));
+  ASSIGN_OR_RETURN(query.target, StoredTarget(*store, options.target));
   RETURN_IF_ERROR(TellUnknownWorkloads(*store));
   ASSIGN_OR_RETURN(std::vector<TrialRecord> records, store->Records(query));
   if (records.empty() && !options.follow) {
@@ -167,9 +166,9 @@ StatusOr<int> ShowHistory(const Environment& env, const Options& options) {
     const std::size_t seen = records.size();
     ASSIGN_OR_RETURN(records, store->Records(query));
     PrintFrom(records, seen, workload, options.json);
-    if (!FlushOutput()) break;  // nobody reads on
+    if (!FlushOutput()) return 0;  // nobody reads on
   }
-  return 0;
+  return kInterruptedStatus;
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 #include <span>
 #include <utility>
 
+#include "apps/command_line/command_line.h"
 #include "base/standard_streams.h"
 #include "ops/target.h"
 #include "ops/workload_key.h"
@@ -65,6 +66,14 @@ StatusOr<std::vector<StoredBest>> ReadBests(const Environment& env, const Tuning
     result.push_back(std::move(stored));
   }
   return result;
+}
+
+StatusOr<std::string> StoredTarget(const TuningStore& store, const std::string& option) {
+  const StatusOr<Target> known = TargetOption(option);
+  if (known.ok()) return known->name;
+  ASSIGN_OR_RETURN(const auto records, store.Records({.target = option}));
+  if (records.empty()) return known.status();
+  return option;
 }
 
 Status TellUnknownWorkloads(const TuningStore& store) {

@@ -8,6 +8,11 @@
 
 namespace kiln {
 
+// The name that results of --target are stored under: of a target that is known here, or as it is
+// given where the database has results of it, as of another machine that was `native` there. Else
+// a usage error.
+StatusOr<std::string> StoredTarget(const TuningStore& store, const std::string& option);
+
 // A best config of the store with what only the program around it can tell.
 struct StoredBest {
   Best best;

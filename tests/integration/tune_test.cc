@@ -1,6 +1,8 @@
 // `kiln tune` on this machine, and what the store then answers.
 
+#include <SQLiteCpp/SQLiteCpp.h>
 #include <gmock/gmock.h>
+#include <signal.h>
 
 #include <algorithm>
 #include <map>
@@ -100,6 +102,36 @@ TEST_F(TuneTest, HistoryHasEveryTrialAndABestThatOnlyFalls) {
   }
   EXPECT_GT(best, 0);
   EXPECT_THAT(ExpectKiln(0, {"history", "--workload", kConv}).out, HasSubstr("<- best so far"));
+}
+
+// Databases of several machines merge: each calls its own processor `native`.
+TEST_F(TuneTest, ResultsOfAnotherMachineAreFoundByItsTargetsName) {
+  ExpectKiln(0, {"tune", "--workload", kDense, "--trials", "2"});
+  SQLite::Database(scratch_.database(), SQLite::OPEN_READWRITE)
+      .exec("UPDATE tasks SET target = 'emeraldrapids-avx512vnni'");
+  for (const char* command : {"best", "history"}) {
+    const auto ask = [&](const char* target) {
+      return Kiln({command, "--workload", kDense, "--target", target, "--json"});
+    };
+    const Outcome found = ask("emeraldrapids-avx512vnni");
+    EXPECT_EQ(found.status, 0) << found.err;
+    for (const auto& line : JsonLines(found.out)) {
+      EXPECT_EQ(line["target"], "emeraldrapids-avx512vnni");
+    }
+    EXPECT_EQ(ask("emeraldrapid").status, 2);
+    EXPECT_EQ(ask("native").status, 1) << "there is nothing";
+  }
+}
+
+TEST_F(TuneTest, FollowedHistoryShowsWhatComesAndEndsAtASignal) {
+  ExpectKiln(0, {"tune", "--workload", kDense, "--trials", "2"});
+  RunningProgram follower(scratch_,
+                          {"kiln", "history", "--workload", kDense, "--json", "--follow"});
+  ASSERT_TRUE(follower.WaitUntil([&] { return JsonLines(follower.out()).size() == 2; }));
+  ExpectKiln(0, {"tune", "--workload", kDense, "--trials-per-task", "4"});
+  ASSERT_TRUE(follower.WaitUntil([&] { return JsonLines(follower.out()).size() == 4; }));
+  follower.Signal(SIGINT);
+  EXPECT_EQ(follower.Wait().status, 130);
 }
 
 TEST_F(TuneTest, SameCommandAgainRepeatsNothingAndALargerOneGoesOn) {

@@ -40,7 +40,7 @@ struct Best {
   TrialRecord record;
   Trial judged;                  // the measurement of it that decided: its time, device and kind
   std::int64_t trials = 0;       // of its kind, stored for (workload, target, threads, cache)
-  std::string origin = "tuned";  // how it was chosen: tuned | transferred | fallback
+  std::string origin = "tuned";  // how it was chosen: so far always so
   bool confirmed = false;        // re-measured against other finalists
 };
 

@@ -19,7 +19,7 @@ struct OpCounts {
   double shuffles = 0;     // unpacks, interleaves, widenings, xors that prepare activations
   double requantizes = 0;  // vectors of accumulators requantized
   double copies = 0;       // vectors moved by a data stage (padding, packing, xor)
-  double calls = 0;        // micro-kernel calls: loop overhead and constants
+  double calls = 0;        // micro-kernel calls: loop overhead
 
   OpCounts& operator+=(const OpCounts& other);
   friend OpCounts operator*(OpCounts counts, double times);

@@ -36,8 +36,7 @@ struct WeightedWorkload {
 std::vector<WeightedWorkload> UniqueWorkloads(const Network& network);
 
 // Imports a .tflite file. kInvalidArgument: not one, damaged, or of a version that is not known;
-// nothing of a refused file is used. Values outside of what the operators allow are refused with
-// the operator's number.
+// nothing of a refused file is used. What is odd about one operator refuses nothing: it is skipped.
 StatusOr<Network> ImportTflite(const std::string& path);
 
 // mobilenet_v1, mobilenet_v2, resnet18, inception_v1, inception_v3: int8, per channel, built from

@@ -63,7 +63,7 @@ struct Censored {  // stopped early: `bound_ns` is a lower bound of its rank tim
 struct Failure {
   Stage stage = Stage::kRun;
   FailureKind kind = FailureKind::kRuntimeError;
-  std::string message;  // "SIGSEGV reading 64 bytes past x"
+  std::string message;  // "SIGSEGV: read past the end of x by 1 byte"
 };
 using Outcome = std::variant<Timings, Censored, Failure>;
 

@@ -1,6 +1,6 @@
-// Greedy. One walk through the space in a random order notes for every pair how many configs have it
-// and a few of them, its witnesses. Then, while some pair is left, the rarest of them gives the next
-// config: that of its witnesses with the most pairs that are left.
+// Greedy. One walk through the space in a random order notes for every pair how many configs have
+// it and a few of them, its witnesses. Then, while some pair is left, the rarest of them gives the
+// next config: that of its witnesses with the most pairs that are left.
 
 #include "search_space/pair_cover.h"
 

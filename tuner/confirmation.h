@@ -15,8 +15,8 @@ inline constexpr std::int32_t kConfirmationRounds = 5;
 
 // Blocks until all is measured. One trial per config and device that measured it, by config in the
 // order given, its samples joined from the rounds: a farm may spread the turns over its devices,
-// whose times do not mix. A failure in any round is the outcome on that device. An error: nothing
-// could be measured.
+// whose times do not mix. A failure in any round is the outcome on that device. An error:
+// some turn could not be measured at all.
 // `request` says what is common to all: task, cases and plan; its config is ignored.
 StatusOr<std::vector<Trial>> MeasureInTurns(Measurer& measurer, const MeasureRequest& request,
                                             std::span<const Config> configs);

@@ -15,9 +15,9 @@ struct FinalRound {
   std::int32_t finalists = 5;
 };
 
-// Chooses the best config of a task: the fastest of the search, the best confirmed by an earlier
-// run and the untuned default are measured in turns (confirmation.h), the measurements are stored,
-// and `result` gets the winner and the default's time. A task without new trials whose best is
+// Chooses the best config of a task: the fastest of the search, the store's best of any run and
+// the untuned default are measured in turns (confirmation.h), the measurements are stored, and
+// `result` gets the winner and the default's time. A task without new trials whose best is
 // confirmed already is left at that. Blocks.
 Status RunFinalRound(const FinalRound& with, const TaskSession& session, TaskResult& result);
 

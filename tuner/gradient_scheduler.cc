@@ -3,8 +3,7 @@
 //
 //   w * (alpha * slope + (1 - alpha) * guess)
 //   slope = (g(t - window) - g(t)) / window         what the last batches gained
-//   guess = max(g(t) / t,                           optimism: time falls to 0 in as many batches
-//   more
+//   guess = max(g(t) / t,                           the time falls to 0 in as many batches more
 //               g(t) - beta * work / throughput)    what a similar task's throughput allows
 //
 // Differences are written as savings (positive), where the paper has gradients (negative).

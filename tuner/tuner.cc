@@ -1,7 +1,7 @@
 // A tuning run: batches of trials in a window of fixed length.
 //
 //   MaybeThink          the window has room: learn what the oldest batch said, pick a task, propose
-//                       a batch for it; on a thread of its own, because fitting a model takes a while
+//                       a batch for it; on a thread of its own, because fitting takes a while
 //   Handle(Proposed&)   the batch is proposed: hand it to the measurer (SubmitBatch)
 //   Handle(Measured&)   a trial is done: store it first, then count it
 //

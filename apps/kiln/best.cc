@@ -165,7 +165,8 @@ void AddBest(CLI::App& app, Environment& env) {
   AddWhat(*command, options->what);
   command->add_flag("--all", options->all,
                     "every workload in the database (of all targets, unless --target is given)");
-  command->add_option("--target", options->target, "a target's name")->capture_default_str();
+  command->add_option("--target", options->target, "a target's name or file")
+      ->capture_default_str();
   AddNumber<std::int32_t>(*command, "--threads", options->threads,
                           "only configs for so many threads", kThreadCounts);
   auto* json = command->add_flag("--json", options->json, "one JSON object per line");

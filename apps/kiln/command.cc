@@ -95,17 +95,15 @@ void AddDatabase(CLI::App& command, Environment& env) {
       ->type_name("FILE");
 }
 
-void AddTracker(CLI::App& command, Environment& env) {
-  command
-      .add_option("--tracker", env.tracker,
-                  "measure on the devices of this tracker instead of on this machine")
+void AddTracker(CLI::App& command, Environment& env, const std::string& help) {
+  command.add_option("--tracker", env.tracker, help)
       ->envname("KILN_TRACKER")
       ->check(CheckServerAddress)
       ->type_name("HOST:PORT");
 }
 
 void AddMeasuring(CLI::App& command, Environment& env) {
-  AddTracker(command, env);
+  AddTracker(command, env, "measure on the devices of this tracker instead of on this machine");
   command
       .add_option("--wait", env.wait,
                   "how long to wait for a device of the tracker that others have: 90s, 30m, 2h "

@@ -16,8 +16,8 @@
 
 namespace kiln {
 
-// What every subcommand is given: the templates, the options before and behind its name, and the
-// way to be interrupted.
+// What every subcommand is given: the templates, the command line as it was typed, and the options
+// that several of them have.
 struct Environment {
   const TemplateRegistry& registry;
   std::string command_line;
@@ -60,7 +60,7 @@ Status NoLayers(const Network& network);
 
 // --db; --tracker; --tracker and --wait, for commands that measure.
 void AddDatabase(CLI::App& command, Environment& env);
-void AddTracker(CLI::App& command, Environment& env);
+void AddTracker(CLI::App& command, Environment& env, const std::string& help);
 void AddMeasuring(CLI::App& command, Environment& env);
 StatusOr<std::string> DatabasePath(const Environment& env);
 StatusOr<std::unique_ptr<TuningStore>> OpenStore(const Environment& env, OpenMode mode,

@@ -57,7 +57,7 @@ void AddDevices(CLI::App& app, Environment& env) {
   auto* command = app.add_subcommand("devices", "List the devices of a tracker and who has them");
   auto json = std::make_shared<bool>(false);
   command->add_flag("--json", *json, "one object per line");
-  AddTracker(*command, env);
+  AddTracker(*command, env, "whose devices are listed");
   command->callback(
       [&env, json] { env.action = [&env, json] { return ShowDevices(env, *json); }; });
 }

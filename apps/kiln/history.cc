@@ -180,7 +180,8 @@ void AddHistory(CLI::App& app, Environment& env) {
   command->add_option("--workload", options->workload, "the workload's key")
       ->type_name("KEY")
       ->required();
-  command->add_option("--target", options->target, "a target's name")->capture_default_str();
+  command->add_option("--target", options->target, "a target's name or file")
+      ->capture_default_str();
   AddNumber<std::int32_t>(*command, "--threads", options->threads,
                           "only trials with so many threads", kThreadCounts);
   command->add_option("--cache", options->cache, "only trials with this state of the caches")

@@ -10,8 +10,9 @@
 
 namespace kiln {
 
-// This is Ctrl-C (and SIGTERM, SIGHUP) for a long-running subcommand: the first asks it to stop, which it
-// does when what is under way is stored; a third ends the program on the spot. One per program.
+// This is Ctrl-C (and SIGTERM, SIGHUP) for a long-running subcommand: the first asks it to stop,
+// which it does when what is under way is stored; a third ends the program on the spot. One per
+// program.
 class Interrupt {
  public:
   explicit Interrupt(Reactor& reactor);

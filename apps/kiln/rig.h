@@ -20,7 +20,7 @@ namespace kiln {
 class Rig {
  public:
   // `threads` of the kernels decides which cores are measured on and which compile: the last ones
-  // measure, the others compile; with no others, all do both.
+  // measure, the others compile; with no others, all do both. With a tracker all compile.
   static StatusOr<std::unique_ptr<Rig>> Create(const Environment& env, const std::string& target,
                                                std::int32_t threads);
 

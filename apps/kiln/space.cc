@@ -125,7 +125,8 @@ void AddSpace(CLI::App& app, Environment& env) {
   command->add_option("--workload", options->workload, "the workload's key")
       ->type_name("KEY")
       ->required();
-  command->add_option("--target", options->where.target, "a target's name")->capture_default_str();
+  command->add_option("--target", options->where.target, "a target's name or file")
+      ->capture_default_str();
   AddThreads(*command, options->where);
   command->add_option("--config", options->config, "`default`, an id, or knob=label,knob=label,...")
       ->type_name("ID");

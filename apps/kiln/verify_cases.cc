@@ -85,7 +85,7 @@ StatusOr<std::string> GoldenWalk::Advance(std::size_t record, std::vector<RunCas
     const std::string why = Compute(record, c, cases);
     if (why.empty()) continue;
     if (unreached.empty()) unreached = why;
-    // The recorded bytes, where there are some, let the operators behind it be reached all the same.
+    // The recorded bytes, where there are some, let the operators behind it be reached anyhow.
     const auto recorded = ReadIntermediate(golden_, golden_.cases[c], record);
     if (recorded.ok() && graphs_[c]->ops()[op].outputs[output].bytes > 0) {
       RETURN_IF_ERROR(graphs_[c]->SetOutput(op, output, *recorded));

@@ -176,10 +176,13 @@ int Main(int argc, char** argv) {
   Options options;
   app.add_option("--tracker", options.tracker, "HOST:PORT of the farm's kiln-tracker")
       ->check(CheckServerAddress);
-  app.add_option("--target", options.target, "what it serves: a name of `kiln targets`, or native")
+  app.add_option("--target", options.target,
+                 "what it serves: a name of `kiln targets`, a file, or native")
       ->required();
-  app.add_option("--name", options.name, "unique on the farm; default: the host's name");
-  app.add_option("--label", options.labels, "KEY=VALUE, shown by `kiln devices`; may be repeated");
+  app.add_option("--name", options.name,
+                 "unique on the farm; default: the host's name, with --cpu and --cores");
+  app.add_option("--label", options.labels,
+                 "KEY=VALUE, shown by `kiln devices --json`; may be repeated");
   app.add_option("--listen", options.listen.address,
                  "HOST:PORT or unix:PATH; port 0: the system picks")
       ->capture_default_str();

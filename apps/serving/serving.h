@@ -23,8 +23,8 @@ StatusOr<std::unique_ptr<RpcServer>> ListenAsAsked(const ListenOptions& options,
 // output does not take it, the log says so: a server serves all the same.
 void AnnounceAddress(const std::string& address);
 
-// This waits for the end of a serving program: SIGINT, SIGTERM, SIGHUP, or the end of the program that
-// started it. A second signal ends the program at once, with status 1.
+// This waits for the end of a serving program: SIGINT, SIGTERM, SIGHUP, or the end of the program
+// that started it. A second signal ends the program at once, with status 1.
 class ServingLife {
  public:
   virtual ~ServingLife() = default;

@@ -67,10 +67,10 @@ std::int64_t PixelAt(const GemmSchedule& s, std::int32_t i, std::int32_t j, std:
 // Where pixels overlap, the compiler would keep what one step broadcast for the next, and spill it.
 constexpr char kHideActivations[] = "K_HIDE(a);\n";
 
-// Where a dot is several instructions the compiler may take all products of a stretch of code before
-// their sums, and keep more of them than a stack frame holds: found where the taps of a kernel row
-// are written out and none of their steps are in a loop. There the sums of what came before are
-// known before activations are loaded.
+// Where a dot is several instructions the compiler may take all products of a stretch of code
+// before their sums, and keep more of them than a stack frame holds: found where the taps of a
+// kernel row are written out and none of their steps are in a loop. There the sums of what came
+// before are known before activations are loaded.
 std::string BeforeActivations(const GemmSchedule& s, const Panel& panel, Columns columns) {
   constexpr std::int32_t kMostDots = 256;
   const std::int32_t pixels = s.k.tile_h * (columns.end - columns.begin);

@@ -13,7 +13,7 @@
 // dot sums several taps of every channel at once. Names:
 //
 //   block    the channels of `vectors` vectors: 64 for avx512vnni, 32 for avxvnni, 16 for avx2 and
-//            Arm; the last one overlaps its neighbour. With fewer channels than half a block,
+//            Arm; the last one overlaps its neighbour. With at most half a block of channels,
 //            `pixels` neighbouring pixels fill it ("flat"; stride 1 only)
 //   tail     the channels that do not fill the last block. Instead of overlapping, the last block
 //            may be narrow: so many channels (a half or a quarter of a block) of a stack of rows

@@ -8,8 +8,8 @@
 
 namespace kiln {
 
-// "depthwise.<isa>": depthwise_schedule.h says how it computes. Kernels of up to 15 rows and
-// columns.
+// "depthwise.<isa>": depthwise_schedule.h says how it computes, and which kernels: kMaxKernel,
+// kMaxKernelTaps.
 std::shared_ptr<const KernelTemplate> NewDepthwiseTemplate(const VectorIsa& isa);
 
 // What Features() is written from, for tests to hold against the program.

@@ -20,8 +20,8 @@ bool Inner(const DepthwiseSchedule& s) { return s.k.order == ChannelOrder::kInne
 
 // The compiler makes loads early that wait for nothing; of operands of a long kernel, and on Arm of
 // weights, it keeps more than a stack frame may hold (4 KiB; that of 336 weight vectors of 16 bytes
-// had 5,568). So there an operand is loaded only after the dots of the one before: the offset of its
-// loads passes through an asm that stays behind those of the sums. Others do without.
+// had 5,568). So there an operand is loaded only after the dots of the one before: the offset of
+// its loads passes through an asm that stays behind those of the sums. Others do without.
 bool KeepsOrder(const DepthwiseSchedule& s) {
   constexpr std::int32_t kMostWeights = 224;
   const bool long_kernel = std::max(s.w.kh, s.w.kw) > 15 && s.rows * s.columns > 256;

@@ -58,19 +58,19 @@ TEST(MeasureQueueTest, UnwantedJobsAreNotRun) {
 }
 
 TEST(MeasureQueueTest, DestructionWaitsForTheJobUnderWay) {
-  std::promise<void> started, resume;
+  std::promise<void> started, gone;
   std::atomic<bool> done = false;
   auto queue = Queue([&](const HostRequest& request) {
     started.set_value();
-    resume.get_future().wait();
+    // For so long that a queue which does not wait has gone.
+    gone.get_future().wait_for(std::chrono::milliseconds(100));
     return SampleReply(request);
   });
   queue->Submit(Job("a", [&](HostReply) { done = true; }));
   started.get_future().wait();
-  auto gone = std::async(std::launch::async, [&] { queue.reset(); });
-  resume.set_value();
-  gone.wait();
+  queue.reset();
   EXPECT_TRUE(done);
+  gone.set_value();
 }
 
 TEST(MeasureQueueTest, CoresThatCannotBeLockedAreADeviceLost) {

@@ -322,15 +322,19 @@ TEST_F(TunerTest, ReportsHowWellThePredictionsRanked) {
 
 TEST_F(TunerTest, UsesUpATaskAndGoesOnWithTheOther) {
   options_.policy = "grid";
-  budget_ = {};
-  tasks_ = {{SyntheticTask(64, 14), 1}};
-  const std::uint64_t size = tasks_[0].task.space().size();
-  budget_.trials = static_cast<std::int64_t>(size) + 500;
-  options_.batch = 512;
+  options_.batch = 128;
+  tasks_ = {{SyntheticTask(64, 14, {.small = true}), 1},
+            {SyntheticTask(256, 7, {.extra_values = 1, .small = true}), 1}};
+  const auto size = [this](std::size_t i) {
+    return static_cast<std::int64_t>(tasks_[i].task.space().size());
+  };
+  ASSERT_LT(2 * size(0), size(1)) << "one is used up long before the other";
+  budget_ = {.trials = size(0) + size(1) + 500};
   FakeMeasurer measurer;
   const auto results = Tune(measurer);
   ASSERT_TRUE(results.ok()) << results.status();
-  EXPECT_EQ((*results)[0].trials, static_cast<std::int64_t>(size));
+  EXPECT_EQ((*results)[0].trials, size(0));
+  EXPECT_EQ((*results)[1].trials, size(1));
 }
 
 TEST_F(TunerTest, TheFinalistsAreMeasuredInTurnsAndTheStoreNamesTheSameBest) {

@@ -112,6 +112,39 @@ TEST(MeasureCodecTest, MoreThreadsThanCoresAreRefused) {
   EXPECT_EQ(Message(request.status()), "a plan for 2 threads on a device that measures on 1 cores");
 }
 
+TEST(MeasureCodecTest, WritesEverythingThatARunnerSays) {
+  HostReply reply;
+  reply.outcome = Timings{{2.5, 3}, 4};
+  reply.digests = {5, 6};
+  reply.outputs = {"", "y"};
+  reply.before = {2400, 40, 0.5};
+  reply.after = {2300, 55, 0.75};
+  v1::MeasureResult message;
+  WriteResult(reply, &message);
+  EXPECT_THAT(message.timings().samples_ns(), testing::ElementsAre(2.5, 3));
+  EXPECT_EQ(message.timings().calls_per_sample(), 4);
+  EXPECT_THAT(message.digests(), testing::ElementsAre(5u, 6u));
+  EXPECT_THAT(message.outputs(), testing::ElementsAre("", "y"));
+  EXPECT_EQ(message.before().frequency_mhz(), 2400);
+  EXPECT_EQ(message.before().temperature_c(), 40);
+  EXPECT_EQ(message.before().load_1min(), 0.5);
+  EXPECT_EQ(message.after().frequency_mhz(), 2300);
+  EXPECT_EQ(message.after().temperature_c(), 55);
+  EXPECT_EQ(message.after().load_1min(), 0.75);
+
+  reply.outcome = Censored{Timings{{8}, 9}, 7};
+  WriteResult(reply, &message);
+  EXPECT_EQ(message.censored().bound_ns(), 7);
+  EXPECT_THAT(message.censored().partial().samples_ns(), testing::ElementsAre(8));
+  EXPECT_EQ(message.censored().partial().calls_per_sample(), 9);
+
+  reply.outcome = Failure{Stage::kVerify, FailureKind::kWrongResult, "differs"};
+  WriteResult(reply, &message);
+  EXPECT_EQ(message.failure().stage(), v1::KernelFailure::STAGE_VERIFY);
+  EXPECT_EQ(message.failure().kind(), v1::KernelFailure::KIND_WRONG_RESULT);
+  EXPECT_EQ(message.failure().message(), "differs");
+}
+
 TEST(MeasureCodecTest, WhatARunnerSaysBecomesPrintable) {
   HostReply reply;
   reply.outcome = Failure{Stage::kRun, FailureKind::kRuntimeError, "SIG\xff\x01"};

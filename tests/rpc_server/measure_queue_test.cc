@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <future>
+#include <utility>
 
 #include "tests/rpc_server/fake_device.h"
 
@@ -21,8 +22,21 @@ MeasureJob Job(
   return job;
 }
 
+// Taken and given in turn.
+class CoresInTurn final : public CoreLock {
+ public:
+  Status Take() override {
+    EXPECT_FALSE(std::exchange(taken_, true)) << "they were not given back";
+    return absl::OkStatus();
+  }
+  void Give() override { EXPECT_TRUE(std::exchange(taken_, false)) << "they were not taken"; }
+
+ private:
+  bool taken_ = false;  // on the queue's thread alone
+};
+
 std::unique_ptr<MeasureQueue> Queue(FakeKernel kernel, std::unique_ptr<CoreLock> cores = nullptr) {
-  if (!cores) cores = std::make_unique<NoCoreLock>();
+  if (!cores) cores = std::make_unique<CoresInTurn>();
   return NewMeasureQueue(std::make_unique<FakeHostProcess>(std::move(kernel)), std::move(cores));
 }
 

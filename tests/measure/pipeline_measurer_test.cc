@@ -59,6 +59,11 @@ class FakePool final : public DevicePool {
     std::unique_lock lock(mutex_);
     return changed_.wait_for(lock, std::chrono::seconds(30), [this] { return stopped_; });
   }
+  // False: somebody keeps a lease.
+  bool AwaitReturn() {
+    std::unique_lock lock(mutex_);
+    return changed_.wait_for(lock, std::chrono::seconds(30), [this] { return leased_ == 0; });
+  }
   int asked_in_vain() const {
     std::lock_guard lock(mutex_);
     return asked_in_vain_;
@@ -82,6 +87,7 @@ class FakePool final : public DevicePool {
     ~FakeLease() override {
       std::lock_guard lock(pool_.mutex_);
       --pool_.leased_;
+      pool_.changed_.notify_all();
     }
     std::string_view device() const override { return name_; }
     TimeKind kind() const override { return kind_; }
@@ -348,7 +354,7 @@ TEST_F(PipelineMeasurerTest, AnIdleLeaseIsGivenBack) {
   options_.idle_release = std::chrono::milliseconds(1);
   const auto measurer = Make();
   ASSERT_TRUE(MeasureAll(*measurer, Configs(1)).front().ok());
-  while (pool_.leased() != 0) std::this_thread::yield();  // the test's time-out is the limit
+  EXPECT_TRUE(pool_.AwaitReturn());
   EXPECT_TRUE(MeasureAll(*measurer, Configs(1)).front().ok());
   EXPECT_EQ(pool_.acquired(), 2);
 }

@@ -101,14 +101,22 @@ TEST_F(TunerTest, ACapPerTaskHolds) {
 }
 
 TEST_F(TunerTest, TheSequenceDoesNotDependOnTheOrderOfCompletion) {
+  // The configs of the first task in the order in which their trials were done.
+  const auto completions = [this] {
+    std::vector<Config> configs;
+    for (const Trial& trial : History(0)) configs.push_back(trial.config);
+    return configs;
+  };
   for (const char* policy : {"kiln", "random", "ga", "autotvm"}) {
     options_.policy = policy;
     store_ = NewMemoryStore();
     FakeMeasurer ordered;
     ASSERT_TRUE(Tune(ordered).ok());
+    const std::vector<Config> completed = completions();
     store_ = NewMemoryStore();
     FakeMeasurer shuffled(FakeMeasurer::Order::kShuffled);
     ASSERT_TRUE(Tune(shuffled).ok());
+    EXPECT_NE(completions(), completed) << "nothing was shuffled";
     EXPECT_EQ(Sequence(ordered), Sequence(shuffled)) << policy;
   }
 }

@@ -301,6 +301,7 @@ TEST_F(RemotePoolTest, DevicesAreListed) {
   EXPECT_EQ(info.name, "a");
   EXPECT_EQ(info.target, "t");
   EXPECT_EQ(info.address, a.address());
+  EXPECT_EQ(info.build, "test");
   EXPECT_EQ(info.cores, 2);
   EXPECT_THAT(info.isa, ElementsAre("avx2"));
   EXPECT_EQ(info.labels.at("rack"), "4");

@@ -58,7 +58,8 @@ TEST_F(HelperProcessTest, PassesArguments) {
 }
 
 TEST_F(HelperProcessTest, ThreadsMayTakeTurns) {
-  auto helper = Start();
+  std::unique_ptr<HelperProcess> helper;
+  std::thread([&] { helper = Start(); }).join();  // with which it must not die
   for (int i = 0; i < 4; ++i) {
     std::thread([&] { EXPECT_EQ(*helper->Call("turn", kPatience), "turn"); }).join();
   }

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <memory>
 #include <thread>
 
@@ -211,16 +212,26 @@ TEST(XgboostCostModelTest, RanksWhileItIsFittedOnAnotherThread) {
   const Task task = SyntheticTask();
   const auto model = Learnt(task, RandomTrials(task, 100, 1));
   const auto configs = Working(task, 50, 2);
+  std::atomic<int> begun = 0, ended = 0;  // fits
+  std::atomic<bool> enough = false;
   std::thread learner([&] {
-    for (int i = 0; i < 5; ++i) {
-      model->Add(task, RandomTrials(task, 50, static_cast<std::uint64_t>(i)));
+    while (!enough) {
+      model->Add(task, RandomTrials(task, 50, static_cast<std::uint64_t>(ended)));
+      ++begun;
       EXPECT_TRUE(model->Fit().ok());
+      ++ended;
     }
   });
+  int within_a_fit = 0;
   for (int i = 0; i < 100; ++i) {
+    const int fit = ended;
+    const bool is_under_way = begun > fit;
     EXPECT_EQ(model->Predict(task, configs).size(), configs.size());
+    within_a_fit += is_under_way && ended == fit ? 1 : 0;
   }
+  enough = true;
   learner.join();
+  EXPECT_GT(within_a_fit, 20) << "ranking waits for the end of a fit";
 }
 
 TEST(AutotvmCostModelTest, RanksConfigsThatItHasNotSeen) {

@@ -80,7 +80,8 @@ TEST_F(EmulationTest, TunedTimesAreMarkedWhereverTheyAreShown) {
       ExpectKiln(0, {"tune", "--target", "rasp4b", "--workload", kPointwise, "--trials", "6"});
   EXPECT_THAT(again.out, HasSubstr("tuned us (emulated)"));
   EXPECT_THAT(again.out, HasSubstr("6 of them stored before"));
-  ExpectKiln(1, {"bench", "--target", "rasp4b", "--workload", kPointwise});
+  EXPECT_THAT(ExpectKiln(1, {"bench", "--target", "rasp4b", "--workload", kPointwise}).err,
+              HasSubstr("bench needs a device"));
 }
 
 TEST_F(EmulationTest, MissingEmulatorIsOneErrorThatNamesThePackage) {

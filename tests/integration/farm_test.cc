@@ -224,7 +224,16 @@ TEST_F(FarmTest, KilledHostIsStartedAgainAndTheTrialRepeated) {
   const auto pool = Connect();
   const auto lease = MustLease(*pool);
   ASSERT_EQ(Summary(Run(*lease, "good")), "ok");
-  for (const pid_t host : ChildrenNamed(server.pid(), "kiln-host")) kill(host, SIGKILL);
+  const auto hosts = ChildrenNamed(server.pid(), "kiln-host");
+  ASSERT_EQ(hosts.size(), 1u);
+  auto trial =
+      std::async(std::launch::async, [&] { return Summary(Run(*lease, "endless", seconds(5))); });
+  // In the middle of the trial, which a runner makes, a child of kiln-host.
+  ASSERT_TRUE(Becomes([&] { return !ChildrenNamed(hosts[0], "kiln-host").empty(); }));
+  kill(hosts[0], SIGKILL);
+  EXPECT_EQ(trial.get(), "TIMEOUT") << "the kernel's own end, in another host";
+  EXPECT_THAT(ChildrenNamed(server.pid(), "kiln-host"),
+              testing::AllOf(testing::SizeIs(1), testing::Not(testing::Contains(hosts[0]))));
   EXPECT_EQ(Summary(Run(*lease, "good")), "ok");
 }
 

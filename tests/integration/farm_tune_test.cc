@@ -21,7 +21,7 @@ constexpr char kPointwise[] =
 class FarmTuneTest : public KilnTest {
  protected:
   void SetUp() override {
-    tracker_ = Start({"kiln-tracker", "--listen", "127.0.0.1:0"});
+    tracker_ = Start({"kiln-tracker", "--listen", "127.0.0.1:0", "--lease-ttl", lease_ttl_});
     address_ = AddressOf(*tracker_);
     for (const char* name : {"a", "b"}) {
       servers_[name] =
@@ -64,12 +64,19 @@ class FarmTuneTest : public KilnTest {
             kPointwise};
   }
 
+  std::string lease_ttl_ = "10";  // seconds
   std::unique_ptr<RunningProgram> tracker_;
   std::string address_;
   std::map<std::string, std::unique_ptr<RunningProgram>> servers_;
 };
 
-TEST_F(FarmTuneTest, TuningUsesBothDevicesAndGivesThemBack) {
+// Where no lease ends by itself while a test waits.
+class LongLeaseFarmTuneTest : public FarmTuneTest {
+ protected:
+  LongLeaseFarmTuneTest() { lease_ttl_ = "600"; }
+};
+
+TEST_F(LongLeaseFarmTuneTest, TuningUsesBothDevicesAndGivesThemBack) {
   const Outcome outcome = RunProgram(scratch_, TuneCommand(48));
   EXPECT_EQ(outcome.status, 0) << outcome.err;
   EXPECT_EQ(ReadTrials(scratch_.database()).size(), 96u);

@@ -78,6 +78,11 @@ TEST_F(KilnHostTest, RecipeMakesDataOnTheDevice) {
   EXPECT_EQ(Summary(host_.Ask(request)), "ok") << "from the cache";
 }
 
+// The kernel calls through them, and does nothing where they are others.
+TEST_F(KilnHostTest, PointersInConstantDataAreRelocated) {
+  EXPECT_EQ(Summary(host_.Ask(NaiveRequest("relocated"))), "ok");
+}
+
 struct Misbehaviour {
   const char* kernel;
   const char* summary;  // how it starts

@@ -51,7 +51,10 @@ TEST_F(MeasuringTest, ThreadsAreTimedToo) {
     HostRequest request = TimedRequest("good");
     request.plan.threads = threads;
     request.cores = {0};
-    EXPECT_EQ(Summary(host_.Ask(request)), "ok") << threads << " threads on one core";
+    const HostReply reply = host_.Ask(request);
+    ASSERT_EQ(Summary(reply), "ok") << threads << " threads on one core";
+    EXPECT_EQ(std::get<Timings>(reply.outcome).samples_ns.size(), 10u);
+    EXPECT_GT(std::get<Timings>(reply.outcome).min_ns(), 0);
   }
 }
 

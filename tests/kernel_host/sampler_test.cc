@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <memory>
+#include <utility>
 
 namespace kiln {
 namespace {
@@ -13,16 +14,23 @@ class FakeCalls final : public TimedCalls {
   explicit FakeCalls(double call_ns) : call_ns_(call_ns) {}
   std::int64_t Run(std::int64_t calls) override {
     calls_ += calls;
+    cold_ += std::exchange(evicted_, false) ? 1 : 0;
     const auto ns = static_cast<std::int64_t>(call_ns_ * static_cast<double>(calls));
     elapsed_ns_ += ns;
     call_ns_ *= growth_;
     return ns;
   }
-  void EvictCaches() override { ++evictions_; }
+  void EvictCaches() override {
+    ++evictions_;
+    evicted_ = true;
+  }
 
   double call_ns_, growth_ = 1;
   std::int64_t calls_ = 0, elapsed_ns_ = 0;
-  int evictions_ = 0;
+  int evictions_ = 0, cold_ = 0;  // cold_: runs right after one
+
+ private:
+  bool evicted_ = false;
 };
 
 struct Sampled {
@@ -108,6 +116,7 @@ TEST(SamplerTest, ColdCallsFollowAnEvictionEach) {
   const Sampled sampled(plan, kernel);
   EXPECT_EQ(sampled->calls_per_sample, 1);
   EXPECT_EQ(kernel.evictions_, 10);
+  EXPECT_EQ(kernel.cold_, 10);
 }
 
 }  // namespace

@@ -38,9 +38,12 @@ TEST(AvxVnniTest, ComesAfterAvx2AndBeforeAvx512) {
       const auto found = registry.For({Parse(layer.key), TestTarget(isa), 1});
       return found.ok() ? std::string((*found)->name()) : Message(found.status());
     };
-    EXPECT_EQ(name_for(AvxVnni().required), layer.kernel_template);
-    EXPECT_THAT(name_for(Bit(IsaFeature::kAvx2)), HasSubstr(".avx2"));
-    EXPECT_THAT(name_for(AvxVnni().required | Avx512Vnni().required), HasSubstr(".avx512vnni"));
+    const std::string name = layer.kernel_template;
+    const std::string family = name.substr(0, name.find('.'));
+    EXPECT_EQ(name_for(AvxVnni().required), name);
+    // Whole names: the error that none is found has all of them in it.
+    EXPECT_EQ(name_for(Bit(IsaFeature::kAvx2)), family + ".avx2");
+    EXPECT_EQ(name_for(AvxVnni().required | Avx512Vnni().required), family + ".avx512vnni");
   }
 }
 

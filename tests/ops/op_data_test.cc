@@ -28,7 +28,10 @@ OpValues Values() {
 }
 
 TEST(OpDataTest, SerializedCasesReadBack) {
-  const OpCase original{Values(), {1, 2}};
+  OpCase original{Values(), {1, 2}};
+  OpValues& v = original.values;  // no two of its fields are the same
+  v.scale = {0.5F, 0.25F};
+  v.x_zp = 1, v.w_zp = 2, v.y_zp = 3, v.act_min = 4, v.act_max = 5;
   OpCase read;
   ASSERT_TRUE(Deserialize(Serialize(original), read));
   EXPECT_EQ(read.values, original.values);

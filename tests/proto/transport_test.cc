@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 #include <grpcpp/grpcpp.h>
+#include <netdb.h>
 #include <unistd.h>
 
 #include "proto/tracker.grpc.pb.h"
@@ -9,6 +10,8 @@
 namespace kiln {
 namespace {
 
+using testing::AnyOf;
+using testing::EndsWith;
 using testing::HasSubstr;
 
 // Listens with a service that answers nothing.
@@ -65,7 +68,10 @@ TEST(TransportTest, SaysWhyItCannotListen) {
   ASSERT_TRUE(server.ok());
   EXPECT_THAT(why((*server)->address()), HasSubstr("Address already in use"));
   EXPECT_THAT(why("192.0.2.1:0"), HasSubstr("Cannot assign requested address"));
-  EXPECT_THAT(why("no.such.host.invalid:0"), HasSubstr("no.such.host.invalid:0: "));
+  // Whatever the resolver says here, behind the address.
+  EXPECT_THAT(why("no.such.host.invalid:0"),
+              AnyOf(EndsWith(gai_strerror(EAI_NONAME)), EndsWith(gai_strerror(EAI_AGAIN)),
+                    EndsWith(gai_strerror(EAI_FAIL)), EndsWith(gai_strerror(EAI_NODATA))));
   EXPECT_THAT(why("unix:/proc/no/socket"), HasSubstr("No such file or directory"));
   EXPECT_THAT(why("unix:/" + std::string(107, 'x')),
               HasSubstr("a socket's path has at most 107 bytes, this one 108"));

@@ -51,7 +51,8 @@ class FakeTracker final : public TrackerClient {
     std::shared_ptr<Call> call;
     {
       std::unique_lock lock(mutex_);
-      changed_.wait(lock, [&] { return calls_.size() > index; });
+      const bool has_come = changed_.wait_for(lock, kHang, [&] { return calls_.size() > index; });
+      ASSERT_TRUE(has_come) << "nobody asks for a lease";
       call = calls_[index];
     }
     End(*call, GrantedLease{call->id, 1, "device", "address", milliseconds(9)});
@@ -59,7 +60,8 @@ class FakeTracker final : public TrackerClient {
   void AwaitLooks(int more) {
     std::unique_lock lock(mutex_);
     const int wanted = looks_ + more;
-    changed_.wait(lock, [&] { return looks_ >= wanted; });
+    EXPECT_TRUE(changed_.wait_for(lock, kHang, [&] { return looks_ >= wanted; }))
+        << "nobody looks any more";
   }
   void SetDevices(std::vector<DeviceInfo> devices) {
     const std::lock_guard lock(mutex_);
@@ -156,7 +158,14 @@ TEST_F(DeviceLineTest, AsksForNoMoreLeasesThanThereAreDevices) {
       return wait.valid() && wait.wait_for(milliseconds(1)) == std::future_status::ready;
     };
     auto done = waits.end();
-    while (done == waits.end()) done = std::ranges::find_if(waits, ready);
+    const auto deadline = std::chrono::steady_clock::now() + kHang;
+    while (done == waits.end() && std::chrono::steady_clock::now() < deadline) {
+      done = std::ranges::find_if(waits, ready);
+    }
+    if (done == waits.end()) {
+      line.Stop();
+      FAIL() << "nobody has the lease that was granted";
+    }
     const Result lease = done->get();
     EXPECT_TRUE(lease.ok()) << lease.status();
   }

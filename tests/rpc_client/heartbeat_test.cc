@@ -30,6 +30,8 @@ class FakeTracker final : public TrackerClient {
     return call;
   }
   void AwaitAll() { all_.get_future().wait(); }
+  // How often it was asked. On the reactor's thread, or once that has nothing more to do with this.
+  std::size_t renewals() const { return renewals_; }
 
   const std::string& address() const override { return address_; }
   Status Connect(nanoseconds) override { return absl::OkStatus(); }
@@ -67,10 +69,14 @@ const GrantedLease kLease{"id", 1, "device", "address", milliseconds(9)};
 
 TEST(HeartbeatTest, BeatsUntilTheLeaseIsOver) {
   const auto reactor = NewReactor();
-  FakeTracker tracker(*reactor, {absl::OkStatus(), absl::OkStatus(), absl::OkStatus()});
+  FakeTracker tracker(*reactor, {absl::OkStatus(), absl::OkStatus(), kOver});
   const auto heartbeat = StartHeartbeat(*reactor, tracker, kLease);
   tracker.AwaitAll();
-  EXPECT_TRUE(heartbeat->status().ok());
+  // What the reactor is to do before then, like one more beat, it has done then.
+  std::promise<void> later;
+  reactor->After(2 * kLease.ttl, [&] { later.set_value(); });
+  later.get_future().wait();
+  EXPECT_EQ(tracker.renewals(), 3u);
 }
 
 TEST(HeartbeatTest, GoesOnWhileTheTrackerIsAway) {

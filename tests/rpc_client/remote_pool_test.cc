@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <future>
+#include <thread>
 
 #include "base/digest.h"
 #include "rpc_client/rpc_client.h"
@@ -68,6 +69,16 @@ class RemotePoolTest : public testing::Test {
     EXPECT_TRUE(lease.ok()) << lease.status();
     return *std::move(lease);
   }
+  // Asks again and again, since a tracker tells nobody who waits: false after kPatience.
+  template <typename Condition>
+  static bool Becomes(const Condition& condition) {
+    const auto deadline = std::chrono::steady_clock::now() + kPatience;
+    while (!condition()) {
+      if (std::chrono::steady_clock::now() >= deadline) return false;
+      std::this_thread::sleep_for(milliseconds(5));
+    }
+    return true;
+  }
   StatusOr<RunResult> Run(Lease& lease, const Artifact& artifact) {
     RunRequest request;
     request.artifact = &artifact;
@@ -98,13 +109,22 @@ TEST_F(RemotePoolTest, LeasesADeviceAndRunsOnIt) {
   EXPECT_EQ(lease->device(), "fake");
   const Artifact artifact = ObjectOf("12345");
   EXPECT_EQ(Sample(*lease, artifact), 5);
-  EXPECT_EQ(Sample(*lease, artifact), 5);  // this time without sending it
+  EXPECT_EQ(Sample(*lease, artifact), 5);
+  // This time without sending it: bytes that do not have their digest would be refused.
+  Artifact not_sent = ObjectOf("other bytes");
+  not_sent.object_digest = artifact.object_digest;
+  EXPECT_EQ(Sample(*lease, not_sent), 5);
   EXPECT_EQ(Sample(*lease, ObjectOf("123")), 3);
 }
 
 TEST_F(RemotePoolTest, RunsOfOneLeaseMayOverlap) {
   StartTracker();
-  FakeDevice device;
+  std::promise<void> resume;
+  const std::shared_future<void> resumed = resume.get_future().share();
+  FakeDevice device([&](const HostRequest& request) {
+    resumed.wait();
+    return SampleReply(request);
+  });
   const auto link = Register(device);
   const auto pool = Pool();
   const auto lease = MustLease(*pool);
@@ -114,11 +134,14 @@ TEST_F(RemotePoolTest, RunsOfOneLeaseMayOverlap) {
       return Sample(*lease, ObjectOf(std::string(size, 'x')));
     }));
   }
+  // The next one is there while the first one runs.
+  EXPECT_TRUE(device.queue().AwaitJobs(2));
+  resume.set_value();
   for (std::size_t i = 0; i < samples.size(); ++i) EXPECT_EQ(samples[i].get(), i + 1);
 }
 
 TEST_F(RemotePoolTest, ReleasedDeviceGoesToTheNext) {
-  StartTracker();
+  StartTracker("127.0.0.1:0", std::chrono::minutes(10));  // so that no lease ends by itself
   FakeDevice device;
   const auto link = Register(device);
   const auto pool = Pool();
@@ -236,14 +259,20 @@ TEST_F(RemotePoolTest, MeasuringGoesOnWhileTheTrackerRestarts) {
 }
 
 TEST_F(RemotePoolTest, AcquireOutlivesARestartOfTheTracker) {
-  StartTracker();
+  StartTracker("127.0.0.1:0", seconds(2));
   const std::string address = server_->address();
-  const auto pool = Pool();
-  auto lease = std::async(std::launch::async, [&] { return MustLease(*pool); });
-  StopTracker();
-  StartTracker(address);
   FakeDevice device;
   const auto link = Register(device);
+  const auto pool = Pool(), other = Pool();
+  auto holder = MustLease(*pool);
+  auto lease = std::async(std::launch::async, [&] { return MustLease(*other); });
+  ASSERT_TRUE(Becomes([&] {
+    const auto farm = ListDevices(address);
+    return farm.ok() && farm->waiting == 1;
+  }));
+  StopTracker();
+  StartTracker(address, seconds(2));
+  holder.reset();
   EXPECT_TRUE(lease.get());
 }
 
@@ -272,6 +301,7 @@ TEST_F(RemotePoolTest, DevicesAreListed) {
   EXPECT_EQ(info.name, "a");
   EXPECT_EQ(info.target, "t");
   EXPECT_EQ(info.address, a.address());
+  EXPECT_EQ(info.build, "test");
   EXPECT_EQ(info.cores, 2);
   EXPECT_THAT(info.isa, ElementsAre("avx2"));
   EXPECT_EQ(info.labels.at("rack"), "4");

@@ -22,9 +22,14 @@ TEST(RunCodecTest, WritesEverythingThatIsAsked) {
   given.check = false;
   given.return_output = true;
   request.cases = {recipe, given};
-  request.plan.threads = 3;
-  request.plan.cache = CacheState::kCold;
-  request.plan.cut_off_ns = 9;
+  request.plan = {.threads = 3,  // nothing in it is the default
+                  .cache = CacheState::kCold,
+                  .samples = 11,
+                  .sample_ns = 12,
+                  .warm_up_ns = 13,
+                  .cut_off_ns = 9,
+                  .time_out_ns = 15,
+                  .time = false};
   const v1::MeasureRequest message = WriteRequest(request);
   EXPECT_EQ(message.object_digest(), 2u);
   EXPECT_EQ(message.symbol(), "kiln_1");
@@ -41,8 +46,11 @@ TEST(RunCodecTest, WritesEverythingThatIsAsked) {
   EXPECT_EQ(message.plan().threads(), 3);
   EXPECT_TRUE(message.plan().cold());
   EXPECT_EQ(message.plan().cut_off_ns(), 9);
-  EXPECT_EQ(message.plan().samples(), request.plan.samples);
-  EXPECT_TRUE(message.plan().time());
+  EXPECT_EQ(message.plan().samples(), 11);
+  EXPECT_EQ(message.plan().sample_ns(), 12);
+  EXPECT_EQ(message.plan().warm_up_ns(), 13);
+  EXPECT_EQ(message.plan().time_out_ns(), 15);
+  EXPECT_FALSE(message.plan().time());
 }
 
 TEST(RunCodecTest, ReadsEachOutcome) {

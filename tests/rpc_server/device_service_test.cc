@@ -151,7 +151,12 @@ TEST_F(DeviceServiceTest, OversizeMessageIsRefused) {
       grpc::CreateCustomChannel(device_->address(), grpc::InsecureChannelCredentials(), arguments));
   grpc::ClientContext context;
   auto stream = stub->Measure(&context);
-  stream->Write(Request("1", std::string(kMaxMessageBytes, 'x')));
+  // Not in the object, which has a limit of its own.
+  v1::MeasureRequest request = Request("1");
+  request.mutable_cases(0)->set_explicit_case(std::string(kMaxMessageBytes, 'x'));
+  stream->Write(request);
+  v1::MeasureReply reply;
+  ASSERT_FALSE(stream->Read(&reply)) << "it was taken";
   EXPECT_EQ(stream->Finish().error_code(), grpc::RESOURCE_EXHAUSTED);
   ASSERT_TRUE(stream_->Write(Request("1")));
   EXPECT_TRUE(Read().has_result());
@@ -170,8 +175,10 @@ TEST_F(DeviceServiceTest, RevokedWhileItWaitedIsNotRun) {
   ASSERT_TRUE(stream_->Write(Request("1")));
   ASSERT_TRUE(stream_->Write(Request("2")));
   started.get_future().wait();
+  const bool both_came = device_->queue().AwaitJobs(2);
   device_->fence().Revoke(5);
   resume.set_value();
+  ASSERT_TRUE(both_came);
   EXPECT_EQ(Read().trial_id(), "1");
   v1::MeasureReply reply;
   EXPECT_FALSE(stream_->Read(&reply));
@@ -192,8 +199,11 @@ TEST_F(DeviceServiceTest, AbandonedTrialsAreDroppedAndTheNextClientIsServed) {
   ASSERT_TRUE(stream_->Write(Request("1")));
   ASSERT_TRUE(stream_->Write(Request("2")));
   started.get_future().wait();
+  const bool both_came = device_->queue().AwaitJobs(2);
   context_.TryCancel();
   EXPECT_EQ(stream_->Finish().error_code(), grpc::CANCELLED);
+  // Because the client has gone: its lease is the latest still.
+  EXPECT_TRUE(both_came && device_->queue().AwaitUnwanted(1));
   device_->fence().Grant({"next", "client", 6});
   grpc::ClientContext context;
   auto stream = stub_->Measure(&context);

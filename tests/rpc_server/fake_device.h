@@ -1,9 +1,13 @@
 #pragma once
 
+#include <chrono>
+#include <condition_variable>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "proto/transport.h"
 #include "rpc_server/device_service.h"
@@ -38,24 +42,71 @@ inline HostReply SampleReply(const HostRequest& request) {
   return reply;
 }
 
+// A queue that lets a test see what has come to it. Waits end with false where what they wait for
+// does not come.
+class WatchedQueue final : public MeasureQueue {
+ public:
+  explicit WatchedQueue(std::unique_ptr<MeasureQueue> queue) : queue_(std::move(queue)) {}
+
+  void Submit(MeasureJob job) override {
+    {
+      const std::lock_guard lock(mutex_);
+      wanted_.push_back(job.wanted);
+      changed_.notify_all();
+    }
+    queue_->Submit(std::move(job));
+  }
+
+  // Waits until so many jobs have come in all.
+  bool AwaitJobs(std::size_t count) {
+    std::unique_lock lock(mutex_);
+    return changed_.wait_for(lock, kPatience, [&] { return wanted_.size() >= count; });
+  }
+  // Waits until nobody wants the job number `index`, from 0, any more.
+  bool AwaitUnwanted(std::size_t index) {
+    std::unique_lock lock(mutex_);
+    const std::function<bool()> wanted = wanted_.at(index);
+    const auto deadline = std::chrono::steady_clock::now() + kPatience;
+    while (wanted() && std::chrono::steady_clock::now() < deadline) {
+      changed_.wait_for(lock, std::chrono::milliseconds(1));
+    }
+    return !wanted();
+  }
+
+ private:
+  static constexpr std::chrono::seconds kPatience{30};
+
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::vector<std::function<bool()>> wanted_;  // of each job that has come
+  const std::unique_ptr<MeasureQueue> queue_;
+};
+
 class FakeDevice {
  public:
   explicit FakeDevice(FakeKernel kernel = SampleReply, std::string name = "fake",
                       TimeKind kind = TimeKind::kMeasured)
       : identity_{std::move(name), "t", {"avx2"}, {0, 1}, {{"rack", "4"}}, "test", kind},
-        service_(NewDeviceService(identity_, fence_,
-                                  NewMeasureQueue(std::make_unique<FakeHostProcess>(kernel),
-                                                  std::make_unique<NoCoreLock>()))),
+        service_(NewDeviceService(identity_, fence_, QueueOf(std::move(kernel)))),
         server_(*Listen({}, {&service_->service()})) {}
 
   const std::string& address() const { return server_->address(); }
   const DeviceIdentity& identity() const { return identity_; }
   LeaseFence& fence() { return fence_; }
+  WatchedQueue& queue() { return *queue_; }
   void Shutdown() { server_.reset(); }
 
  private:
+  std::unique_ptr<MeasureQueue> QueueOf(FakeKernel kernel) {
+    auto queue = std::make_unique<WatchedQueue>(NewMeasureQueue(
+        std::make_unique<FakeHostProcess>(std::move(kernel)), std::make_unique<NoCoreLock>()));
+    queue_ = queue.get();
+    return queue;
+  }
+
   LeaseFence fence_;
   const DeviceIdentity identity_;
+  WatchedQueue* queue_ = nullptr;  // the service's
   std::unique_ptr<DeviceService> service_;
   std::unique_ptr<RpcServer> server_;
 };

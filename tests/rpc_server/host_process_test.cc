@@ -77,6 +77,8 @@ TEST_F(HostProcessTest, MissingProgramIsADeviceLost) {
   const HostReply reply = host->Run({});
   const auto* failure = std::get_if<Failure>(&reply.outcome);
   ASSERT_TRUE(failure);
+  EXPECT_EQ(failure->kind, FailureKind::kDeviceLost);
+  EXPECT_EQ(failure->stage, Stage::kDevice);
   EXPECT_THAT(failure->message, testing::HasSubstr("/nowhere/kiln-host"));
 }
 

@@ -36,21 +36,49 @@ StatusCode CodeOf(const std::function<void(v1::MeasureRequest&)>& spoil) {
 
 TEST(MeasureCodecTest, ReadsAGoodRequest) {
   v1::MeasureRequest message = Good();
-  message.mutable_cases(0)->set_set(v1::MeasureCase::DATA_SET_EDGES);
-  message.mutable_plan()->set_cold(true);
+  v1::MeasureCase& recipe = *message.mutable_cases(0);
+  recipe.set_set(v1::MeasureCase::DATA_SET_EDGES);
+  recipe.set_check(true);
+  recipe.set_expected_digest(8);
+  v1::MeasureCase& given = *message.add_cases();
+  given.set_explicit_case("values");
+  given.set_return_output(true);
+  v1::MeasurePlan& plan = *message.mutable_plan();  // nothing in it is the default
+  plan.set_cold(true);
+  plan.set_samples(11);
+  plan.set_sample_ns(12);
+  plan.set_warm_up_ns(13);
+  plan.set_cut_off_ns(14);
+  plan.set_time_out_ns(15);
+  plan.set_time(false);
   const auto request = ReadRequest(message, 2);
   ASSERT_TRUE(request.ok()) << request.status();
   EXPECT_EQ(Key(request->workload), kKey);
   EXPECT_EQ(request->symbol, "kiln_0123456789abcdef");
   EXPECT_EQ(request->cases.at(0).set, DataSet::kEdges);
+  EXPECT_EQ(request->cases.at(0).source, HostCase::Source::kRecipe);
   EXPECT_EQ(request->cases.at(0).seed, 7u);
+  EXPECT_TRUE(request->cases.at(0).check);
+  EXPECT_EQ(request->cases.at(0).expected_digest, 8u);
+  EXPECT_FALSE(request->cases.at(0).return_output);
+  EXPECT_EQ(request->cases.at(1).source, HostCase::Source::kExplicit);
+  EXPECT_EQ(request->cases.at(1).explicit_case, "values");
+  EXPECT_FALSE(request->cases.at(1).check);
+  EXPECT_TRUE(request->cases.at(1).return_output);
   EXPECT_EQ(request->plan.cache, CacheState::kCold);
   EXPECT_EQ(request->plan.threads, 2);
+  EXPECT_EQ(request->plan.samples, 11);
+  EXPECT_EQ(request->plan.sample_ns, 12);
+  EXPECT_EQ(request->plan.warm_up_ns, 13);
+  EXPECT_EQ(request->plan.cut_off_ns, 14);
+  EXPECT_EQ(request->plan.time_out_ns, 15);
+  EXPECT_FALSE(request->plan.time);
 }
 
 TEST(MeasureCodecTest, MalformedRequestsAreRefused) {
   using Request = v1::MeasureRequest;
   constexpr auto kInvalid = StatusCode::kInvalidArgument;
+  ASSERT_EQ(CodeOf([](Request&) {}), StatusCode::kOk) << "what is wrong is what follows";
   EXPECT_EQ(CodeOf([](Request& r) { r.clear_trial_id(); }), kInvalid);
   EXPECT_EQ(CodeOf([](Request& r) { r.clear_symbol(); }), kInvalid);
   EXPECT_EQ(CodeOf([](Request& r) { r.set_symbol(std::string(1000, 's')); }), kInvalid);
@@ -82,6 +110,39 @@ TEST(MeasureCodecTest, OversizeObjectIsRefused) {
 TEST(MeasureCodecTest, MoreThreadsThanCoresAreRefused) {
   const auto request = ReadRequest(Good(), 1);
   EXPECT_EQ(Message(request.status()), "a plan for 2 threads on a device that measures on 1 cores");
+}
+
+TEST(MeasureCodecTest, WritesEverythingThatARunnerSays) {
+  HostReply reply;
+  reply.outcome = Timings{{2.5, 3}, 4};
+  reply.digests = {5, 6};
+  reply.outputs = {"", "y"};
+  reply.before = {2400, 40, 0.5};
+  reply.after = {2300, 55, 0.75};
+  v1::MeasureResult message;
+  WriteResult(reply, &message);
+  EXPECT_THAT(message.timings().samples_ns(), testing::ElementsAre(2.5, 3));
+  EXPECT_EQ(message.timings().calls_per_sample(), 4);
+  EXPECT_THAT(message.digests(), testing::ElementsAre(5u, 6u));
+  EXPECT_THAT(message.outputs(), testing::ElementsAre("", "y"));
+  EXPECT_EQ(message.before().frequency_mhz(), 2400);
+  EXPECT_EQ(message.before().temperature_c(), 40);
+  EXPECT_EQ(message.before().load_1min(), 0.5);
+  EXPECT_EQ(message.after().frequency_mhz(), 2300);
+  EXPECT_EQ(message.after().temperature_c(), 55);
+  EXPECT_EQ(message.after().load_1min(), 0.75);
+
+  reply.outcome = Censored{Timings{{8}, 9}, 7};
+  WriteResult(reply, &message);
+  EXPECT_EQ(message.censored().bound_ns(), 7);
+  EXPECT_THAT(message.censored().partial().samples_ns(), testing::ElementsAre(8));
+  EXPECT_EQ(message.censored().partial().calls_per_sample(), 9);
+
+  reply.outcome = Failure{Stage::kVerify, FailureKind::kWrongResult, "differs"};
+  WriteResult(reply, &message);
+  EXPECT_EQ(message.failure().stage(), v1::KernelFailure::STAGE_VERIFY);
+  EXPECT_EQ(message.failure().kind(), v1::KernelFailure::KIND_WRONG_RESULT);
+  EXPECT_EQ(message.failure().message(), "differs");
 }
 
 TEST(MeasureCodecTest, WhatARunnerSaysBecomesPrintable) {

@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <future>
+#include <utility>
 
 #include "tests/rpc_server/fake_device.h"
 
@@ -21,8 +22,21 @@ MeasureJob Job(
   return job;
 }
 
+// Taken and given in turn.
+class CoresInTurn final : public CoreLock {
+ public:
+  Status Take() override {
+    EXPECT_FALSE(std::exchange(taken_, true)) << "they were not given back";
+    return absl::OkStatus();
+  }
+  void Give() override { EXPECT_TRUE(std::exchange(taken_, false)) << "they were not taken"; }
+
+ private:
+  bool taken_ = false;  // on the queue's thread alone
+};
+
 std::unique_ptr<MeasureQueue> Queue(FakeKernel kernel, std::unique_ptr<CoreLock> cores = nullptr) {
-  if (!cores) cores = std::make_unique<NoCoreLock>();
+  if (!cores) cores = std::make_unique<CoresInTurn>();
   return NewMeasureQueue(std::make_unique<FakeHostProcess>(std::move(kernel)), std::move(cores));
 }
 
@@ -58,19 +72,19 @@ TEST(MeasureQueueTest, UnwantedJobsAreNotRun) {
 }
 
 TEST(MeasureQueueTest, DestructionWaitsForTheJobUnderWay) {
-  std::promise<void> started, resume;
+  std::promise<void> started, gone;
   std::atomic<bool> done = false;
   auto queue = Queue([&](const HostRequest& request) {
     started.set_value();
-    resume.get_future().wait();
+    // For so long that a queue which does not wait has gone.
+    gone.get_future().wait_for(std::chrono::milliseconds(100));
     return SampleReply(request);
   });
   queue->Submit(Job("a", [&](HostReply) { done = true; }));
   started.get_future().wait();
-  auto gone = std::async(std::launch::async, [&] { queue.reset(); });
-  resume.set_value();
-  gone.wait();
+  queue.reset();
   EXPECT_TRUE(done);
+  gone.set_value();
 }
 
 TEST(MeasureQueueTest, CoresThatCannotBeLockedAreADeviceLost) {

@@ -81,14 +81,26 @@ TEST_F(ArtifactCacheTest, SecondBuildIsNotCompiled) {
 TEST_F(ArtifactCacheTest, EverythingInAJobAndTheCompilerIsPartOfTheKey) {
   CompileJob job = Job("a");
   OutputOf(*Open(), job);
-  job.features = {"+dotprod"};
-  OutputOf(*Open(), job);
-  EXPECT_EQ(calls_, 2);
+  int calls = 1;
+  const auto expect_another_key = [&](const char* field, std::uint64_t compiler = 1) {
+    OutputOf(*Open(compiler), job);
+    EXPECT_EQ(calls_, ++calls) << field;
+  };
+  job.c = "b";
+  expect_another_key("c");
+  job.symbol = "kiln_2";
+  expect_another_key("symbol");
+  job.arch = "aarch64";
+  expect_another_key("arch");
+  job.cpu = "generic";
+  expect_another_key("cpu");
   job.tune_cpu = "cortex-a72";
-  OutputOf(*Open(), job);
-  EXPECT_EQ(calls_, 3);
-  OutputOf(*Open(2), job);
-  EXPECT_EQ(calls_, 4);
+  expect_another_key("tune_cpu");
+  job.features = {"+dotprod"};
+  expect_another_key("features");
+  job.vector_bits = 512;
+  expect_another_key("vector_bits");
+  expect_another_key("the compiler", 2);
 }
 
 TEST_F(ArtifactCacheTest, FailuresAndAssemblyPassThrough) {

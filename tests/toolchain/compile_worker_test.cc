@@ -159,6 +159,9 @@ TEST_F(CompileWorkerTest, FeaturesReachTheCodeGenerator) {
   CompileJob job = JobFor(SampleKernel("kiln_1"));  // its loop is vectorized
   job.emit = EmitKind::kAssembly;
   EXPECT_THAT(OutputOf(job), Not(HasSubstr("%ymm")));
+  job.features = {"+avx2"};
+  EXPECT_THAT(OutputOf(job), HasSubstr("%ymm"));
+  job.features = {};
   job.cpu = "x86-64-v4";
   job.tune_cpu = "cascadelake";  // which prefers 256 bits
   EXPECT_THAT(OutputOf(job), AllOf(HasSubstr("%ymm"), Not(HasSubstr("%zmm"))));

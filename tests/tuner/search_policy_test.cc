@@ -189,6 +189,7 @@ TEST(GridPolicyTest, WalksTheSpaceInItsOrder) {
   const auto model = NewNullCostModel();
   const auto policy = *NewSearchPolicy("grid", task, *model, {});
   const auto proposals = policy->Propose(0, 10);
+  ASSERT_EQ(proposals.size(), 10U);
   for (std::size_t i = 0; i < proposals.size(); ++i) {
     EXPECT_EQ(proposals[i].config, task.space().At(i));
   }

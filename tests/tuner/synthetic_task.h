@@ -23,6 +23,7 @@ namespace kiln::testing {
 
 struct SyntheticOptions {
   std::int64_t extra_values = 0;  // more values for two knobs: makes the space large
+  bool small = false;             // these two have one value and the extra ones
   bool failures = true;
   double ruggedness = 0.05;  // relative, different for every config, unknown to the features
 };
@@ -36,6 +37,7 @@ class SyntheticTemplate final : public KernelTemplate {
 
   StatusOr<ConfigSpace> Space(const TaskSpec&) const override {
     std::vector<std::int64_t> blocks = {1, 2, 4, 8, 16}, chunks = {1, 2, 4, 8};
+    if (options_.small) blocks.resize(1), chunks.resize(1);
     for (std::int64_t i = 0; i < options_.extra_values; ++i) {
       blocks.push_back(24 + 8 * i);
       chunks.push_back(12 + 4 * i);

@@ -101,14 +101,22 @@ TEST_F(TunerTest, ACapPerTaskHolds) {
 }
 
 TEST_F(TunerTest, TheSequenceDoesNotDependOnTheOrderOfCompletion) {
+  // The configs of the first task in the order in which their trials were done.
+  const auto completions = [this] {
+    std::vector<Config> configs;
+    for (const Trial& trial : History(0)) configs.push_back(trial.config);
+    return configs;
+  };
   for (const char* policy : {"kiln", "random", "ga", "autotvm"}) {
     options_.policy = policy;
     store_ = NewMemoryStore();
     FakeMeasurer ordered;
     ASSERT_TRUE(Tune(ordered).ok());
+    const std::vector<Config> completed = completions();
     store_ = NewMemoryStore();
     FakeMeasurer shuffled(FakeMeasurer::Order::kShuffled);
     ASSERT_TRUE(Tune(shuffled).ok());
+    EXPECT_NE(completions(), completed) << "nothing was shuffled";
     EXPECT_EQ(Sequence(ordered), Sequence(shuffled)) << policy;
   }
 }
@@ -322,15 +330,19 @@ TEST_F(TunerTest, ReportsHowWellThePredictionsRanked) {
 
 TEST_F(TunerTest, UsesUpATaskAndGoesOnWithTheOther) {
   options_.policy = "grid";
-  budget_ = {};
-  tasks_ = {{SyntheticTask(64, 14), 1}};
-  const std::uint64_t size = tasks_[0].task.space().size();
-  budget_.trials = static_cast<std::int64_t>(size) + 500;
-  options_.batch = 512;
+  options_.batch = 128;
+  tasks_ = {{SyntheticTask(64, 14, {.small = true}), 1},
+            {SyntheticTask(256, 7, {.extra_values = 1, .small = true}), 1}};
+  const auto size = [this](std::size_t i) {
+    return static_cast<std::int64_t>(tasks_[i].task.space().size());
+  };
+  ASSERT_LT(2 * size(0), size(1)) << "one is used up long before the other";
+  budget_ = {.trials = size(0) + size(1) + 500};
   FakeMeasurer measurer;
   const auto results = Tune(measurer);
   ASSERT_TRUE(results.ok()) << results.status();
-  EXPECT_EQ((*results)[0].trials, static_cast<std::int64_t>(size));
+  EXPECT_EQ((*results)[0].trials, size(0));
+  EXPECT_EQ((*results)[1].trials, size(1));
 }
 
 TEST_F(TunerTest, TheFinalistsAreMeasuredInTurnsAndTheStoreNamesTheSameBest) {

@@ -7,6 +7,7 @@
 
 #include <sys/wait.h>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <boost/asio/dispatch.hpp>
@@ -22,6 +23,7 @@
 #include <csignal>
 #include <cstdint>
 #include <cstring>
+#include <ctime>
 #include <future>
 #include <utility>
 
@@ -36,7 +38,9 @@ namespace asio = boost::asio;
 using asio::local::stream_protocol;
 using ErrorCode = boost::system::error_code;
 
-constexpr std::size_t kOutputTail = 4096;  // of what the helper prints
+constexpr std::size_t kOutputTail = 4096;            // of what the helper prints
+constexpr int kStarvedPatience = 10;                 // times the time-out, by the wall
+constexpr std::chrono::milliseconds kLeastWait{10};  // before the processor time is read again
 
 std::string DescribeEnd(const siginfo_t& end) {
   if (end.si_code == CLD_EXITED) return "exited with status " + std::to_string(end.si_status);
@@ -52,6 +56,14 @@ std::string LastLine(const std::string& text) {
   const auto newline = text.find_last_of('\n', end);
   const auto begin = newline == std::string::npos ? 0 : newline + 1;
   return text.substr(begin, end + 1 - begin);
+}
+
+// Of a whole process; 0 once it has ended.
+std::chrono::nanoseconds ProcessorTime(pid_t pid) {
+  clockid_t clock{};
+  timespec time{};
+  if (clock_getcpuclockid(pid, &clock) != 0 || clock_gettime(clock, &time) != 0) return {};
+  return std::chrono::seconds(time.tv_sec) + std::chrono::nanoseconds(time.tv_nsec);
 }
 
 class Session : public std::enable_shared_from_this<Session> {
@@ -77,14 +89,15 @@ class Session : public std::enable_shared_from_this<Session> {
     ReadOutput();
   }
 
-  void Call(std::string request, std::chrono::nanoseconds timeout, Answer answer) {
+  void Call(std::string request, std::chrono::nanoseconds timeout, HelperProcess::Clock clock,
+            Answer answer) {
     answer_ = std::move(answer);
     if (!alive_) return Fail();
     busy_ = true;
-    deadline_.expires_after(timeout);
-    deadline_.async_wait([self = shared_from_this()](const ErrorCode& error) {
-      if (!error) self->TimeOut();
-    });
+    const bool by_wall = clock == HelperProcess::Clock::kWall;
+    last_moment_ = std::chrono::steady_clock::now() + (by_wall ? 1 : kStarvedPatience) * timeout;
+    processor_limit_ = ProcessorTime(pid_) + timeout;
+    AwaitDeadline(timeout);
     Send(std::move(request));
   }
 
@@ -93,6 +106,13 @@ class Session : public std::enable_shared_from_this<Session> {
   }
 
  private:
+  void AwaitDeadline(std::chrono::nanoseconds time) {
+    deadline_.expires_after(time);
+    deadline_.async_wait([self = shared_from_this()](const ErrorCode& error) {
+      if (!error) self->TimeOut();
+    });
+  }
+
   void Send(std::string request) {
     frame_ = std::move(request);
     size_ = static_cast<std::uint32_t>(frame_.size());
@@ -121,7 +141,13 @@ class Session : public std::enable_shared_from_this<Session> {
 
   void TimeOut() {
     // A call may have ended and another begun while this was on its way.
-    if (!busy_ || deadline_.expiry() > std::chrono::steady_clock::now()) return;
+    const auto now = std::chrono::steady_clock::now();
+    if (!busy_ || deadline_.expiry() > now) return;
+    const std::chrono::nanoseconds left = std::min<std::chrono::nanoseconds>(
+        processor_limit_ - ProcessorTime(pid_), last_moment_ - now);
+    if (left > std::chrono::nanoseconds::zero()) {
+      return AwaitDeadline(std::max<std::chrono::nanoseconds>(left, kLeastWait));
+    }
     timed_out_ = true;
     Kill();
   }
@@ -207,6 +233,8 @@ class Session : public std::enable_shared_from_this<Session> {
   asio::posix::stream_descriptor end_;  // a pidfd
   asio::posix::stream_descriptor output_;
   asio::steady_timer deadline_;
+  std::chrono::steady_clock::time_point last_moment_;  // of the pending call
+  std::chrono::nanoseconds processor_limit_{};         // that it may have used by then
   Answer answer_;
   std::uint32_t size_ = 0;
   std::string frame_;  // of the pending step: the request, then the answer
@@ -227,7 +255,8 @@ class SpawnedHelper final : public HelperProcess {
     session_->ended().wait();
   }
 
-  StatusOr<std::string> Call(std::string_view request, std::chrono::nanoseconds timeout) override {
+  StatusOr<std::string> Call(std::string_view request, std::chrono::nanoseconds timeout,
+                             Clock clock) override {
     assert(!io_.get_executor().running_in_this_thread());
     if (request.size() > kMaxFrame) {
       return Error(StatusCode::kInvalidArgument, "a frame of ", request.size(), " bytes; at most ",
@@ -235,9 +264,9 @@ class SpawnedHelper final : public HelperProcess {
     }
     Session::Answer answer;
     auto result = answer.get_future();
-    asio::post(io_, [session = session_, request = std::string(request), timeout,
+    asio::post(io_, [session = session_, request = std::string(request), timeout, clock,
                      answer = std::move(answer)]() mutable {
-      session->Call(std::move(request), timeout, std::move(answer));
+      session->Call(std::move(request), timeout, clock, std::move(answer));
     });
     return result.get();
   }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -30,13 +31,17 @@ class HelperProcess {
  public:
   virtual ~HelperProcess() = default;
 
+  // What a time-out counts. kProcessor: the processor time of the helper's own process, not of
+  // those it starts; one that gets none, on a busy machine, is given up after ten times as long.
+  enum class Clock : std::uint8_t { kWall, kProcessor };
+
   // Sends one frame and returns the frame that answers it.
   //   kDeadlineExceeded  no answer in time: the helper has been killed
   //   kUnavailable       the helper died first; the message says how ("kiln-host: killed by
   //                      SIGSEGV: <the last line that it printed>")
   // After an error the object is spent: start another.
-  virtual StatusOr<std::string> Call(std::string_view request,
-                                     std::chrono::nanoseconds timeout) = 0;
+  virtual StatusOr<std::string> Call(std::string_view request, std::chrono::nanoseconds timeout,
+                                     Clock clock = Clock::kWall) = 0;
 
   virtual int pid() const = 0;
   virtual bool alive() const = 0;  // false as soon as it has been reaped

@@ -15,9 +15,9 @@ namespace kiln {
 struct ToolchainOptions {
   std::int32_t workers = 2;           // compile jobs at a time
   std::vector<std::int32_t> cores{};  // that they run on; empty: anywhere
-  // For one kernel: long, since workers have the lowest priority and others may keep all cores
-  // busy.
-  std::chrono::nanoseconds time_out = std::chrono::seconds(180);
+  // For one kernel, of processor time: workers have the lowest priority, and others may keep all
+  // cores busy.
+  std::chrono::nanoseconds time_out = std::chrono::seconds(60);
   std::string cache_dir{};               // empty: $XDG_CACHE_HOME/kiln/objects
   std::int64_t cache_bytes = 1LL << 30;  // 0: no cache
 };

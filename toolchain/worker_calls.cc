@@ -34,7 +34,7 @@ class WorkerCalls::Pool {
       ASSIGN_OR_RETURN(slot.worker, StartWorker());
     }
     ++slot.worker.jobs;
-    return slot.worker.process->Call(request, options_.time_out);
+    return slot.worker.process->Call(request, options_.time_out, HelperProcess::Clock::kProcessor);
   }
 
  private:
@@ -76,7 +76,7 @@ class WorkerCalls::Pool {
     }
     auto process = StartHelper(reactor_, helper);
     if (!process.ok()) return NotStarted(process.status());
-    const auto greeting = (*process)->Call({}, kStartTimeOut);
+    const auto greeting = (*process)->Call({}, kStartTimeOut, HelperProcess::Clock::kProcessor);
     if (!greeting.ok()) return NotStarted(greeting.status());
     return Worker{*std::move(process), 0};
   }
@@ -105,7 +105,7 @@ StatusOr<std::string> WorkerCalls::Call(const std::string& request) {
 std::string WorkerCalls::TimeOutText() const {
   const auto time_out = pool_->options().time_out;
   return std::to_string(std::chrono::duration_cast<std::chrono::milliseconds>(time_out).count()) +
-         " ms";
+         " ms of processor time";
 }
 
 Status WorkerCalls::OtherVersion() const {

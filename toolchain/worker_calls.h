@@ -19,7 +19,7 @@ class WorkerCalls {
   // within options.time_out. Other errors: there is no worker to be had.
   StatusOr<std::string> Call(const std::string& request);
 
-  // "30000 ms".
+  // "30000 ms of processor time".
   std::string TimeOutText() const;
   // An answer that cannot be read.
   Status OtherVersion() const;

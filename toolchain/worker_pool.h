@@ -12,10 +12,10 @@
 namespace kiln {
 
 struct WorkerPoolOptions {
-  std::string program{};                                          // of kiln-compile-worker
-  std::int32_t workers = 2;                                       // at most so many at a time
-  std::vector<std::int32_t> cores{};                              // they run on; empty: anywhere
-  std::chrono::nanoseconds time_out = std::chrono::seconds(180);  // for one job
+  std::string program{};                                         // of kiln-compile-worker
+  std::int32_t workers = 2;                                      // at most so many at a time
+  std::vector<std::int32_t> cores{};                             // they run on; empty: anywhere
+  std::chrono::nanoseconds time_out = std::chrono::seconds(60);  // of processor time, for one job
   std::int32_t jobs_per_worker = 400;  // then it is replaced: what LLVM leaks stays bounded
 };
 

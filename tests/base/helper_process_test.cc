@@ -111,6 +111,19 @@ TEST_F(HelperProcessTest, HangIsKilledAtTheDeadline) {
   EXPECT_FALSE(IsOurChild(helper->pid())) << "not reaped";
 }
 
+// As on a machine that has better things to do: its work has not even begun.
+TEST_F(HelperProcessTest, ProcessorTimeIsOnlyWhatTheHelperGot) {
+  auto helper = Start();
+  constexpr milliseconds kShort(100);
+  EXPECT_EQ(*helper->Call("wait", kShort, HelperProcess::Clock::kProcessor), "wait");
+  EXPECT_EQ(helper->Call("work", kShort, HelperProcess::Clock::kProcessor).status().code(),
+            StatusCode::kDeadlineExceeded);
+  EXPECT_EQ(
+      Start()->Call("hang", milliseconds(10), HelperProcess::Clock::kProcessor).status().code(),
+      StatusCode::kDeadlineExceeded)
+      << "ten times as long by the wall";
+}
+
 TEST_F(HelperProcessTest, StoppedHelperIsKilledAtTheDeadline) {
   auto helper = Start();
   kill(helper->pid(), SIGSTOP);

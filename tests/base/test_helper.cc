@@ -61,6 +61,11 @@ std::string Obey(const std::string& request, char** argv) {
     close(kiln::kHelperSocket);
     for (;;) pause();
   }
+  if (request == "work") {
+    for (;;) {
+    }
+  }
+  if (request == "wait") usleep(300'000);
   if (request == "hang") {
     for (;;) pause();
   }

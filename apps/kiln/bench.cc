@@ -301,6 +301,11 @@ void AddBench(CLI::App& app, Environment& env) {
   command->add_flag("--json", o->json, "one object per line");
   AddDatabase(*command, env);
   AddMeasuring(*command, env);
+  command->footer(
+      "Examples:\n"
+      "  kiln bench --network mobilenet_v1\n"
+      "  kiln bench --workload KEY --against tile_w=4\n"
+      "  kiln bench --all --threads 2 --against yesterday.db");
   command->callback([&env, o] { env.action = [&env, o] { return Bench(env, *o); }; });
 }
 

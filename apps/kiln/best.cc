@@ -172,6 +172,11 @@ void AddBest(CLI::App& app, Environment& env) {
   auto* json = command->add_flag("--json", options->json, "one JSON object per line");
   command->add_flag("--csv", options->csv, "comma-separated values")->excludes(json);
   AddDatabase(*command, env);
+  command->footer(
+      "Examples:\n"
+      "  kiln best --network mobilenet_v1\n"
+      "  kiln best --model m.tflite --target rasp4b --json\n"
+      "  kiln best --all --csv > best.csv");
   command->callback(
       [&env, options] { env.action = [&env, options] { return ShowBest(env, *options); }; });
 }

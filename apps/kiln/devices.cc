@@ -58,6 +58,9 @@ void AddDevices(CLI::App& app, Environment& env) {
   auto json = std::make_shared<bool>(false);
   command->add_flag("--json", *json, "one object per line");
   AddTracker(*command, env, "whose devices are listed");
+  command->footer(
+      "Examples:\n"
+      "  kiln devices --tracker 127.0.0.1:9190");
   command->callback(
       [&env, json] { env.action = [&env, json] { return ShowDevices(env, *json); }; });
 }

@@ -189,6 +189,10 @@ void AddHistory(CLI::App& app, Environment& env) {
   command->add_flag("--follow", options->follow, "wait for further trials, until Ctrl-C");
   command->add_flag("--json", options->json, "one JSON object per line");
   AddDatabase(*command, env);
+  command->footer(
+      "Examples:\n"
+      "  kiln history --workload KEY\n"
+      "  kiln history --workload KEY --threads 2 --json --follow");
   command->callback(
       [&env, options] { env.action = [&env, options] { return ShowHistory(env, *options); }; });
 }

@@ -75,6 +75,9 @@ void AddTargets(CLI::App& app, Environment& env) {
   auto* command = app.add_subcommand("targets", "List the known targets and what `native` is here");
   auto json = std::make_shared<bool>(false);
   command->add_flag("--json", *json, "one object per line");
+  command->footer(
+      "Examples:\n"
+      "  kiln targets --json");
   command->callback([&env, json] { env.action = [json] { return ListTargets(*json); }; });
 }
 

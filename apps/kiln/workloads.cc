@@ -110,6 +110,10 @@ void AddWorkloads(CLI::App& app, Environment& env) {
   command->add_flag("--forms", options->forms,
                     "of a model: the requantize form of each layer, and of its channels alone");
   command->add_flag("--json", options->json, "one object per line");
+  command->footer(
+      "Examples:\n"
+      "  kiln workloads --network mobilenet_v2\n"
+      "  kiln workloads --model m.tflite --json");
   command->callback(
       [&env, options] { env.action = [&env, options] { return ListWorkloads(env, *options); }; });
 }

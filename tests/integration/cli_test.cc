@@ -41,6 +41,7 @@ TEST_F(CliTest, EveryCommandHelps) {
     const Outcome outcome = ExpectKiln(0, {command, "--help"});
     // With its own help: that of the program names all of them.
     EXPECT_THAT(outcome.out, HasSubstr(std::string("Usage: kiln ") + command + " "));
+    EXPECT_THAT(outcome.out, HasSubstr(std::string("Examples:\n  kiln ") + command + " "));
     EXPECT_EQ(outcome.err, "");
   }
 }
@@ -142,7 +143,7 @@ TEST_F(CliTest, TuningWithoutTrialsShowsWhatIsStored) {
 TEST_F(CliTest, EverySeedTunes) {
   for (const char* seed : {"9223372036854775807", "9223372036854775808", "18446744073709551615"}) {
     const std::string database = scratch_.Path(std::string("seed") + seed);
-    ExpectKiln(0, {"tune", "--workload", kConv, "--trials", "20", "--batch", "4", "--seed", seed,
+    ExpectKiln(0, {"tune", "--workload", kConv, "--trials", "8", "--batch", "4", "--seed", seed,
                    "--db", database});
     ExpectKiln(0, {"verify", "--workload", kConv, "--samples", "1", "--seed", seed});
   }

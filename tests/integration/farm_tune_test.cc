@@ -77,9 +77,9 @@ class LongLeaseFarmTuneTest : public FarmTuneTest {
 };
 
 TEST_F(LongLeaseFarmTuneTest, TuningUsesBothDevicesAndGivesThemBack) {
-  const Outcome outcome = RunProgram(scratch_, TuneCommand(48));
+  const Outcome outcome = RunProgram(scratch_, TuneCommand(24));
   EXPECT_EQ(outcome.status, 0) << outcome.err;
-  EXPECT_EQ(ReadTrials(scratch_.database()).size(), 96u);
+  EXPECT_EQ(ReadTrials(scratch_.database()).size(), 48u);
   std::map<std::string, int> devices;
   for (const char* key : {kConv, kPointwise}) {
     for (const auto& line :
@@ -94,7 +94,7 @@ TEST_F(LongLeaseFarmTuneTest, TuningUsesBothDevicesAndGivesThemBack) {
 }
 
 TEST_F(FarmTuneTest, KilledServerDoesNotEndTheTuning) {
-  constexpr int kTrials = 96;
+  constexpr int kTrials = 40;
   RunningProgram tuner(scratch_, TuneCommand(kTrials));
   ASSERT_TRUE(tuner.WaitUntil([&] { return ReadTrials(scratch_.database()).size() >= 16; }))
       << tuner.err();

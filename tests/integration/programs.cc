@@ -37,7 +37,8 @@ std::string Content(int file) {
   return text;
 }
 
-void Nap() { poll(nullptr, 0, 2); }
+// Rarely enough that what is waited for, at the lowest priority, gets the processor.
+void Nap() { poll(nullptr, 0, 20); }
 
 // This is what a path of Streams stands for, closed with it; an empty path for `own`, which is not.
 class OpenedStream {

@@ -14,6 +14,7 @@ using std::chrono::seconds;
 constexpr seconds kListTime{1};  // for one look
 constexpr seconds kGrace{1};     // for the tracker's own answer at the end of a wait
 constexpr milliseconds kStep{500};
+constexpr seconds kWithdrawTime{5};
 
 SteadyTime Now() { return std::chrono::steady_clock::now(); }
 
@@ -144,7 +145,11 @@ StatusOr<GrantedLease> DeviceLine::Ask(const Wait& wait, Turn& turn) {
   }
   if (!over.ok()) call->Cancel();
   call.reset();  // waits for the answer, which may be a lease all the same
-  if (!answer->ok() && !over.ok()) return over;
+  if (!answer->ok() && !over.ok()) {
+    // A grant may have crossed the cancellation. Without an answer the lease expires by itself.
+    tracker_.Withdraw(wait.request.lease_id, kWithdrawTime).IgnoreError();
+    return over;
+  }
   const bool too_late = answer->status().code() == StatusCode::kDeadlineExceeded;
   if (!too_late || Now() >= wait.deadline) return *std::move(answer);
   return Error(StatusCode::kAborted, "the longest wait at a tracker is over, ours is not");

@@ -161,6 +161,10 @@ class GrpcTrackerClient final : public TrackerClient {
     return FromGrpc(stub_->ReleaseLease(&context, request, &reply));
   }
 
+  Status Withdraw(const std::string& lease_id, nanoseconds timeout) override {
+    return Release(GrantedLease{.id = lease_id, .device = {}, .address = {}}, timeout);
+  }
+
   StatusOr<FarmInfo> List(nanoseconds timeout) override {
     grpc::ClientContext context;
     context.set_deadline(In(timeout));

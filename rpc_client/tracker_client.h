@@ -55,6 +55,8 @@ class TrackerClient {
   virtual std::unique_ptr<PendingCall> Renew(const GrantedLease& lease,
                                              std::function<void(const Status&)> done) = 0;
   virtual Status Release(const GrantedLease& lease, std::chrono::nanoseconds timeout) = 0;
+  // After an Acquire that was cancelled: the tracker may have granted the lease all the same.
+  virtual Status Withdraw(const std::string& lease_id, std::chrono::nanoseconds timeout) = 0;
   virtual StatusOr<FarmInfo> List(std::chrono::nanoseconds timeout) = 0;
 };
 

@@ -187,6 +187,7 @@ class Shell final : public std::enable_shared_from_this<Shell> {
 
   void Release(const v1::ReleaseLeaseRequest& request) {
     Apply([&](SteadyTime now) {
+      if (request.device().empty()) return table_.Cancel(now, request.lease_id());
       table_.Release(now, request.device(), request.lease_id(), request.epoch());
     });
   }

@@ -39,6 +39,11 @@ class FakeTracker final : public TrackerClient {
     return nullptr;
   }
   Status Release(const GrantedLease&, nanoseconds) override { return absl::OkStatus(); }
+  Status Withdraw(const std::string& id, nanoseconds) override {
+    const std::lock_guard lock(mutex_);
+    withdrawn_.push_back(id);
+    return absl::OkStatus();
+  }
   StatusOr<FarmInfo> List(nanoseconds) override {
     const std::lock_guard lock(mutex_);
     ++looks_;
@@ -66,6 +71,10 @@ class FakeTracker final : public TrackerClient {
   void SetDevices(std::vector<DeviceInfo> devices) {
     const std::lock_guard lock(mutex_);
     devices_ = std::move(devices);
+  }
+  std::vector<std::string> withdrawn() const {
+    const std::lock_guard lock(mutex_);
+    return withdrawn_;
   }
   std::size_t requests() const {
     const std::lock_guard lock(mutex_);
@@ -111,6 +120,7 @@ class FakeTracker final : public TrackerClient {
   std::condition_variable changed_;
   std::vector<DeviceInfo> devices_;
   std::vector<std::shared_ptr<Call>> calls_;
+  std::vector<std::string> withdrawn_;
   int open_ = 0, most_ = 0, looks_ = 0;
 };
 
@@ -192,6 +202,7 @@ TEST_F(DeviceLineTest, StopEndsEveryWaitAtOnce) {
   line.Stop();
   EXPECT_EQ(Get(in_the_queue).status().code(), StatusCode::kCancelled);
   EXPECT_EQ(Get(in_the_line).status().code(), StatusCode::kCancelled);
+  EXPECT_FALSE(tracker.withdrawn().empty()) << "who asked may have been granted a lease meanwhile";
   EXPECT_EQ(line.Acquire({"c", "t", {"tester"}}, kForEver).status().code(), StatusCode::kCancelled);
 }
 

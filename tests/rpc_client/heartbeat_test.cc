@@ -42,6 +42,7 @@ class FakeTracker final : public TrackerClient {
     return nullptr;
   }
   Status Release(const GrantedLease&, nanoseconds) override { return absl::OkStatus(); }
+  Status Withdraw(const std::string&, nanoseconds) override { return absl::OkStatus(); }
   StatusOr<FarmInfo> List(nanoseconds) override { return Unused(); }
 
  private:

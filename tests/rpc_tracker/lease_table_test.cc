@@ -326,6 +326,16 @@ TEST_F(LeaseTableTest, CancelledRequestLeavesTheQueue) {
   EXPECT_EQ(StatusOf("a"), DeviceStatus::kFree);
 }
 
+// The grant crossed the cancellation: the client never heard of it.
+TEST_F(LeaseTableTest, CancelledRequestThatWasGrantedFreesTheDevice) {
+  MustRegister(Hello("a"));
+  MustLease("1");
+  table_.Request(now_, Ask("2"));
+  table_.Cancel(now_, "1");
+  EXPECT_EQ(Take<SendRevoke>().size(), 1u);
+  EXPECT_THAT(AcknowledgeAll(), ::testing::ElementsAre("2"));
+}
+
 TEST_F(LeaseTableTest, RequesterThatGoesBeforeTheAcknowledgementFreesTheDevice) {
   const SessionId session = MustRegister(Hello("a"));
   table_.Request(now_, Ask("1"));

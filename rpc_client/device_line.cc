@@ -14,7 +14,7 @@ using std::chrono::seconds;
 constexpr seconds kListTime{1};  // for one look
 constexpr seconds kGrace{1};     // for the tracker's own answer at the end of a wait
 constexpr milliseconds kStep{500};
-constexpr seconds kWithdrawTime{5};
+constexpr seconds kWithdrawTime{2};
 
 SteadyTime Now() { return std::chrono::steady_clock::now(); }
 

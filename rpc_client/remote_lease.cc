@@ -10,7 +10,7 @@
 namespace kiln {
 namespace {
 
-constexpr std::chrono::seconds kReleaseTime{5};
+constexpr std::chrono::seconds kReleaseTime{2};
 // For a request that makes no progress though the connection lives: the device may first have to
 // wait for a trial of another lease, and try again in a new host.
 constexpr std::chrono::seconds kPatience{90};

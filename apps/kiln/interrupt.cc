@@ -10,29 +10,29 @@
 namespace kiln {
 
 Interrupt::Interrupt(Reactor& reactor) {
-  reactor.OnTermination([this](int count) {
+  reactor.OnTermination([state = state_](int count) {
     if (count >= 3) _exit(kInterruptedStatus);
     WriteError(count == 1 ? "\nkiln: stopping; finished trials are stored (twice more: at once)\n"
                           : "\nkiln: still stopping (once more: at once)\n");
     {
-      const std::lock_guard lock(mutex_);
-      requested_ = true;
+      const std::lock_guard lock(state->mutex);
+      state->requested = true;
     }
-    changed_.notify_all();
-    const std::lock_guard lock(stop_mutex_);
-    if (stop_) stop_();
+    state->changed.notify_all();
+    const std::lock_guard lock(state->stop_mutex);
+    if (state->stop) state->stop();
   });
 }
 
 void Interrupt::OnRequest(std::function<void()> stop) {
-  const std::lock_guard lock(stop_mutex_);
-  stop_ = std::move(stop);
-  if (stop_ && requested()) stop_();
+  const std::lock_guard lock(state_->stop_mutex);
+  state_->stop = std::move(stop);
+  if (state_->stop && requested()) state_->stop();
 }
 
 bool Interrupt::WaitFor(std::chrono::nanoseconds time) const {
-  std::unique_lock lock(mutex_);
-  return changed_.wait_for(lock, time, [&] { return requested(); });
+  std::unique_lock lock(state_->mutex);
+  return state_->changed.wait_for(lock, time, [&] { return requested(); });
 }
 
 }  // namespace kiln

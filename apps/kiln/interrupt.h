@@ -4,6 +4,7 @@
 #include <chrono>
 #include <condition_variable>
 #include <functional>
+#include <memory>
 #include <mutex>
 
 #include "base/reactor.h"
@@ -18,7 +19,7 @@ class Interrupt {
   explicit Interrupt(Reactor& reactor);
   Interrupt(const Interrupt&) = delete;
 
-  bool requested() const { return requested_.load(); }
+  bool requested() const { return state_->requested.load(); }
   // Until it is requested (true) or the time is over (false).
   bool WaitFor(std::chrono::nanoseconds time) const;
   // Calls `stop` when it is requested, at once if it has been; instead of what was given before.
@@ -26,11 +27,15 @@ class Interrupt {
   void OnRequest(std::function<void()> stop);
 
  private:
-  std::atomic<bool> requested_ = false;
-  mutable std::mutex mutex_;
-  mutable std::condition_variable changed_;
-  std::mutex stop_mutex_;  // guards what follows
-  std::function<void()> stop_;
+  // The reactor's, too: a signal may be under way on its thread when this goes.
+  struct State {
+    std::atomic<bool> requested = false;
+    std::mutex mutex;
+    std::condition_variable changed;
+    std::mutex stop_mutex;  // guards what follows
+    std::function<void()> stop;
+  };
+  const std::shared_ptr<State> state_ = std::make_shared<State>();
 };
 
 }  // namespace kiln

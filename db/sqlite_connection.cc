@@ -125,7 +125,9 @@ Connection UpToDate(Connection database) {
   if (UserVersion(*database) == SchemaVersion()) return database;
   auto copy =
       std::make_unique<SQLite::Database>(":memory:", SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE);
-  SQLite::Backup(*copy, *database).executeStep();
+  if (SQLite::Backup(*copy, *database).executeStep() != SQLITE_DONE) {
+    throw SQLite::Exception("it cannot be copied now", SQLITE_BUSY);
+  }
   copy->exec("PRAGMA temp_store = MEMORY; PRAGMA foreign_keys = ON");
   Migrate(*copy, SchemaMigrations());
   return copy;

@@ -4,28 +4,12 @@
 #include <new>
 #include <string>
 
+#include "kernel_host/abi_op.h"
+
 namespace kiln {
 namespace {
 
 constexpr std::size_t kAlignment = 64;
-
-template <typename T>
-const T* DataOrNull(const std::vector<T>& values) {
-  return values.empty() ? nullptr : values.data();
-}
-
-kiln_op AsOp(const OpValues& values) {
-  return {.w = values.w.data(),
-          .bias = DataOrNull(values.bias),
-          .mult = DataOrNull(values.multiplier),
-          .shift = DataOrNull(values.shift),
-          .scale = DataOrNull(values.scale),
-          .x_zp = values.x_zp,
-          .w_zp = values.w_zp,
-          .y_zp = values.y_zp,
-          .act_min = values.act_min,
-          .act_max = values.act_max};
-}
 
 }  // namespace
 
@@ -70,7 +54,7 @@ void InProcessKernel::MakeBuffers() {
 }
 
 Status InProcessKernel::Use(const OpCase& data) {
-  const kiln_op op = AsOp(data.values);
+  const kiln_op op = AbiOp(data.values);
   if (const int status = kernel_.pack(&op, packed_.get()); status != KILN_OK) {
     return Error(StatusCode::kFailedPrecondition, "pack refuses the values: status ", status);
   }

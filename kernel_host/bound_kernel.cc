@@ -2,6 +2,8 @@
 
 #include <cstring>
 
+#include "kernel_host/kiln_driver.h"
+
 namespace kiln {
 namespace {
 
@@ -97,18 +99,12 @@ std::optional<Failure> Bind(const LoadedObject& object, const std::string& symbo
 }
 
 void CallShare(const BoundKernel& kernel, ThreadPool& pool, int thread) {
-  const auto threads = static_cast<std::uint64_t>(pool.threads());
-  const auto t = static_cast<std::uint64_t>(thread);
-  for (std::uint32_t phase = 0; phase < kernel.info.n_phases; ++phase) {
-    if (phase > 0) pool.Barrier();
-    const std::uint64_t chunks = kernel.info.chunks[phase];
-    const auto begin = static_cast<std::uint32_t>(chunks * t / threads);
-    const auto end = static_cast<std::uint32_t>(chunks * (t + 1) / threads);
-    if (begin < end) {
-      kernel.run(kernel.packed, kernel.x, kernel.y, kernel.shared_ws, kernel.thread_ws[t], phase,
-                 begin, end);
-    }
-  }
+  const kiln_call call = {&kernel.info, kernel.run, kernel.packed,
+                          kernel.x,     kernel.y,   kernel.shared_ws};
+  const auto barrier = [](void* self) { static_cast<ThreadPool*>(self)->Barrier(); };
+  kiln_run_share(&call, static_cast<std::uint32_t>(thread),
+                 static_cast<std::uint32_t>(pool.threads()),
+                 kernel.thread_ws[static_cast<std::size_t>(thread)], barrier, &pool);
 }
 
 }  // namespace kiln

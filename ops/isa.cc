@@ -3,11 +3,7 @@
 #include <algorithm>
 #include <array>
 
-#if defined(__x86_64__)
-#include <cpuid.h>
-#elif defined(__aarch64__)
-#include <sys/auxv.h>
-#endif
+#include "ops/cpu_features.h"
 
 namespace kiln {
 namespace {
@@ -25,69 +21,15 @@ constexpr std::array<IsaFeatureRow, 7> kFeatures = {{
     {IsaFeature::kI8mm, "i8mm", "aarch64", "", "+i8mm"},
 }};
 
-#if defined(__x86_64__)
-
-struct CpuidLeaf {
-  unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
-};
-
-// Zeros if the processor does not have the leaf.
-CpuidLeaf Cpuid(unsigned leaf, unsigned subleaf) {
-  CpuidLeaf out;
-  __get_cpuid_count(leaf, subleaf, &out.eax, &out.ebx, &out.ecx, &out.edx);
-  return out;
-}
-
-constexpr bool AllBits(unsigned value, unsigned bits) { return (value & bits) == bits; }
-
-// The register state that the operating system saves (XCR0): without it an instruction that the
-// processor has still faults.
-unsigned EnabledState() {
-  if (!AllBits(Cpuid(1, 0).ecx, bit_OSXSAVE)) return 0;
-  unsigned low = 0, high = 0;
-  __asm__("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
-  return low;
-}
-
-IsaMask Detect() {
-  constexpr unsigned kYmmState = 0x06, kZmmState = 0xE6;  // SSE, AVX; and opmask, two halves of zmm
-  constexpr unsigned kAvxVnniBit = 1u << 4;
-  const unsigned state = EnabledState();
-  const CpuidLeaf basic = Cpuid(1, 0), extended = Cpuid(7, 0);
-  IsaMask mask = 0;
-  const bool avx2 = AllBits(state, kYmmState) &&
-                    AllBits(basic.ecx, bit_AVX | bit_FMA | bit_F16C | bit_MOVBE) &&
-                    AllBits(extended.ebx, bit_AVX2 | bit_BMI | bit_BMI2) &&
-                    AllBits(Cpuid(0x8000'0001, 0).ecx, bit_LZCNT);
-  if (!avx2) return mask;
-  mask |= Bit(IsaFeature::kAvx2);
-  if (AllBits(Cpuid(7, 1).eax, kAvxVnniBit)) mask |= Bit(IsaFeature::kAvxVnni);
-  const bool avx512 =
-      AllBits(state, kZmmState) && AllBits(extended.ebx, bit_AVX512F | bit_AVX512BW | bit_AVX512DQ |
-                                                             bit_AVX512VL | bit_AVX512CD);
-  if (!avx512) return mask;
-  mask |= Bit(IsaFeature::kAvx512);
-  if (AllBits(extended.ecx, bit_AVX512VNNI)) mask |= Bit(IsaFeature::kAvx512Vnni);
-  return mask;
-}
-
-#elif defined(__aarch64__)
-
-// Bit numbers of the kernel's arch/arm64/include/uapi/asm/hwcap.h, which old C libraries lack.
-IsaMask Detect() {
-  constexpr unsigned long kAsimd = 1ul << 1, kAsimdDp = 1ul << 20, kI8mm2 = 1ul << 13;
-  IsaMask mask = 0;
-  if (getauxval(AT_HWCAP) & kAsimd) mask |= Bit(IsaFeature::kNeon);
-  if (getauxval(AT_HWCAP) & kAsimdDp) mask |= Bit(IsaFeature::kDotProd);
-  if (getauxval(AT_HWCAP2) & kI8mm2) mask |= Bit(IsaFeature::kI8mm);
-  return mask;
-}
-
-#else
-
-IsaMask Detect() { return 0; }
-
-#endif
+// The detection is C, for exported libraries: its numbers are these.
+constexpr int NumberOf(IsaFeature feature) { return static_cast<int>(feature); }
+static_assert(NumberOf(IsaFeature::kAvx2) == KILN_FEATURE_AVX2 &&
+              NumberOf(IsaFeature::kAvx512) == KILN_FEATURE_AVX512 &&
+              NumberOf(IsaFeature::kAvx512Vnni) == KILN_FEATURE_AVX512VNNI &&
+              NumberOf(IsaFeature::kAvxVnni) == KILN_FEATURE_AVXVNNI &&
+              NumberOf(IsaFeature::kNeon) == KILN_FEATURE_NEON &&
+              NumberOf(IsaFeature::kDotProd) == KILN_FEATURE_DOTPROD &&
+              NumberOf(IsaFeature::kI8mm) == KILN_FEATURE_I8MM);
 
 }  // namespace
 
@@ -129,7 +71,7 @@ ClangInstructions InstructionsOf(std::string_view arch, IsaMask isa) {
 }
 
 IsaMask DetectIsa() {
-  static const IsaMask mask = Detect();
+  static const IsaMask mask = kiln_cpu_features();
   return mask;
 }
 

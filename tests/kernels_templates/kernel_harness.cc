@@ -20,6 +20,8 @@
 #include <thread>
 
 #include "emulated_kernel.h"
+#include "kernel_host/abi_op.h"
+#include "kernel_host/kiln_driver.h"
 #include "kernels_templates/isa/instruction_sets.h"
 
 namespace kiln {
@@ -72,12 +74,6 @@ class GuardedBuffer {
   std::uint8_t* data_ = nullptr;
 };
 
-kiln_op AbiOp(const OpValues& v) {
-  const auto data = [](const auto& values) { return values.empty() ? nullptr : values.data(); };
-  return {v.w.data(), data(v.bias), data(v.multiplier), data(v.shift), data(v.scale), v.x_zp,
-          v.w_zp,     v.y_zp,       v.act_min,          v.act_max};
-}
-
 struct Buffers {
   Buffers(const kiln_info& info, std::size_t threads, Flush flush)
       : x(info.x_bytes, 1, flush),
@@ -92,6 +88,11 @@ struct Buffers {
   std::vector<std::unique_ptr<GuardedBuffer>> thread;
 };
 
+kiln_call CallOf(const LoadedKernel& kernel, const Buffers& buffers) {
+  return {kernel.info,      kernel.run,       buffers.packed.data(),
+          buffers.x.data(), buffers.y.data(), buffers.shared.data()};
+}
+
 // In a child: exits with 0, or 1 + what pack returned.
 [[noreturn]] void PackAndRun(const LoadedKernel& kernel, const OpValues& values, Buffers& buffers) {
   buffers.x.Protect();
@@ -100,11 +101,10 @@ struct Buffers {
     _exit(1 + status);
   buffers.packed.Protect();
   const auto pieces = static_cast<std::uint32_t>(buffers.thread.size());
+  const kiln_call call = CallOf(kernel, buffers);
   for (std::uint32_t phase = 0; phase < kernel.info->n_phases; ++phase) {
-    const std::uint32_t chunks = kernel.info->chunks[phase];
     for (std::uint32_t i = pieces; i-- > 0;) {
-      kernel.run(buffers.packed.data(), buffers.x.data(), buffers.y.data(), buffers.shared.data(),
-                 buffers.thread[i]->data(), phase, chunks * i / pieces, chunks * (i + 1) / pieces);
+      kiln_run_piece(&call, phase, i, pieces, buffers.thread[i]->data());
     }
   }
   _exit(0);
@@ -341,10 +341,8 @@ Status RunOpened(void* handle, const std::string& symbol, const OpCase& op_case)
   if (const int status = kernel.pack(&op, buffers.packed.data()); status != KILN_OK) {
     return Error(StatusCode::kInternal, "pack returned ", status);
   }
-  for (std::uint32_t phase = 0; phase < kernel.info->n_phases; ++phase) {
-    kernel.run(buffers.packed.data(), buffers.x.data(), buffers.y.data(), buffers.shared.data(),
-               buffers.thread[0]->data(), phase, 0, kernel.info->chunks[phase]);
-  }
+  const kiln_call call = CallOf(kernel, buffers);
+  kiln_run_call(&call, buffers.thread[0]->data(), 0, nullptr);
   return absl::OkStatus();
 }
 

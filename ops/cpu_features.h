@@ -60,14 +60,12 @@ static inline uint64_t kiln_cpu_features(void) {
                    kiln_all_bits(basic.ecx, bit_AVX | bit_FMA | bit_F16C | bit_MOVBE) &&
                    kiln_all_bits(extended.ebx, bit_AVX2 | bit_BMI | bit_BMI2) &&
                    kiln_all_bits(kiln_cpuid(0x80000001u, 0).ecx, bit_LZCNT);
-  const int avx512 =
-      avx2 && kiln_all_bits(state, zmm_state) &&
-      kiln_all_bits(extended.ebx,
-                    bit_AVX512F | bit_AVX512BW | bit_AVX512DQ | bit_AVX512VL | bit_AVX512CD);
+  const int avx512 = avx2 && kiln_all_bits(state, zmm_state) &&
+                     kiln_all_bits(extended.ebx, bit_AVX512F | bit_AVX512BW | bit_AVX512DQ |
+                                                     bit_AVX512VL | bit_AVX512CD);
   const int avxvnni = avx2 && kiln_all_bits(kiln_cpuid(7, 1).eax, avxvnni_bit);
   const int avx512vnni = avx512 && kiln_all_bits(extended.ecx, bit_AVX512VNNI);
-  return kiln_feature_bit(avx2, KILN_FEATURE_AVX2) |
-         kiln_feature_bit(avx512, KILN_FEATURE_AVX512) |
+  return kiln_feature_bit(avx2, KILN_FEATURE_AVX2) | kiln_feature_bit(avx512, KILN_FEATURE_AVX512) |
          kiln_feature_bit(avxvnni, KILN_FEATURE_AVXVNNI) |
          kiln_feature_bit(avx512vnni, KILN_FEATURE_AVX512VNNI);
 }

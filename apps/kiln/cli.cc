@@ -56,6 +56,7 @@ int RunKiln(int argc, char** argv, const TemplateRegistry& registry, const char*
   AddBest(app, env);
   AddHistory(app, env);
   AddBench(app, env);
+  AddLock(app, env);
   AddVerify(app, env);
   AddSpace(app, env);
   AddWorkloads(app, env);

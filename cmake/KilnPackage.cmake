@@ -7,4 +7,4 @@ configure_package_config_file(
   "${CMAKE_CURRENT_LIST_DIR}/KilnConfig.cmake.in" "${PROJECT_BINARY_DIR}/KilnConfig.cmake" INSTALL_DESTINATION "${package_dir}")
 write_basic_package_version_file("${PROJECT_BINARY_DIR}/KilnConfigVersion.cmake" COMPATIBILITY SameMinorVersion)
 install(FILES "${PROJECT_BINARY_DIR}/KilnConfig.cmake" "${PROJECT_BINARY_DIR}/KilnConfigVersion.cmake"
-  "${CMAKE_CURRENT_LIST_DIR}/FindXGBoost.cmake" DESTINATION "${package_dir}")
+  "${CMAKE_CURRENT_LIST_DIR}/FindXGBoost.cmake" "${CMAKE_CURRENT_LIST_DIR}/KilnKernels.cmake" DESTINATION "${package_dir}")

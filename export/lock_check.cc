@@ -20,8 +20,8 @@ std::vector<LockFault> CheckLock(const TemplateRegistry& registry, const LockFil
     if (lock.entries.contains(key)) continue;
     const StatusOr<Target> target = LockedTarget(lock, key.target);
     const StatusOr<Workload> workload = ParseWorkload(key.workload);
-    const bool served = target.ok() && workload.ok() &&
-                        registry.For({*workload, *target, key.threads}).ok();
+    const bool served =
+        target.ok() && workload.ok() && registry.For({*workload, *target, key.threads}).ok();
     if (served) faults.push_back({key, 0, "there is no entry for it"});
   }
   return faults;

@@ -57,8 +57,7 @@ std::optional<std::string> Unescaped(std::string_view text) {
     }
     unsigned value = 0;
     const char* digits = text.data() + i + 1;
-    if (i + 3 > text.size() ||
-        std::from_chars(digits, digits + 2, value, 16).ptr != digits + 2) {
+    if (i + 3 > text.size() || std::from_chars(digits, digits + 2, value, 16).ptr != digits + 2) {
       return std::nullopt;
     }
     out += static_cast<char>(value);
@@ -72,9 +71,7 @@ std::string WithSum(std::string line) {
   return line.append(kSum).append(sum).append("\n");
 }
 
-Status Bad(std::string_view what) {
-  return Error(StatusCode::kInvalidArgument, what);
-}
+Status Bad(std::string_view what) { return Error(StatusCode::kInvalidArgument, what); }
 
 // The words of a line that has the right sum, each name=value in the order in which they are asked
 // for.
@@ -172,10 +169,10 @@ StatusOr<LockedTime> ParseTime(Words& words) {
 }
 
 std::string PrintEntry(const LockKey& key, const LockEntry& entry) {
-  std::string line = fmt::format(
-      "{} cache={} template={} config={} code={} origin={}", Describe(key), Name(key.cache),
-      Escaped(entry.kernel_template), PrintConfig(entry.labels), Hex(entry.code_digest),
-      Name(entry.origin));
+  std::string line =
+      fmt::format("{} cache={} template={} config={} code={} origin={}", Describe(key),
+                  Name(key.cache), Escaped(entry.kernel_template), PrintConfig(entry.labels),
+                  Hex(entry.code_digest), Name(entry.origin));
   if (entry.time) {
     line += fmt::format(" min_ns={:.1f} kind={} confirmed={} device={} measurement={}",
                         entry.time->min_ns, Name(entry.time->kind),
@@ -265,8 +262,8 @@ bool IsConflictMarker(std::string_view line) {
 StatusOr<std::string_view> CheckSum(std::string_view line) {
   const std::size_t at = line.rfind(kSum);
   const std::string_view content = line.substr(0, at);
-  if (at == std::string_view::npos || line.substr(at + kSum.size()) !=
-                                          Hex(Digest(content)).substr(0, kSumDigits)) {
+  if (at == std::string_view::npos ||
+      line.substr(at + kSum.size()) != Hex(Digest(content)).substr(0, kSumDigits)) {
     return Bad("the line was edited or is damaged");
   }
   return content;
@@ -383,8 +380,7 @@ std::string PrintLock(const LockFile& lock) {
 
 StatusOr<LockFile> ReadLockFile(const std::string& path) {
   ASSIGN_OR_RETURN(const std::vector<std::uint8_t> bytes, ReadFile(path, kMostBytes));
-  StatusOr<LockFile> lock =
-      ParseLock({reinterpret_cast<const char*>(bytes.data()), bytes.size()});
+  StatusOr<LockFile> lock = ParseLock({reinterpret_cast<const char*>(bytes.data()), bytes.size()});
   if (!lock.ok()) return InFile(path, lock.status());
   return lock;
 }

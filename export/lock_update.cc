@@ -13,8 +13,9 @@ bool IsConfirmed(const LockEntry& entry) {
 std::string Doubt(const LockEntry& best, const LockPolicy& policy) {
   if (policy.unconfirmed || IsConfirmed(best)) return "";
   if (!best.time || best.time->kind != TimeKind::kMeasured) {
-    return fmt::format("the best config of the database is {}, not measured (--unconfirmed takes it)",
-                       best.time ? Name(best.time->kind) : "not timed");
+    return fmt::format(
+        "the best config of the database is {}, not measured (--unconfirmed takes it)",
+        best.time ? Name(best.time->kind) : "not timed");
   }
   return "the best config of the database is not confirmed: let `kiln tune` come to its end "
          "(--unconfirmed takes it)";
@@ -54,7 +55,8 @@ LockChange Decide(LockChange change, const LockOffer& offer, const LockPolicy& p
     return Replace(std::move(change), best ? *best : offer.fallback,
                    best ? "it was stale" : "it was stale, and nothing else is tuned");
   }
-  if (best == nullptr) return Keep(std::move(change), doubt.empty() ? Kind::kSame : Kind::kKept, doubt);
+  if (best == nullptr)
+    return Keep(std::move(change), doubt.empty() ? Kind::kSame : Kind::kKept, doubt);
   if (best->code_digest == locked.code_digest) {
     if (IsConfirmed(*best) && !IsConfirmed(locked)) {
       return Replace(std::move(change), *best, "the same code, confirmed");

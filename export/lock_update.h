@@ -20,8 +20,9 @@ struct LockOffer {
 };
 
 struct LockPolicy {
-  bool replace = false;      // entries that are there; else only new ones are added
-  bool unconfirmed = false;  // takes bests that were not measured in turn with others, or not measured
+  bool replace = false;  // entries that are there; else only new ones are added
+  bool unconfirmed =
+      false;  // takes bests that were not measured in turn with others, or not measured
 };
 
 // What became of an offer.

@@ -70,6 +70,25 @@ ClangInstructions InstructionsOf(std::string_view arch, IsaMask isa) {
   return instructions;
 }
 
+std::string CompilerFlagsOf(std::string_view arch, IsaMask isa) {
+  const ClangInstructions clang = InstructionsOf(arch, isa);
+  const bool is_arm = arch == "aarch64";
+  // gcc takes Arm's features only together with a version of the architecture that has them.
+  const bool is_old_arm = (isa & ~Bit(IsaFeature::kNeon)) == 0;
+  std::string flags = "-march=" + (!is_arm ? clang.cpu : is_old_arm ? "armv8-a" : "armv8.2-a");
+  for (const std::string& feature : clang.features) {
+    if (!is_arm) {
+      flags += " -m" + feature.substr(1);
+    } else if (feature != "+neon") {
+      flags += feature;
+    }
+  }
+  if (clang.vector_bits > 0) {
+    flags += " -mprefer-vector-width=" + std::to_string(clang.vector_bits);
+  }
+  return flags;
+}
+
 IsaMask DetectIsa() {
   static const IsaMask mask = kiln_cpu_features();
   return mask;

@@ -50,6 +50,9 @@ struct ClangInstructions {
 };
 ClangInstructions InstructionsOf(std::string_view arch, IsaMask isa);
 
+// The same for the command lines of clang 14 and gcc 12 and later: "-march=x86-64-v3 -mavxvnni".
+std::string CompilerFlagsOf(std::string_view arch, IsaMask isa);
+
 // What the machine that runs this code has, operating system support included.
 IsaMask DetectIsa();
 

@@ -195,6 +195,10 @@ StatusOr<Target> FindTarget(std::string_view name_or_path) {
                ", and the path of a JSON file");
 }
 
+StatusOr<Target> BaselineTarget(std::string_view arch) {
+  return FindTarget(arch == "aarch64" ? "armv8-a" : "x86-64");
+}
+
 bool CanRun(const Target& machine, const Target& target) {
   return machine.arch == target.arch && (target.isa & ~machine.isa) == 0;
 }

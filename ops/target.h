@@ -48,6 +48,9 @@ StatusOr<Target> DetectNative();
 // All data files, in order of name.
 StatusOr<std::vector<Target>> KnownTargets();
 
+// The target whose code every machine of an architecture runs. kNotFound: there is none.
+StatusOr<Target> BaselineTarget(std::string_view arch);
+
 // Whether code for `target` runs on this kind of machine.
 bool CanRun(const Target& machine, const Target& target);
 

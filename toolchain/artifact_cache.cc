@@ -97,7 +97,7 @@ class ArtifactCache final : public Compiler {
       : inner_(std::move(inner)), options_(options) {}
 
   StatusOr<std::variant<CompiledCode, CompileFailure>> Compile(const CompileJob& job) override {
-    if (job.emit != EmitKind::kObject) return inner_->Compile(job);
+    if (job.emit == EmitKind::kAssembly) return inner_->Compile(job);
     const std::uint64_t key = Digest(Hex(options_.compiler) + Serialize(job));
     if (auto code = Load(key)) return *std::move(code);
     auto result = inner_->Compile(job);
@@ -106,6 +106,8 @@ class ArtifactCache final : public Compiler {
     }
     return result;
   }
+
+  StatusOr<std::string> Describe() override { return inner_->Describe(); }
 
  private:
   fs::path ShardOf(std::uint64_t key) const {

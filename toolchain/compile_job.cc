@@ -32,7 +32,7 @@ bool Deserialize(std::string_view bytes, CompileJob& job) {
   for (std::uint32_t i = 0; i < features && in.ok(); ++i) job.features.emplace_back(in.GetBytes());
   job.vector_bits = in.Get<std::int32_t>();
   job.emit = in.Get<EmitKind>();
-  return in.ok() && in.at_end() && job.emit <= EmitKind::kAssembly;
+  return in.ok() && in.at_end() && job.emit <= EmitKind::kRelocatable;
 }
 
 std::string Serialize(const CompileReply& reply) {

@@ -15,7 +15,9 @@ namespace kiln {
 // The first byte of every job.
 enum class JobKind : std::uint8_t { kCompile, kEstimate };
 
-enum class EmitKind : std::uint8_t { kObject, kAssembly };
+// kObject: a shared object that exports P_info, P_pack and P_run. kRelocatable: what that is linked
+// from, for other linkers.
+enum class EmitKind : std::uint8_t { kObject, kAssembly, kRelocatable };
 
 // One kernel to compile. The source is freestanding C11 and may include "kiln_kernel.h" and
 // <stdint.h>, which the worker brings along; it sees no other file.
@@ -38,7 +40,7 @@ struct CompileReply {
     kBadJob,    // whoever wrote the job is: an unknown processor or feature
   };
   Outcome outcome = Outcome::kBadJob;
-  std::string output;    // kCompiled: the ELF shared object, or assembly
+  std::string output;    // kCompiled: the ELF object, or assembly
   std::string message;   // else: the first errors, one per line
   std::string compiler;  // its name, version and flags
 };

@@ -28,6 +28,8 @@ class Compiler {
  public:
   virtual ~Compiler() = default;
   virtual StatusOr<std::variant<CompiledCode, CompileFailure>> Compile(const CompileJob& job) = 0;
+  // Its name, version and flags, as CompiledCode has them.
+  virtual StatusOr<std::string> Describe() = 0;
 };
 
 // The job that compiles `source` for `target`. The instructions used are those of the oldest

@@ -24,6 +24,13 @@ class WorkerPool final : public Compiler {
     }
   }
 
+  StatusOr<std::string> Describe() override {
+    ASSIGN_OR_RETURN(const std::string greeting, calls_.Call({}));
+    CompileReply reply;
+    if (!Deserialize(greeting, reply)) return calls_.OtherVersion();
+    return reply.compiler;
+  }
+
  private:
   StatusOr<std::variant<CompiledCode, CompileFailure>> Interpret(const std::string& answer) const {
     CompileReply reply;

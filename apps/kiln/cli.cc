@@ -57,6 +57,7 @@ int RunKiln(int argc, char** argv, const TemplateRegistry& registry, const char*
   AddHistory(app, env);
   AddBench(app, env);
   AddLock(app, env);
+  AddExport(app, env);
   AddVerify(app, env);
   AddSpace(app, env);
   AddWorkloads(app, env);

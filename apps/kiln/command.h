@@ -33,6 +33,7 @@ void AddTune(CLI::App& app, Environment& env);
 void AddBest(CLI::App& app, Environment& env);
 void AddHistory(CLI::App& app, Environment& env);
 void AddBench(CLI::App& app, Environment& env);
+void AddExport(CLI::App& app, Environment& env);
 void AddLock(CLI::App& app, Environment& env);
 void AddVerify(CLI::App& app, Environment& env);
 void AddSpace(CLI::App& app, Environment& env);

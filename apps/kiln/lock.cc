@@ -62,10 +62,10 @@ void Print(const LockChange& change) {
                               Microseconds(*change.after), How(*change.after), why));
       return;
     case Kind::kReplaced:
-      WriteOutput(fmt::format(
-          "{:<5} {}  {} -> {}  {}{}\n", change.gain ? fmt::format("{:.2f}x", *change.gain) : "new",
-          ShortName(change.key), Microseconds(*change.before), Microseconds(*change.after),
-          How(*change.after), why));
+      WriteOutput(fmt::format("{:<5} {}  {} -> {}  {}{}\n",
+                              change.gain ? fmt::format("{:.2f}x", *change.gain) : "new",
+                              ShortName(change.key), Microseconds(*change.before),
+                              Microseconds(*change.after), How(*change.after), why));
       return;
     case Kind::kKept:
       WriteOutput(fmt::format("kept  {}  {}  {}{}\n", ShortName(change.key),
@@ -82,26 +82,25 @@ std::string TotalGain(const std::vector<LockChange>& changes) {
     after += change.after->time->min_ns;
     before += *change.gain * change.after->time->min_ns;
   }
-  return after > 0 ? fmt::format("; what got faster takes {:.2f} us instead of {:.2f}",
-                                 after / 1e3, before / 1e3)
+  return after > 0 ? fmt::format("; what got faster takes {:.2f} us instead of {:.2f}", after / 1e3,
+                                 before / 1e3)
                    : "";
 }
 
 void SumUp(const Options& options, const LockFile& lock, const std::vector<LockChange>& changes) {
   std::map<LockChange::Kind, std::size_t> count;
   for (const LockChange& change : changes) ++count[change.kind];
-  const auto defaults = std::ranges::count_if(lock.entries, [](const auto& entry) {
-    return entry.second.origin == Origin::kDefault;
-  });
+  const auto defaults = std::ranges::count_if(
+      lock.entries, [](const auto& entry) { return entry.second.origin == Origin::kDefault; });
   using Kind = LockChange::Kind;
   WriteOutput(fmt::format(
       "{}{}: {} entries, {} new, {} replaced, {} kept{}{}\n", options.file,
       options.dry_run ? " (not written)" : "", lock.entries.size(), count[Kind::kAdded],
       count[Kind::kReplaced], count[Kind::kSame] + count[Kind::kKept], TotalGain(changes),
-      defaults == 0 ? ""
-                    : fmt::format("; {} {} a default that nobody tuned: `kiln tune`, then `{}`",
-                                  defaults, defaults == 1 ? "is" : "are",
-                                  LockCommand(options, "--update"))));
+      defaults == 0
+          ? ""
+          : fmt::format("; {} {} a default that nobody tuned: `kiln tune`, then `{}`", defaults,
+                        defaults == 1 ? "is" : "are", LockCommand(options, "--update"))));
 }
 
 StatusOr<LockFile> ReadPresent(const Options& options) {
@@ -153,11 +152,11 @@ StatusOr<int> Check(const Environment& env, const Options& options) {
   ASSIGN_OR_RETURN(const std::vector<LockKey> wanted, WantedOf(network, options.scope, lock));
   const std::vector<LockFault> faults = CheckLock(env.registry, lock, wanted);
   for (const LockFault& fault : faults) {
-    WriteOutput(fmt::format("{}: {}: {}: {}\n  {}\n",
-                            fault.line > 0 ? fmt::format("{}:{}", options.file, fault.line)
-                                           : options.file,
-                            fault.line > 0 ? "stale" : "missing", Describe(fault.key), fault.why,
-                            Mend(options, fault.key)));
+    WriteOutput(
+        fmt::format("{}: {}: {}: {}\n  {}\n",
+                    fault.line > 0 ? fmt::format("{}:{}", options.file, fault.line) : options.file,
+                    fault.line > 0 ? "stale" : "missing", Describe(fault.key), fault.why,
+                    Mend(options, fault.key)));
   }
   const auto missing =
       std::ranges::count_if(faults, [](const LockFault& fault) { return fault.line == 0; });

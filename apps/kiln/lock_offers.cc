@@ -54,8 +54,9 @@ StatusOr<ResolvedScope> ResolveScope(const LockScope& scope, const LockFile& loc
 // Described in the lock file, unless every Kiln has a data file for it.
 void DescribeTarget(const Target& target, LockFile& lock) {
   const StatusOr<std::vector<Target>> known = KnownTargets();
-  const bool is_known =
-      known.ok() && std::ranges::any_of(*known, [&](const Target& t) { return t.name == target.name; });
+  const bool is_known = known.ok() && std::ranges::any_of(*known, [&](const Target& t) {
+                          return t.name == target.name;
+                        });
   if (!is_known) lock.targets.try_emplace(target.name, target);
 }
 
@@ -121,8 +122,7 @@ class Offers {
     if (locked != lock_.entries.end()) {
       offer.stale = !LowerEntry(registry_, target, key, locked->second).ok();
       if (offer.best) {
-        ASSIGN_OR_RETURN(offer.locked_ns,
-                         TimeOf(store_, key, locked->second, *offer.best->time));
+        ASSIGN_OR_RETURN(offer.locked_ns, TimeOf(store_, key, locked->second, *offer.best->time));
       }
     }
     offers_.push_back(std::move(offer));

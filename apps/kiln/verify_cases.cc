@@ -100,8 +100,10 @@ StatusOr<std::optional<GoldenWalk::Step>> GoldenWalk::Next() {
     const std::size_t record = next_++;
     const GraphOp& op = graphs_[0]->ops()[matches_[record].op];
     Step step;
-    step.name = fmt::format("{} {}", op.op, op.outputs[matches_[record].output].name);
+    step.output = op.outputs[matches_[record].output].name;
+    step.name = fmt::format("{} {}", op.op, step.output);
     ASSIGN_OR_RETURN(step.unreached, Advance(record, step.cases));
+    for (const GoldenCase& one : golden_.cases) step.crc32.push_back(one.op_crc32[record]);
     if (op.layer) step.workload = graphs_[0]->network().layers[*op.layer].workload;
     if (op.layer || !step.unreached.empty()) return std::optional(std::move(step));
   }

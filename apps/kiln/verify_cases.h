@@ -23,10 +23,12 @@ std::vector<RunCase> CasesWithValues(const Layer& layer, std::uint64_t seed);
 class GoldenWalk {
  public:
   struct Step {
-    std::string name;  // operator and output, or one of its outputs
+    std::string name;    // operator and output, or one of its outputs
+    std::string output;  // its name alone
     Workload workload;
-    std::vector<RunCase> cases;  // one per recorded case
-    std::string unreached;       // why there are none; empty: there are
+    std::vector<RunCase> cases;        // one per recorded case
+    std::vector<std::uint32_t> crc32;  // of their outputs, as recorded
+    std::string unreached;             // why there are none; empty: there are
   };
   static StatusOr<GoldenWalk> Open(const std::string& model, const std::string& golden_directory);
 

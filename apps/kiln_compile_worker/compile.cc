@@ -93,7 +93,7 @@ std::vector<std::string> Arguments(const CompileJob& job) {
   const auto add = [&arguments](std::initializer_list<std::string> more) {
     arguments.insert(arguments.end(), more);
   };
-  add({job.emit == EmitKind::kObject ? "-emit-obj" : "-S"});
+  add({job.emit == EmitKind::kAssembly ? "-S" : "-emit-obj"});
   add({"-triple", job.arch + "-unknown-linux-gnu"});
   add({"-target-cpu", job.cpu, "-tune-cpu", job.tune_cpu});
   for (const std::string& feature : job.features) add({"-target-feature", feature});
@@ -169,10 +169,10 @@ CompileReply Compile(const CompileJob& job) {
   compiler.setOutputStream(std::make_unique<llvm::raw_svector_ostream>(output));
   llvm::LLVMContext context;
   std::unique_ptr<clang::CodeGenAction> action;
-  if (job.emit == EmitKind::kObject) {
-    action = std::make_unique<clang::EmitObjAction>(&context);
-  } else {
+  if (job.emit == EmitKind::kAssembly) {
     action = std::make_unique<clang::EmitAssemblyAction>(&context);
+  } else {
+    action = std::make_unique<clang::EmitObjAction>(&context);
   }
   if (compiler.ExecuteAction(*action)) {
     reply.outcome = CompileReply::Outcome::kCompiled;

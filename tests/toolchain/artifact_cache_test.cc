@@ -28,6 +28,7 @@ class CountingCompiler final : public Compiler {
     if (job.c == "error") return CompileFailure{"no"};
     return CompiledCode{job.symbol + "\n" + job.c, "counting 1"};
   }
+  StatusOr<std::string> Describe() override { return std::string("counting 1"); }
 
  private:
   std::atomic<int>& calls_;

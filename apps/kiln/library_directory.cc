@@ -1,0 +1,195 @@
+#include "apps/kiln/library_directory.h"
+
+#include <fmt/format.h>
+
+#include <atomic>
+#include <filesystem>
+#include <mutex>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "apps/kiln/command.h"
+#include "base/digest.h"
+#include "base/read_file.h"
+#include "base/standard_streams.h"
+#include "base/write_file.h"
+#include "ops/workload_key.h"
+
+namespace kiln {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* kManifest = "manifest.json";
+
+Status Failed(const fs::path& path, const std::error_code& error) {
+  return Error(StatusCode::kPermissionDenied, path.string(), ": ", error.message());
+}
+
+StatusOr<std::string> ReadText(const fs::path& path) {
+  ASSIGN_OR_RETURN(const std::vector<std::uint8_t> bytes, ReadFile(path.string()));
+  return std::string(bytes.begin(), bytes.end());
+}
+
+// One object to have: compiled before, or to be compiled.
+struct ObjectTask {
+  const LibraryCode* code = nullptr;
+  std::string path;  // in the library's directory
+  CompileJob job;
+  ObjectRecord record;
+  std::string bytes;
+};
+
+// Compiles tasks on several threads; the first error ends it.
+class ObjectCompiler {
+ public:
+  ObjectCompiler(Compiler& compiler, std::vector<ObjectTask>& tasks)
+      : compiler_(compiler), tasks_(tasks) {}
+
+  Status Run(std::int32_t jobs) {
+    std::vector<std::thread> threads;
+    for (std::int32_t i = 0; i < jobs; ++i) {
+      threads.emplace_back([this] { Work(); });
+    }
+    for (std::thread& thread : threads) thread.join();
+    return first_error_;
+  }
+
+ private:
+  void Work() {
+    for (std::size_t i; (i = next_++) < tasks_.size() && !failed_;) {
+      const Status status = CompileOne(tasks_[i]);
+      const std::lock_guard lock(mutex_);
+      ++done_;
+      const std::string name = Describe(tasks_[i].code->kernel.task.workload());
+      if (status.ok()) {
+        WriteError(fmt::format("[{}/{}] compiled {} for {}: {}\n", done_, tasks_.size(), name,
+                               tasks_[i].code->kernel.task.target().name, tasks_[i].path));
+      } else if (!failed_.exchange(true)) {
+        first_error_ = status;
+      }
+    }
+  }
+
+  Status CompileOne(ObjectTask& task) {
+    ASSIGN_OR_RETURN(auto result, compiler_.Compile(task.job));
+    if (const auto* failure = std::get_if<CompileFailure>(&result)) {
+      return Error(StatusCode::kInternal, task.code->kernel.task.Key(), " does not compile: ",
+                   failure->message);
+    }
+    task.bytes = std::move(std::get<CompiledCode>(result).output);
+    task.record.object_digest = Digest(task.bytes);
+    return absl::OkStatus();
+  }
+
+  Compiler& compiler_;
+  std::vector<ObjectTask>& tasks_;
+  std::atomic<std::size_t> next_ = 0;
+  std::atomic<bool> failed_ = false;
+  std::mutex mutex_;  // guards what follows
+  std::size_t done_ = 0;
+  Status first_error_;
+};
+
+// Whether the object of a record is there as it was written.
+bool IsThere(const fs::path& path, const ObjectRecord& record) {
+  const auto bytes = ReadFile(path.string());
+  return bytes.ok() && Digest(bytes->data(), bytes->size()) == record.object_digest;
+}
+
+// Removes kernels, and what only the other form has, that are not among `files`.
+Status RemoveOld(const fs::path& directory, const Files& files, const ObjectRecords& objects) {
+  std::error_code error;
+  const fs::path kernels = directory / "kernels";
+  std::vector<fs::path> old;
+  for (fs::recursive_directory_iterator it(kernels, error), end; !error && it != end;
+       it.increment(error)) {
+    if (!it->is_regular_file()) continue;
+    const std::string path = it->path().lexically_relative(directory).generic_string();
+    if (!files.contains(path) && !objects.contains(path)) old.push_back(it->path());
+  }
+  for (const fs::path& path : old) {
+    fs::remove(path, error);
+    if (error) return Failed(path, error);
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+StatusOr<LibraryDirectory> LibraryDirectory::Open(const std::string& path,
+                                                  const std::string& name) {
+  LibraryDirectory directory;
+  directory.path_ = path;
+  std::error_code error;
+  const fs::path manifest = fs::path(path) / kManifest;
+  if (!fs::exists(path, error)) return directory;
+  if (!fs::is_directory(path, error)) {
+    return Error(StatusCode::kFailedPrecondition, "--out ", path, " is not a directory");
+  }
+  if (!fs::exists(manifest, error)) {
+    const bool empty = fs::is_empty(path, error);
+    if (error) return Failed(path, error);
+    if (empty) return directory;
+    return Error(StatusCode::kFailedPrecondition, "--out ", path,
+                 " has files and is no exported library: name a new directory");
+  }
+  ASSIGN_OR_RETURN(const std::string text, ReadText(manifest));
+  StatusOr<PresentManifest> present = ParseManifest(text);
+  if (!present.ok()) return InFile(manifest.string(), present.status());
+  if (present->style.name != name) {
+    return Error(StatusCode::kFailedPrecondition, "--out ", path, " is the library ",
+                 present->style.name, ", not ", name, ": name another directory or that --prefix");
+  }
+  directory.present_ = std::move(present->objects);
+  directory.present_compiler_ = std::move(present->style.compiler);
+  return directory;
+}
+
+StatusOr<WrittenLibrary> LibraryDirectory::Write(const Library& library, LibraryStyle style,
+                                                 const std::string& cases, Compiler& compiler,
+                                                 std::int32_t jobs) {
+  const fs::path root(path_);
+  std::vector<ObjectTask> tasks;
+  ObjectRecords objects;
+  if (style.form == LibraryForm::kObject) {
+    ASSIGN_OR_RETURN(style.compiler, compiler.Describe());
+    for (const LibraryCode& code : library.codes) {
+      ObjectTask task{.code = &code, .path = KernelPathOf(code, style), .job = ObjectJobOf(code, style)};
+      task.record.job_digest = Digest(Serialize(task.job));
+      const auto known = present_.find(task.path);
+      if (known != present_.end() && present_compiler_ == style.compiler &&
+          known->second.job_digest == task.record.job_digest &&
+          IsThere(root / task.path, known->second)) {
+        objects[task.path] = known->second;
+      } else {
+        tasks.push_back(std::move(task));
+      }
+    }
+    RETURN_IF_ERROR(ObjectCompiler(compiler, tasks).Run(jobs));
+  }
+  Files files = TextFilesOf(library, style);
+  files[CasesPathOf(style)] = cases;
+  for (ObjectTask& task : tasks) {
+    objects[task.path] = task.record;
+    files[task.path] = std::move(task.bytes);
+  }
+  std::error_code error;
+  fs::create_directories(root, error);
+  if (error) return Failed(root, error);
+  // First one without objects: whatever happens from here on, this is an export that can be gone on
+  // with.
+  RETURN_IF_ERROR(ReplaceFile((root / kManifest).string(), PrintManifest(library, style, {})));
+  for (const auto& [path, bytes] : files) {
+    fs::create_directories((root / path).parent_path(), error);
+    if (error) return Failed(root / path, error);
+    RETURN_IF_ERROR(UpdateFile((root / path).string(), bytes).status());
+  }
+  RETURN_IF_ERROR(RemoveOld(root, files, objects));
+  RETURN_IF_ERROR(
+      ReplaceFile((root / kManifest).string(), PrintManifest(library, style, objects)));
+  return WrittenLibrary{tasks.size()};
+}
+
+}  // namespace kiln

@@ -1,0 +1,34 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "export/library_files.h"
+#include "export/manifest.h"
+#include "toolchain/compiler.h"
+
+namespace kiln {
+
+struct WrittenLibrary {
+  std::size_t compiled = 0;  // objects; the others were there
+};
+
+// This is the directory of an exported library, new or written before. What is in it and unchanged
+// is left alone, so that builds see only what changed.
+class LibraryDirectory {
+ public:
+  // kFailedPrecondition: it has other files, or a library of another name; nothing is touched then.
+  static StatusOr<LibraryDirectory> Open(const std::string& path, const std::string& name);
+
+  // Compiles what is not there, on `jobs` threads, and writes all files; kernels that the library
+  // does not have any more go. kInternal names a kernel that does not compile.
+  StatusOr<WrittenLibrary> Write(const Library& library, LibraryStyle style,
+                                 const std::string& cases, Compiler& compiler, std::int32_t jobs);
+
+ private:
+  std::string path_;
+  ObjectRecords present_;  // by a compiler of the same version and flags
+  std::string present_compiler_;
+};
+
+}  // namespace kiln

@@ -1,0 +1,22 @@
+#pragma once
+
+#include <string>
+
+#include "export/library_files.h"
+
+namespace kiln {
+
+// "net_0123456789abcdef": what the names of a code begin with in a library called `net`.
+std::string SymbolIn(const LibraryCode& code, const LibraryStyle& style);
+
+// A code's C with these names, hidden from other libraries. The text that was measured is in it as
+// it was.
+std::string RenamedC(const LibraryCode& code, const LibraryStyle& style);
+
+// The instruction set of a code as a word for a directory: "avx512vnni", "portable".
+std::string InstructionSetOf(const LibraryCode& code);
+
+// "/* SPDX... */", the first line of every generated file, without the marks of a comment.
+std::string LicenceLine();
+
+}  // namespace kiln

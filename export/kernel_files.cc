@@ -16,12 +16,13 @@ std::string SymbolIn(const LibraryCode& code, const LibraryStyle& style) {
 std::string RenamedC(const LibraryCode& code, const LibraryStyle& style) {
   const std::string from = code.symbol(), to = SymbolIn(code, style);
   return fmt::format(
-      "#include \"kiln_kernel.h\"\n"
-      "#define {0}_info {1}_info\n"
-      "#define {0}_pack {1}_pack\n"
-      "#define {0}_run {1}_run\n"
-      "#define visibility(ignored) visibility(\"hidden\")\n",
-      from, to).append(code.kernel.source.c);
+             "#include \"kiln_kernel.h\"\n"
+             "#define {0}_info {1}_info\n"
+             "#define {0}_pack {1}_pack\n"
+             "#define {0}_run {1}_run\n"
+             "#define visibility(ignored) visibility(\"hidden\")\n",
+             from, to)
+      .append(code.kernel.source.c);
 }
 
 std::string InstructionSetOf(const LibraryCode& code) {
@@ -35,8 +36,7 @@ std::string LicenceLine() {
 }
 
 CompileJob ObjectJobOf(const LibraryCode& code, const LibraryStyle& style) {
-  CompileJob job =
-      JobFor(code.kernel.source, code.kernel.task.target(), EmitKind::kRelocatable);
+  CompileJob job = JobFor(code.kernel.source, code.kernel.task.target(), EmitKind::kRelocatable);
   job.c = RenamedC(code, style);
   job.symbol = SymbolIn(code, style);
   return job;

@@ -103,9 +103,9 @@ class Planner {
       RETURN_IF_ERROR(AddWorkload(workload));
     }
     if (library_.workloads.empty()) {
-      return Error(StatusCode::kNotFound, "no kernel to export: ",
-                   library_.notes.empty() ? "nothing is locked for these targets"
-                                          : library_.notes[0]);
+      return Error(
+          StatusCode::kNotFound, "no kernel to export: ",
+          library_.notes.empty() ? "nothing is locked for these targets" : library_.notes[0]);
     }
     SortCodes();
     AddLayers();
@@ -184,8 +184,7 @@ class Planner {
   }
 
   void Add(const LockKey& key, const LockEntry& entry, LockedKernel kernel, std::string why) {
-    const auto [known, is_new] =
-        code_of_.try_emplace(kernel.source.symbol, library_.codes.size());
+    const auto [known, is_new] = code_of_.try_emplace(kernel.source.symbol, library_.codes.size());
     if (is_new) library_.codes.push_back({std::move(kernel)});
     library_.variants.push_back({key, entry, known->second, std::move(why)});
   }

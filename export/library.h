@@ -16,7 +16,7 @@ enum class Fallback { kError, kWarn, kSilent };
 struct LibraryRequest {
   Network network;                   // without layers: all that is locked
   std::vector<std::string> targets;  // empty: all that are locked, of one architecture
-  std::string arch;                  // which one, where the lock file has several; empty: the only one
+  std::string arch;  // which one, where the lock file has several; empty: the only one
   CacheState cache = CacheState::kHot;
   bool portable = true;  // also kernels that every machine of the architecture runs
 };

@@ -33,9 +33,11 @@ std::string Quoted(std::string_view text) {
 
 std::string Filled(std::string_view text, const LibraryStyle& style) {
   std::string guard = style.name;
-  std::ranges::transform(guard, guard.begin(),
-                         [](char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c; });
-  return Replaced(Replaced(std::string(text), "@NAME@", style.name), "@GUARD@", "KILN_LIB_" + guard);
+  std::ranges::transform(guard, guard.begin(), [](char c) {
+    return c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c;
+  });
+  return Replaced(Replaced(std::string(text), "@NAME@", style.name), "@GUARD@",
+                  "KILN_LIB_" + guard);
 }
 
 std::string Comment(std::string_view text) { return fmt::format("/* {} */\n", text); }
@@ -48,7 +50,8 @@ std::string DescribeLabels(const ConfigLabels& labels) {
 
 std::string HeaderOf(const LibraryStyle& style) {
   std::string text = Comment(LicenceLine());
-  for (const std::string_view part : {KernelHeaderText(), DriverHeaderText(), LibraryHeaderText()}) {
+  for (const std::string_view part :
+       {KernelHeaderText(), DriverHeaderText(), LibraryHeaderText()}) {
     text += WithoutOwnIncludes(part);
   }
   return text + Filled(FunctionsHeaderText(), style);
@@ -108,7 +111,8 @@ std::string TablesOf(const Library& library, const LibraryStyle& style) {
   }
   text += "  {NULL, N_KERNELS},\n};\n";
   text +=
-      "\n/* Sorted by name. */\nstatic const struct {\n  const char* name;\n  uint32_t workload;\n} "
+      "\n/* Sorted by name. */\nstatic const struct {\n  const char* name;\n  uint32_t "
+      "workload;\n} "
       "layers[N_LAYERS + 1] = {\n";
   for (const auto& [name, workload] : library.layers) {
     text += fmt::format("  {{{}, {}}},\n", Quoted(name), number.at(workload));
@@ -118,8 +122,7 @@ std::string TablesOf(const Library& library, const LibraryStyle& style) {
 
 std::string SourceOf(const Library& library, const LibraryStyle& style) {
   return Comment(LicenceLine()) + fmt::format("#include \"{}.h\"\n\n", style.name) +
-         std::string(CpuFeaturesText()) + TablesOf(library, style) +
-         Filled(FunctionsText(), style);
+         std::string(CpuFeaturesText()) + TablesOf(library, style) + Filled(FunctionsText(), style);
 }
 
 std::string ReadmeOf(const Library& library, const LibraryStyle& style) {
@@ -130,7 +133,8 @@ std::string ReadmeOf(const Library& library, const LibraryStyle& style) {
   return fmt::format(
       "# {0}\n\n"
       "{1}\n\n"
-      "{2} int8 kernels of {3} workloads for {4} ({5}), by `kiln export`. Nothing of Kiln is needed "
+      "{2} int8 kernels of {3} workloads for {4} ({5}), by `kiln export`. Nothing of Kiln is "
+      "needed "
       "to build or run\n"
       "them. `include/{0}.h` says how they are used; `manifest.json` which configs they are, and "
       "what measured them.\n\n"
@@ -173,8 +177,8 @@ Files TextFilesOf(const Library& library, const LibraryStyle& style) {
     files["kernels/kiln_kernel.h"] =
         Comment(LicenceLine()) + fmt::format("#include \"{}.h\"\n", style.name);
     for (const LibraryCode& code : library.codes) {
-      files[KernelPathOf(code, style)] = Comment(LicenceLine()) +
-                                         "#include \"kiln_compat.h\"\n" + RenamedC(code, style);
+      files[KernelPathOf(code, style)] =
+          Comment(LicenceLine()) + "#include \"kiln_compat.h\"\n" + RenamedC(code, style);
     }
   }
   AddBuildFiles(library, style, files);

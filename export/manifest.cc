@@ -98,8 +98,8 @@ StatusOr<PresentManifest> ParseManifest(const std::string& text) {
   const Status no = Error(StatusCode::kInvalidArgument, "not the manifest of an exported library");
   if (!json.is_object() || !json.contains("kiln_library")) return no;
   PresentManifest present;
-  for (const auto& [member, to] : {std::pair("name", &present.style.name),
-                                   std::pair("compiler", &present.style.compiler)}) {
+  for (const auto& [member, to] :
+       {std::pair("name", &present.style.name), std::pair("compiler", &present.style.compiler)}) {
     if (json.contains(member) && json[member].is_string()) *to = json[member].get<std::string>();
   }
   if (present.style.name.empty()) return no;

@@ -28,7 +28,8 @@ void AddRecipe(const std::string& name, const Workload& workload,
                std::vector<SelfTestRecord>& records) {
   for (const DataSet set : {DataSet::kUniform, DataSet::kEdges}) {
     OpCase data = MakeCase(workload, set, kSeed);
-    SelfTestRecord record{.name = name, .workload = workload, .values = std::move(data.values), .cases = {}};
+    SelfTestRecord record{
+        .name = name, .workload = workload, .values = std::move(data.values), .cases = {}};
     record.cases.push_back(CaseOf(workload, record.values, std::move(data.x)));
     records.push_back(std::move(record));
   }

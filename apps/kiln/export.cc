@@ -83,20 +83,23 @@ std::string Mend(const Options& options, const LibraryVariant& variant) {
 std::string ShortName(const LibraryVariant& variant) {
   const StatusOr<Workload> workload = ParseWorkload(variant.key.workload);
   return fmt::format("{} on {}, {} thread{}",
-                     workload.ok() ? Describe(*workload) : variant.key.workload,
-                     variant.key.target, variant.key.threads, variant.key.threads == 1 ? "" : "s");
+                     workload.ok() ? Describe(*workload) : variant.key.workload, variant.key.target,
+                     variant.key.threads, variant.key.threads == 1 ? "" : "s");
 }
 
 // Says which kernels are defaults, as it was asked for. An error if none may be.
 Status TellDefaults(const Options& options, const Library& library, const LibraryTally& tally) {
   if (options.fallback == Fallback::kSilent) return absl::OkStatus();
   for (const std::string& note : library.notes) WriteError("note: " + note + "\n");
+  constexpr std::size_t kNamed = 5;
+  std::size_t named = 0;
   for (const LibraryVariant& variant : library.variants) {
-    if (variant.entry.time || variant.why.empty()) continue;
+    if (variant.entry.time || variant.why.empty() || ++named > kNamed) continue;
     WriteError(fmt::format("{}: the default for {}: {}\n",
                            options.fallback == Fallback::kError ? "error" : "warning",
                            ShortName(variant), variant.why));
   }
+  if (named > kNamed) WriteError(fmt::format("  and {} more\n", named - kNamed));
   if (options.fallback == Fallback::kWarn || tally.defaults == 0) return absl::OkStatus();
   return Error(StatusCode::kFailedPrecondition, tally.defaults,
                " kernels would be untuned defaults, which --fallback error forbids; mend: ",
@@ -114,7 +117,8 @@ StatusOr<std::vector<SelfTestRecord>> GoldenRecords(const Options& options) {
       WriteError(fmt::format("note: not in the self-test: {}: {}\n", step->name, step->unreached));
       continue;
     }
-    SelfTestRecord record{.name = step->output, .workload = step->workload, .values = {}, .cases = {}};
+    SelfTestRecord record{
+        .name = step->output, .workload = step->workload, .values = {}, .cases = {}};
     for (std::size_t i = 0; i < step->cases.size(); ++i) {
       const OpCase& data = *step->cases[i].explicit_case;
       record.values = data.values;
@@ -182,12 +186,14 @@ StatusOr<int> Export(const Environment& env, const Options& options) {
   ASSIGN_OR_RETURN(const Library library, PlanLibrary(env.registry, lock, request));
   const LibraryTally tally = TallyOf(library);
   RETURN_IF_ERROR(TellDefaults(options, library, tally));
-  ASSIGN_OR_RETURN(LibraryDirectory directory, LibraryDirectory::Open(options.out, options.style.name));
+  ASSIGN_OR_RETURN(LibraryDirectory directory,
+                   LibraryDirectory::Open(options.out, options.style.name));
   ASSIGN_OR_RETURN(const std::string cases, CasesOf(options, network, library));
   const std::unique_ptr<Reactor> reactor = NewReactor();
   const std::int32_t jobs =
-      options.jobs > 0 ? options.jobs
-                       : static_cast<std::int32_t>(std::max(1u, std::thread::hardware_concurrency()));
+      options.jobs > 0
+          ? options.jobs
+          : static_cast<std::int32_t>(std::max(1u, std::thread::hardware_concurrency()));
   ASSIGN_OR_RETURN(const std::unique_ptr<Compiler> compiler,
                    NewCompiler(*reactor, {.workers = jobs}));
   ASSIGN_OR_RETURN(const WrittenLibrary written,
@@ -210,7 +216,8 @@ void AddExport(CLI::App& app, Environment& env) {
       ->type_name("FILE");
   AddLockScope(*command, o->scope);
   command
-      ->add_option("--arch", o->arch, "those targets of the lock file that are of this architecture")
+      ->add_option("--arch", o->arch,
+                   "those targets of the lock file that are of this architecture")
       ->check(CLI::IsMember({"x86_64", "aarch64"}));
   command->add_option("--out", o->out, "the library's directory: new, or an export of before")
       ->type_name("DIR")
@@ -242,11 +249,12 @@ void AddExport(CLI::App& app, Environment& env) {
       ->add_option("--golden", o->golden,
                    "with --model: the self-test has these recorded inputs and outputs")
       ->type_name("DIR");
-  AddNumber<std::int32_t>(*command, "--jobs", o->jobs, "kernels to compile at a time (default: one per core)",
-                          {1, kMaxThreads});
+  AddNumber<std::int32_t>(*command, "--jobs", o->jobs,
+                          "kernels to compile at a time (default: one per core)", {1, kMaxThreads});
   AddDatabase(*command, env);
   command->footer(
-      "The library has a header, objects or C files, CMakeLists.txt, a Makefile, a pkg-config file, "
+      "The library has a header, objects or C files, CMakeLists.txt, a Makefile, a pkg-config "
+      "file, "
       "a manifest and a\n"
       "self-test; see docs/builds.md. Exporting again writes only what changed.\n"
       "Examples:\n"

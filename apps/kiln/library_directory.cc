@@ -75,8 +75,8 @@ class ObjectCompiler {
   Status CompileOne(ObjectTask& task) {
     ASSIGN_OR_RETURN(auto result, compiler_.Compile(task.job));
     if (const auto* failure = std::get_if<CompileFailure>(&result)) {
-      return Error(StatusCode::kInternal, task.code->kernel.task.Key(), " does not compile: ",
-                   failure->message);
+      return Error(StatusCode::kInternal, task.code->kernel.task.Key(),
+                   " does not compile: ", failure->message);
     }
     task.bytes = std::move(std::get<CompiledCode>(result).output);
     task.record.object_digest = Digest(task.bytes);
@@ -156,7 +156,8 @@ StatusOr<WrittenLibrary> LibraryDirectory::Write(const Library& library, Library
   if (style.form == LibraryForm::kObject) {
     ASSIGN_OR_RETURN(style.compiler, compiler.Describe());
     for (const LibraryCode& code : library.codes) {
-      ObjectTask task{.code = &code, .path = KernelPathOf(code, style), .job = ObjectJobOf(code, style)};
+      ObjectTask task{
+          .code = &code, .path = KernelPathOf(code, style), .job = ObjectJobOf(code, style)};
       task.record.job_digest = Digest(Serialize(task.job));
       const auto known = present_.find(task.path);
       if (known != present_.end() && present_compiler_ == style.compiler &&
@@ -187,8 +188,7 @@ StatusOr<WrittenLibrary> LibraryDirectory::Write(const Library& library, Library
     RETURN_IF_ERROR(UpdateFile((root / path).string(), bytes).status());
   }
   RETURN_IF_ERROR(RemoveOld(root, files, objects));
-  RETURN_IF_ERROR(
-      ReplaceFile((root / kManifest).string(), PrintManifest(library, style, objects)));
+  RETURN_IF_ERROR(ReplaceFile((root / kManifest).string(), PrintManifest(library, style, objects)));
   return WrittenLibrary{tasks.size()};
 }
 

@@ -36,7 +36,7 @@ std::string Filled(std::string_view text, const LibraryStyle& style) {
   std::ranges::transform(guard, guard.begin(), [](char c) {
     return c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c;
   });
-  return Replaced(Replaced(std::string(text), "@NAME@", style.name), "@GUARD@",
+  return Replaced(Replaced(std::string(text), "LIBNAME", style.name), "LIBGUARD",
                   "KILN_LIB_" + guard);
 }
 
@@ -61,8 +61,7 @@ std::string HeaderOf(const LibraryStyle& style) {
 std::string BuildText(const LibraryStyle& style) {
   if (style.form == LibraryForm::kObject) {
     const std::string compiler = style.compiler.substr(0, style.compiler.find(" -"));
-    return "#define BUILD " +
-           Quoted("objects by " + compiler + ", the code that was measured where a kernel was") +
+    return "#define BUILD " + Quoted("objects by " + compiler + ": the code that Kiln measures") +
            "\n";
   }
   return "#if defined(__clang__)\n"
@@ -148,8 +147,8 @@ std::string ReadmeOf(const Library& library, const LibraryStyle& style) {
             "code that was measured. gcc 12\nspills vectors that clang 19 keeps in registers.\n");
 }
 
-constexpr std::array<std::string_view, 8> kReserved = {"kiln", "int",    "for",  "char",
-                                                       "long", "double", "main", "kernels"};
+constexpr std::array<std::string_view, 7> kReserved = {"kiln", "int",    "for", "char",
+                                                       "long", "double", "main"};
 
 }  // namespace
 
@@ -167,7 +166,9 @@ Files TextFilesOf(const Library& library, const LibraryStyle& style) {
   files["README.md"] = ReadmeOf(library, style);
   files["include/" + style.name + ".h"] = HeaderOf(style);
   files["src/" + style.name + ".c"] = SourceOf(library, style);
-  files["self_test/kiln_cases.h"] = Comment(LicenceLine()) + std::string(CasesHeaderText());
+  files["self_test/kiln_cases.h"] =
+      Comment(LicenceLine()) +
+      Replaced(std::string(CasesHeaderText()), "kernel_host/kiln_kernel.h", style.name + ".h");
   files["self_test/self_test.c"] = Comment(LicenceLine()) + Filled(SelfTestText(), style);
   if (style.form == LibraryForm::kObject) {
     std::string& objects = files["objects.txt"];  // for archivers

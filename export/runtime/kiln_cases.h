@@ -17,6 +17,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "kernel_host/kiln_kernel.h"
+
 enum { KILN_CASES_VERSION = 1 };
 
 typedef struct {

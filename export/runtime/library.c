@@ -20,13 +20,13 @@ static const kiln_kernel* choose(const kiln_context* context, uint32_t workload)
   return best;
 }
 
-void @NAME@_init(kiln_context* context, uint32_t threads) {
+void LIBNAME_init(kiln_context* context, uint32_t threads) {
   context->features = kiln_cpu_features();
   context->threads = threads;
   context->reserved = 0;
 }
 
-const kiln_kernel* @NAME@_find(const kiln_context* context, const char* workload) {
+const kiln_kernel* LIBNAME_find(const kiln_context* context, const char* workload) {
   uint32_t low = 0, high = N_WORKLOADS;
   while (low < high) {
     const uint32_t middle = (low + high) / 2;
@@ -41,7 +41,7 @@ const kiln_kernel* @NAME@_find(const kiln_context* context, const char* workload
   return NULL;
 }
 
-const kiln_kernel* @NAME@_find_layer(const kiln_context* context, const char* layer) {
+const kiln_kernel* LIBNAME_find_layer(const kiln_context* context, const char* layer) {
   uint32_t low = 0, high = N_LAYERS;
   while (low < high) {
     const uint32_t middle = (low + high) / 2;
@@ -56,15 +56,15 @@ const kiln_kernel* @NAME@_find_layer(const kiln_context* context, const char* la
   return NULL;
 }
 
-const kiln_kernel* @NAME@_kernels(size_t* count) {
+const kiln_kernel* LIBNAME_kernels(size_t* count) {
   *count = N_KERNELS;
   return kernels;
 }
 
-const char* @NAME@_layer(size_t index, const char** workload) {
+const char* LIBNAME_layer(size_t index, const char** workload) {
   if (index >= N_LAYERS) return NULL;
   if (workload != NULL) *workload = workloads[layers[index].workload].key;
   return layers[index].name;
 }
 
-const char* @NAME@_build(void) { return BUILD; }
+const char* LIBNAME_build(void) { return BUILD; }

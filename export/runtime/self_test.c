@@ -2,11 +2,11 @@
  * on the values and inputs in a file of cases, and compares checksums of all outputs. Each runs on
  * one thread, and once more in three pieces, the last first.
  *
- *   self_test [FILE] [-v]      FILE: else @NAME@.cases
+ *   self_test [FILE] [-v]      FILE: else LIBNAME.cases
  *
  * Exit status 0: all outputs are right. 1: some are not, or cannot be checked.
  */
-#include "@NAME@.h"
+#include "LIBNAME.h"
 #include "kiln_cases.h"
 
 typedef struct {
@@ -66,8 +66,8 @@ static const char* check_kernel(const kiln_kernel* kernel, const kiln_record* re
 static void check_record(const kiln_context* context, const kiln_record* record,
                          const kiln_cases* cases, tally* sum) {
   size_t count = 0;
-  const kiln_kernel* kernels = @NAME@_kernels(&count);
-  const kiln_kernel* chosen = @NAME@_find(context, record->workload);
+  const kiln_kernel* kernels = LIBNAME_kernels(&count);
+  const kiln_kernel* chosen = LIBNAME_find(context, record->workload);
   if (chosen == NULL) {
     printf("WRONG  %s: no kernel that this processor can run\n", record->name);
     ++sum->wrong;
@@ -92,7 +92,7 @@ static void check_record(const kiln_context* context, const kiln_record* record,
 /* What is chosen here, by target. */
 static void print_choices(const kiln_context* context) {
   size_t count = 0;
-  const kiln_kernel* kernels = @NAME@_kernels(&count);
+  const kiln_kernel* kernels = LIBNAME_kernels(&count);
   for (size_t i = 0; i < count; ++i) {
     size_t chosen = 0, untuned = 0;
     int is_first = 1;
@@ -102,7 +102,7 @@ static void print_choices(const kiln_context* context) {
     if (!is_first) continue;
     for (size_t j = i; j < count; ++j) {
       if (strcmp(kernels[j].target, kernels[i].target) != 0) continue;
-      if (@NAME@_find(context, kernels[j].workload) != &kernels[j]) continue;
+      if (LIBNAME_find(context, kernels[j].workload) != &kernels[j]) continue;
       ++chosen;
       untuned += kernels[j].min_ns == 0;
     }
@@ -112,7 +112,7 @@ static void print_choices(const kiln_context* context) {
 }
 
 int main(int argc, char** argv) {
-  const char* path = "@NAME@.cases";
+  const char* path = "LIBNAME.cases";
   kiln_context context;
   kiln_cases cases;
   kiln_record record;
@@ -131,7 +131,7 @@ int main(int argc, char** argv) {
     kiln_close_cases(&cases);
     return 1;
   }
-  @NAME@_init(&context, 1);
+  LIBNAME_init(&context, 1);
   while ((more = kiln_next_record(&cases, &record)) > 0) {
     kiln_case skipped;
     ++sum.records;
@@ -144,8 +144,8 @@ int main(int argc, char** argv) {
   if (more < 0) printf("WRONG  %s is damaged\n", path);
   kiln_close_cases(&cases);
   print_choices(&context);
-  printf("kernels: %s\n", @NAME@_build());
-  printf("@NAME@: %u operators, %u runs of kernels: %s\n", (unsigned)sum.records,
+  printf("kernels: %s\n", LIBNAME_build());
+  printf("LIBNAME: %u operators, %u runs of kernels: %s\n", (unsigned)sum.records,
          (unsigned)sum.kernels, more == 0 && sum.wrong == 0 ? "all bit-exact" : "WRONG");
   return more == 0 && sum.wrong == 0 && sum.kernels > 0 ? 0 : 1;
 }

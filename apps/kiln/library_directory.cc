@@ -32,6 +32,17 @@ StatusOr<std::string> ReadText(const fs::path& path) {
   return std::string(bytes.begin(), bytes.end());
 }
 
+// Whether there is anything but directories: builds make those before the files.
+StatusOr<bool> HasFiles(const fs::path& directory) {
+  std::error_code error;
+  for (fs::recursive_directory_iterator it(directory, error), end; !error && it != end;
+       it.increment(error)) {
+    if (!it->is_directory()) return true;
+  }
+  if (error) return Failed(directory, error);
+  return false;
+}
+
 // One object to have: compiled before, or to be compiled.
 struct ObjectTask {
   const LibraryCode* code = nullptr;
@@ -129,9 +140,8 @@ StatusOr<LibraryDirectory> LibraryDirectory::Open(const std::string& path,
     return Error(StatusCode::kFailedPrecondition, "--out ", path, " is not a directory");
   }
   if (!fs::exists(manifest, error)) {
-    const bool empty = fs::is_empty(path, error);
-    if (error) return Failed(path, error);
-    if (empty) return directory;
+    ASSIGN_OR_RETURN(const bool has_files, HasFiles(path));
+    if (!has_files) return directory;
     return Error(StatusCode::kFailedPrecondition, "--out ", path,
                  " has files and is no exported library: name a new directory");
   }

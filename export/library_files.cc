@@ -147,8 +147,11 @@ std::string ReadmeOf(const Library& library, const LibraryStyle& style) {
             "code that was measured. gcc 12\nspills vectors that clang 19 keeps in registers.\n");
 }
 
-constexpr std::array<std::string_view, 7> kReserved = {"kiln", "int",    "for", "char",
-                                                       "long", "double", "main"};
+// Targets that CMake or its generators have in every project.
+constexpr std::array<std::string_view, 11> kReserved = {
+    "kiln",    "all",        "test",          "help",           "clean",
+    "install", "edit_cache", "rebuild_cache", "package_source", "package",
+    "list_install_components"};
 
 }  // namespace
 

@@ -174,7 +174,7 @@ StatusOr<int> Export(const Environment& env, const Options& options) {
   if (!IsLibraryName(options.style.name)) {
     return UsageError("--prefix: `", options.style.name,
                       "` cannot begin a C name of a library: letters, digits and underscores, not "
-                      "a word of C or of Kiln");
+                      "a name of Kiln's or a target of CMake's");
   }
   Network network;
   if (options.what.any()) {

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # From a tuned model to a linked library and back: locks, exports, builds with what a user has, runs the self-test with the
 # model's weights natively and under emulators.
-# usage: exported_library.sh KILN SOURCE_DIR
+# usage: exported_library.sh KILN KERNEL_FUZZ SOURCE_DIR [SEED]
 set -euo pipefail
-kiln=$1 source=$2
+kiln=$1 fuzz=$2 source=$3 seed=${4:-20261126}
 model=$source/tests/data/models/tiny_int8_per_channel.tflite
 golden=$source/tests/data/models/tiny_int8_per_channel.golden
 
@@ -177,6 +177,21 @@ if have aarch64-linux-gnu-gcc && have qemu-aarch64; then
       make -s -C arm-$target-c clean
       expect "all bit-exact" make -s -j2 -C arm-$target-c CC="clang-19 --target=aarch64-linux-gnu" AR=aarch64-linux-gnu-ar RUN="$run" check
     fi
+  done
+fi
+say "random workloads, seed $seed: untuned, in both forms"
+mapfile -t keys < <("$fuzz" keys --seed "$seed" --count 24 --most-macs 400000 | sort -u)
+random_library() { "$kiln" export --workload "${keys[@]}" --fallback silent --prefix drawn "$@"; }
+# shellcheck disable=SC2086
+expect "${#keys[@]} workloads" random_library --target $targets --out drawn
+expect "all bit-exact" make -s -C drawn check
+# shellcheck disable=SC2086
+expect "C files" random_library --target $targets --out drawn-c --form c
+expect "all bit-exact" make -s -j2 -C drawn-c CC=gcc check
+if have aarch64-linux-gnu-gcc && have qemu-aarch64; then
+  for target in rasp4b pixel6; do
+    expect "C files" random_library --target $target --out drawn-$target --form c
+    expect "all bit-exact" make -s -j2 -C drawn-$target CC=aarch64-linux-gnu-gcc AR=aarch64-linux-gnu-ar RUN="$run" check
   done
 fi
 echo done

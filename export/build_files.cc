@@ -17,7 +17,7 @@ namespace {
 constexpr std::string_view kKernelFlags =
     "-std=c11 -O2 -ffreestanding -fPIC -fvisibility=hidden -ffp-contract=off -w";
 constexpr std::string_view kGccFlags =
-    "-fno-strict-aliasing -fno-tree-loop-distribute-patterns -flax-vector-conversions -Wno-psabi";
+    "-fno-strict-aliasing -fno-tree-loop-distribute-patterns -flax-vector-conversions -fwrapv -Wno-psabi";
 
 // The flags of an instruction set, and the files that are compiled with them.
 struct KernelGroup {

@@ -8,10 +8,10 @@
  *
  * Needs gcc 12 or clang 14, or newer. Flags:
  *   -std=c11 -O2 -ffreestanding -fPIC -fvisibility=hidden -ffp-contract=off -w
- *     (-w as gcc does not know the attribute `minsize`, and warns of wide vectors as arguments)
- *   gcc also: -fwrapv -fno-strict-aliasing -fno-tree-loop-distribute-patterns
+ *   gcc also: -fwrapv -fno-strict-aliasing -fno-tree-loop-distribute-patterns -Wno-psabi
  *     (sums of vectors wrap around, which clang grants without a flag; memory is read as vectors of
- *     several types; the loops of a kernel's own memcpy and memset must not become calls of these)
+ *     several types; the loops of a kernel's own memcpy and memset must not become calls of these;
+ *     wide vectors are arguments of inlined functions only, so their ABI does not matter)
  *   x86-64:                -march=x86-64
  *     with AVX2:           -march=x86-64-v3
  *     with AVX-VNNI:       -march=x86-64-v3 -mavxvnni
@@ -43,7 +43,7 @@
 #include <arm_neon.h>
 #endif
 
-/* What is used below is a function wherever it can be: a kernel defines macros with names like C
+/* What is defined below is a function wherever it can be: a kernel defines macros with names like C
  * and O, which would change the text of a macro from here, as that is read again in the kernel. */
 #define KILN_COMPAT_INLINE static inline __attribute__((always_inline, unused))
 #define KILN_COMPAT_VECTOR(element, name, bytes) \
@@ -303,6 +303,53 @@ KILN_COMPAT_INLINE kiln_compat_f32x16 kiln_compat_fma_f32x16(kiln_compat_f32x16 
 #if defined(__ARM_FEATURE_DOTPROD)
 #define __builtin_neon_vdotq_s32(acc, a, b, type) KILN_COMPAT_VDOTQ_##type(acc, a, b)
 #define KILN_COMPAT_VDOTQ_34(acc, a, b) vdotq_s32((int32x4_t)(acc), (int8x16_t)(a), (int8x16_t)(b))
+#endif
+
+/* ---- gcc has __builtin_shufflevector. But half a vector that is taken out of a whole one becomes
+ * a copy, or for one lane a table of indices. In the forms below it is part of the instruction that
+ * multiplies it, as clang has it. Only speed is at stake: so only what inner loops multiply. */
+
+#if !defined(__clang__)
+KILN_COMPAT_VECTOR(int16_t, i16x4, 8);
+KILN_COMPAT_INLINE kiln_compat_i16x4 kiln_compat_four_words(kiln_compat_i16x8 a,
+                                                            kiln_compat_i16x8 b, const int8_t* i) {
+  if (i[0] == 0 && i[1] == 1 && i[2] == 2 && i[3] == 3) {
+    return (kiln_compat_i16x4)vget_low_s16((int16x8_t)a);
+  }
+  if (i[0] == 4 && i[1] == 5 && i[2] == 6 && i[3] == 7) {
+    return (kiln_compat_i16x4)vget_high_s16((int16x8_t)a);
+  }
+  const kiln_compat_i16x8 twice =
+      __builtin_shuffle(a, b, (kiln_compat_i16x8){i[0], i[1], i[2], i[3], i[0], i[1], i[2], i[3]});
+  return (kiln_compat_i16x4)vget_low_s16((int16x8_t)twice);
+}
+KILN_COMPAT_INLINE kiln_compat_i8x8 kiln_compat_eight_bytes(kiln_compat_i8x16 a,
+                                                            kiln_compat_i8x16 b, const int8_t* i) {
+  if (i[0] == 8 && i[1] == 9 && i[2] == 10 && i[3] == 11 && i[4] == 12 && i[5] == 13 &&
+      i[6] == 14 && i[7] == 15) {
+    return (kiln_compat_i8x8)vget_high_s8((int8x16_t)a);
+  }
+  const kiln_compat_i8x16 twice =
+      __builtin_shuffle(a, b,
+                        (kiln_compat_i8x16){i[0], i[1], i[2], i[3], i[4], i[5], i[6], i[7], i[0],
+                                            i[1], i[2], i[3], i[4], i[5], i[6], i[7]});
+  return (kiln_compat_i8x8)vget_low_s8((int8x16_t)twice);
+}
+/* What _Generic and __builtin_choose_expr do not choose must still be valid C. */
+#define KILN_COMPAT_WHERE(type, value) kiln_compat_##type : value
+#define KILN_COMPAT_AS(type, v) \
+  _Generic((v), KILN_COMPAT_WHERE(type, (v)), default : (kiln_compat_##type){0})
+#define KILN_COMPAT_IF_OF(type, n, function, a, b, ...)                                          \
+  __builtin_choose_expr(sizeof((int8_t[]){__VA_ARGS__}) == (n),                                  \
+                        kiln_compat_##function(KILN_COMPAT_AS(type, a), KILN_COMPAT_AS(type, b), \
+                                               (const int8_t[]){__VA_ARGS__}),                   \
+                        __builtin_shufflevector(a, b, __VA_ARGS__))
+#define __builtin_shufflevector(a, b, ...)                                                    \
+  _Generic(                                                                                   \
+      (a), default                                                                            \
+      : __builtin_shufflevector(a, b, __VA_ARGS__),                                           \
+        KILN_COMPAT_WHERE(i16x8, KILN_COMPAT_IF_OF(i16x8, 4, four_words, a, b, __VA_ARGS__)), \
+        KILN_COMPAT_WHERE(i8x16, KILN_COMPAT_IF_OF(i8x16, 8, eight_bytes, a, b, __VA_ARGS__)))
 #endif
 #endif
 

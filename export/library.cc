@@ -166,8 +166,9 @@ class Planner {
       Add(key, found->second, *std::move(kernel), found->second.time ? "" : "nobody tuned it");
       return absl::OkStatus();
     }
+    const std::size_t before = library_.variants.size();
     RETURN_IF_ERROR(AddDefault(key, target, "stale: " + Message(kernel.status())));
-    if (!library_.variants.empty()) library_.variants.back().stale = true;
+    if (library_.variants.size() > before) library_.variants.back().stale = true;
     return absl::OkStatus();
   }
 

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 #include <map>
 
 #include "base/version.h"
@@ -147,11 +146,20 @@ std::string ReadmeOf(const Library& library, const LibraryStyle& style) {
             "code that was measured. gcc 12\nspills vectors that clang 19 keeps in registers.\n");
 }
 
-// Targets that CMake or its generators have in every project.
-constexpr std::array<std::string_view, 11> kReserved = {
-    "kiln",    "all",        "test",          "help",           "clean",
-    "install", "edit_cache", "rebuild_cache", "package_source", "package",
-    "list_install_components"};
+// Words of C11 and C++20; what CMake keeps for targets of its own; what is Kiln's.
+constexpr std::string_view kReserved =
+    " alignas alignof and and_eq asm auto bitand bitor bool break case catch char char16_t "
+    "char32_t "
+    "char8_t class co_await co_return co_yield compl concept const const_cast consteval constexpr "
+    "constinit continue decltype default delete do double dynamic_cast else enum explicit export "
+    "extern false float for friend goto if inline int long main mutable namespace new noexcept not "
+    "not_eq nullptr operator or or_eq private protected public register reinterpret_cast requires "
+    "restrict return short signed sizeof static static_assert static_cast struct switch template "
+    "this thread_local throw true try typedef typeid typename union unsigned using virtual void "
+    "volatile wchar_t while xor xor_eq "
+    "ALL_BUILD INSTALL PACKAGE RUN_TESTS ZERO_CHECK all clean edit_cache help install package "
+    "list_install_components package_source rebuild_cache test "
+    "kiln ";
 
 }  // namespace
 
@@ -161,7 +169,7 @@ bool IsLibraryName(const std::string& name) {
   };
   return !name.empty() && name.size() <= 64 && letter(name[0]) && name[0] != '_' &&
          std::ranges::all_of(name, [&](char c) { return letter(c) || (c >= '0' && c <= '9'); }) &&
-         !name.starts_with("kiln_") && std::ranges::find(kReserved, name) == kReserved.end();
+         !name.starts_with("kiln_") && kReserved.find(" " + name + " ") == kReserved.npos;
 }
 
 Files TextFilesOf(const Library& library, const LibraryStyle& style) {

@@ -35,7 +35,8 @@ std::string KernelPathOf(const LibraryCode& code, const LibraryStyle& style);
 std::string CasesPathOf(const LibraryStyle& style);
 
 // Whether `name` can be the prefix of C names: a letter, then letters, digits and underscores, at
-// most 64; not `kiln`, which the shared part of the header has, and none of CMake's own targets.
+// most 64; none of C's or C++'s words nor the name of a target that CMake makes itself, and not
+// `kiln`, which the shared part of the header has.
 bool IsLibraryName(const std::string& name);
 
 }  // namespace kiln

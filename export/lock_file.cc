@@ -253,6 +253,9 @@ StatusOr<Target> ParseTargetLine(std::string_view line) {
   return target;
 }
 
+// The space tells it from an entry whose first byte was changed.
+bool IsComment(std::string_view line) { return line == "#" || line.starts_with("# "); }
+
 bool IsConflictMarker(std::string_view line) {
   return line.starts_with("<<<<<<<") || line.starts_with("=======") ||
          line.starts_with(">>>>>>>") || line.starts_with("|||||||");
@@ -295,7 +298,7 @@ class LockReader {
   }
 
   Status ReadLine(std::string_view line, std::int64_t number) {
-    if (line.empty() || line.starts_with('#')) return absl::OkStatus();
+    if (line.empty() || IsComment(line)) return absl::OkStatus();
     if (IsConflictMarker(line)) {
       return Error(StatusCode::kFailedPrecondition,
                    "an unresolved merge conflict: keep either line of each entry and remove the "
@@ -310,7 +313,8 @@ class LockReader {
       ASSIGN_OR_RETURN(Target target, ParseTargetLine(content));
       const std::string name = target.name;
       if (!lock_.targets.emplace(name, std::move(target)).second) {
-        return Bad("the target " + name + " is described twice: keep either line");
+        return Error(StatusCode::kFailedPrecondition, "the target ", name,
+                     " is described twice: keep either line");
       }
       return absl::OkStatus();
     }

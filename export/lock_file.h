@@ -16,7 +16,7 @@
 // The lock file: best configs as text that is committed beside the code that links them. Builds read
 // it and nothing else.
 //
-//   # comments, and empty lines
+//   # comments (the space belongs to it), and empty lines
 //   kiln-lock 1
 //   conv2d/... target=rasp4b threads=1 cache=hot template=conv2d.neon config=tile_h=1,tile_w=6
 //     code=0123456789abcdef origin=tuned min_ns=1234.5 kind=measured confirmed=yes device=pi-3
@@ -69,9 +69,9 @@ struct LockFile {
 
 inline constexpr int kLockVersion = 1;
 
-// Strict. kInvalidArgument names the line (from 1) and what to do about it: one that was edited or
-// damaged, an unresolved merge conflict, an entry twice, a key that this Kiln does not know.
-// kFailedPrecondition: made by a newer Kiln.
+// Strict; errors name the line (from 1) and what to do about it. kInvalidArgument: it was edited or
+// damaged, or says what this Kiln does not know. kFailedPrecondition: an unresolved merge conflict, an
+// entry or a target twice, or made by a newer Kiln.
 StatusOr<LockFile> ParseLock(std::string_view text);
 
 // The text of a lock file: equal files have equal text, and ParseLock reads it back.
@@ -80,7 +80,7 @@ std::string PrintLock(const LockFile& lock);
 // One entry as people read it in messages: "dense/... target=rasp4b threads=1".
 std::string Describe(const LockKey& key);
 
-// ParseLock of a file; errors begin with its name. kNotFound: there is none.
+// ParseLock of a file, whose errors begin with its name here. kNotFound: there is none.
 StatusOr<LockFile> ReadLockFile(const std::string& path);
 
 // All or nothing: the file is the old one or the new one at any moment. kPermissionDenied,

@@ -51,10 +51,12 @@ LockChange Decide(LockChange change, const LockOffer& offer, const LockPolicy& p
   const LockEntry& locked = *change.before;
   const std::string doubt = offer.best ? Doubt(*offer.best, policy) : "";
   const LockEntry* best = offer.best && doubt.empty() ? &*offer.best : nullptr;
-  if (offer.stale) {
-    return Replace(std::move(change), best ? *best : offer.fallback,
-                   best ? "it was stale" : "it was stale, and nothing else is tuned");
+  if (offer.stale && best == nullptr) {
+    return Replace(
+        std::move(change), offer.fallback,
+        doubt.empty() ? "it was stale, and nothing else is tuned" : "it was stale; " + doubt);
   }
+  if (offer.stale) return Replace(std::move(change), *best, "it was stale");
   if (best == nullptr)
     return Keep(std::move(change), doubt.empty() ? Kind::kSame : Kind::kKept, doubt);
   if (best->code_digest == locked.code_digest) {
@@ -65,6 +67,9 @@ LockChange Decide(LockChange change, const LockOffer& offer, const LockPolicy& p
   }
   if (locked.origin == Origin::kDefault && !locked.time) {
     return Replace(std::move(change), *best, "it was the default");
+  }
+  if (!best->time) {
+    return Keep(std::move(change), Kind::kKept, "the best config of the database is not timed");
   }
   const std::optional<double> before = Comparable(locked, offer);
   if (!before) {

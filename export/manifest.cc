@@ -62,7 +62,8 @@ std::optional<std::uint64_t> ReadHex(const Json& value) {
   const auto& text = value.get_ref<const std::string&>();
   std::uint64_t number = 0;
   const auto read = std::from_chars(text.data(), text.data() + text.size(), number, 16);
-  return read.ptr == text.data() + text.size() ? std::optional(number) : std::nullopt;
+  const bool is_whole = read.ec == std::errc() && read.ptr == text.data() + text.size();
+  return is_whole ? std::optional(number) : std::nullopt;
 }
 
 }  // namespace

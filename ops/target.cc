@@ -196,7 +196,9 @@ StatusOr<Target> FindTarget(std::string_view name_or_path) {
 }
 
 StatusOr<Target> BaselineTarget(std::string_view arch) {
-  return FindTarget(arch == "aarch64" ? "armv8-a" : "x86-64");
+  if (arch == "x86_64") return FindTarget("x86-64");
+  if (arch == "aarch64") return FindTarget("armv8-a");
+  return Error(StatusCode::kNotFound, "no target that every ", arch, " runs");
 }
 
 bool CanRun(const Target& machine, const Target& target) {

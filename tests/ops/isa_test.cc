@@ -34,6 +34,37 @@ TEST(IsaTest, ClangIsToldHowToMakeEveryFeature) {
   }
 }
 
+// What the C files of exported libraries are compiled with, by instruction set.
+TEST(IsaTest, CompilersAreToldWithTheirOptions) {
+  const IsaMask avx2 = Bit(IsaFeature::kAvx2), avx512 = avx2 | Bit(IsaFeature::kAvx512);
+  EXPECT_EQ(CompilerFlagsOf("x86_64", 0), "-march=x86-64");
+  EXPECT_EQ(CompilerFlagsOf("x86_64", avx2), "-march=x86-64-v3");
+  EXPECT_EQ(CompilerFlagsOf("x86_64", avx2 | Bit(IsaFeature::kAvxVnni)),
+            "-march=x86-64-v3 -mavxvnni");
+  EXPECT_EQ(CompilerFlagsOf("x86_64", avx512), "-march=x86-64-v4 -mprefer-vector-width=512");
+  EXPECT_EQ(CompilerFlagsOf("x86_64", avx512 | Bit(IsaFeature::kAvx512Vnni)),
+            "-march=x86-64-v4 -mavx512vnni -mprefer-vector-width=512");
+  EXPECT_EQ(
+      CompilerFlagsOf("x86_64", avx512 | Bit(IsaFeature::kAvx512Vnni) | Bit(IsaFeature::kAvxVnni)),
+      "-march=x86-64-v4 -mavxvnni -mavx512vnni -mprefer-vector-width=512");
+  // gcc takes +dotprod from armv8.2-a on only, and knows no +neon.
+  const IsaMask neon = Bit(IsaFeature::kNeon), dots = neon | Bit(IsaFeature::kDotProd);
+  EXPECT_EQ(CompilerFlagsOf("aarch64", neon), "-march=armv8-a");
+  EXPECT_EQ(CompilerFlagsOf("aarch64", dots), "-march=armv8.2-a+dotprod");
+  EXPECT_EQ(CompilerFlagsOf("aarch64", dots | Bit(IsaFeature::kI8mm)),
+            "-march=armv8.2-a+dotprod+i8mm");
+}
+
+TEST(IsaTest, CompilersAreToldOfEveryFeature) {
+  for (const IsaFeatureRow& row : IsaFeatures()) {
+    if (row.feature == IsaFeature::kNeon) continue;  // all 64-bit Arm have it
+    const IsaMask without = row.arch == "aarch64" ? Bit(IsaFeature::kNeon) : IsaMask{0};
+    EXPECT_NE(CompilerFlagsOf(row.arch, without | Bit(row.feature)),
+              CompilerFlagsOf(row.arch, without))
+        << row.name;
+  }
+}
+
 TEST(IsaTest, AnUnknownNameIsRefused) {
   IsaFeature feature{};
   EXPECT_FALSE(ParseIsaFeature("avx512vnn", feature));

@@ -118,8 +118,8 @@ TEST_F(TargetTest, ShippedTargetsAreKnownInOrder) {
     names.push_back(target.name);
     EXPECT_EQ(FindTarget(target.name)->summary, target.summary);
   }
-  EXPECT_THAT(names, ElementsAre("alderlake", "cascadelake", "pixel6", "pixel6-a55", "pixel6-a76",
-                                 "rasp4b", "x86-64", "x86-64-v3"));
+  EXPECT_THAT(names, ElementsAre("alderlake", "armv8-a", "cascadelake", "pixel6", "pixel6-a55",
+                                 "pixel6-a76", "rasp4b", "x86-64", "x86-64-v3"));
 }
 
 TEST_F(TargetTest, AnUnknownNameIsToldTheKnownOnes) {
@@ -127,7 +127,7 @@ TEST_F(TargetTest, AnUnknownNameIsToldTheKnownOnes) {
   EXPECT_EQ(target.status().code(), StatusCode::kNotFound);
   EXPECT_THAT(
       Message(target.status()),
-      HasSubstr("no target named \"rasp5\"; known are native, alderlake, cascadelake, pixel6, "));
+      HasSubstr("no target named \"rasp5\"; known are native, alderlake, armv8-a, cascadelake, "));
 }
 
 TEST_F(TargetTest, NativeIsFoundByWhatItIsCalled) {
@@ -140,6 +140,33 @@ TEST_F(TargetTest, NativeIsFoundByWhatItIsCalled) {
   const auto again = FindTarget(native->name);
   ASSERT_TRUE(again.ok()) << again.status();
   EXPECT_EQ(again->name, native->name);
+}
+
+TEST(BaselineTargetTest, EveryTargetOfTheArchitectureRunsItsCode) {
+  const auto targets = KnownTargets();
+  ASSERT_TRUE(targets.ok()) << targets.status();
+  for (const Target& target : *targets) {
+    const auto baseline = BaselineTarget(target.arch);
+    ASSERT_TRUE(baseline.ok()) << baseline.status();
+    EXPECT_EQ(baseline->arch, target.arch);
+    EXPECT_TRUE(CanRun(target, *baseline)) << target.name;
+  }
+}
+
+TEST(BaselineTargetTest, HasWhatTheArchitectureAlwaysHas) {
+  const auto x86 = BaselineTarget("x86_64"), arm = BaselineTarget("aarch64");
+  ASSERT_TRUE(x86.ok()) << x86.status();
+  ASSERT_TRUE(arm.ok()) << arm.status();
+  EXPECT_EQ(x86->name, "x86-64");
+  EXPECT_EQ(x86->isa, 0u);
+  EXPECT_EQ(arm->name, "armv8-a");
+  EXPECT_EQ(arm->isa, Bit(IsaFeature::kNeon));
+}
+
+TEST(BaselineTargetTest, AnArchitectureThatIsNotKnownHasNone) {
+  for (const char* arch : {"", "riscv64", "arm", "x86-64"}) {
+    EXPECT_EQ(BaselineTarget(arch).status().code(), StatusCode::kNotFound) << arch;
+  }
 }
 
 TEST(CanRunTest, NeedsTheArchitectureAndEveryFeature) {

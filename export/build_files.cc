@@ -12,12 +12,12 @@
 namespace kiln {
 namespace {
 
-// What every C file of a kernel is compiled with, and what gcc needs beside: it would turn the loops
-// of a kernel's own memcpy into a call of it, and takes vectors of other elements for other types.
+// What every C file of a kernel is compiled with, and what gcc needs beside: runtime/kiln_compat.h
+// says why.
 constexpr std::string_view kKernelFlags =
     "-std=c11 -O2 -ffreestanding -fPIC -fvisibility=hidden -ffp-contract=off -w";
 constexpr std::string_view kGccFlags =
-    "-fno-strict-aliasing -fno-tree-loop-distribute-patterns -flax-vector-conversions -fwrapv -Wno-psabi";
+    "-fwrapv -fno-strict-aliasing -fno-tree-loop-distribute-patterns -Wno-psabi";
 
 // The flags of an instruction set, and the files that are compiled with them.
 struct KernelGroup {

@@ -30,9 +30,9 @@ SOURCE = pathlib.Path(__file__).resolve().parent.parent.parent
 HEADER = SOURCE / "export/runtime/kiln_compat.h"
 REFERENCE = "clang-19"
 
-# As at the top of kiln_compat.h.
-FLAGS = "-std=c11 -O2 -ffreestanding -fPIC -fvisibility=hidden -ffp-contract=off -w".split()
-GCC_FLAGS = "-fwrapv -fno-strict-aliasing -fno-tree-loop-distribute-patterns -Wno-psabi".split()
+# As the top of kiln_compat.h says; library_test holds exported libraries to the same.
+FLAGS = re.search(r"(-std=c11 .* -w)$", HEADER.read_text(), re.MULTILINE)[1].split()
+GCC_FLAGS = re.search(r"gcc also: (.*)$", HEADER.read_text(), re.MULTILINE)[1].split()
 TARGETS = {
     "x86-64": ("x86_64", ["-march=x86-64"]),
     "x86-64-v3": ("x86_64", ["-march=x86-64-v3"]),

@@ -13,6 +13,7 @@
 #include "export/kernel_files.h"
 #include "export/library_files.h"
 #include "export/manifest.h"
+#include "export/runtime_text.h"
 #include "ops/workload_key.h"
 #include "tests/export/locks.h"
 #include "tests/kernels_templates/fake_template.h"
@@ -405,6 +406,21 @@ TEST(LibraryFilesTest, CFilesAreNamedByLibraryAndCodeAndSayThatTheyAreNotWhatWas
   EXPECT_THAT(files.at("README.md"), HasSubstr("it is not the code that was measured"));
   EXPECT_THAT(TextFilesOf(library, Style(LibraryForm::kObject)).at("README.md"),
               Not(HasSubstr("not the code that was measured")));
+}
+
+// compilers_test.py compiles with the header's.
+TEST(LibraryFilesTest, FlagsOfCFilesAreThoseThatTheHeaderForOtherCompilersNames) {
+  const std::string makefile = TextFilesOf(SomeLibrary(), Style(LibraryForm::kC)).at("Makefile");
+  const std::string header(CompatHeaderText());
+  std::size_t lines = 0;
+  for (const std::string_view set : {"kernel_flags = ", "kernel_flags += "}) {
+    const std::size_t at = makefile.find(set);
+    ASSERT_NE(at, std::string::npos) << set;
+    const std::size_t begin = at + set.size(), end = makefile.find('\n', begin);
+    EXPECT_THAT(header, HasSubstr(makefile.substr(begin, end - begin)));
+    ++lines;
+  }
+  EXPECT_EQ(lines, 2u);
 }
 
 TEST(LibraryFilesTest, KernelsLieByInstructionSet) {

@@ -341,7 +341,7 @@ TEST(LibraryFilesTest, EqualLibrariesHaveEqualFiles) {
 }
 
 TEST(LibraryFilesTest, NoMarkOfATemplateIsLeft) {
-  const std::regex mark("@ ?[A-Z_]+ ?@|@GUARD|@NAME");
+  const std::regex mark("@ ?[A-Z_]+ ?@|LIBNAME|LIBGUARD");
   for (const LibraryForm form : {LibraryForm::kObject, LibraryForm::kC}) {
     for (const auto& [path, text] : TextFilesOf(SomeLibrary(), Style(form))) {
       std::smatch found;

@@ -118,13 +118,20 @@ TEST(LockCheckTest, ChangedCodeOfAKnobsValueMakesExactlyTheEntriesWithItStale) {
 }
 
 TEST(LockCheckTest, FaultsAreInTheOrderOfTheFile) {
+  LockFile lock = Locked();
+  for (const std::int32_t threads : {2, 16, 128}) {  // in another order by their bytes
+    const LockKey key{kConvKey, "rasp4b", threads, CacheState::kHot};
+    lock.entries[key] = lock.entries.at({kConvKey, "rasp4b", 1, CacheState::kHot});
+  }
+  const std::string text = PrintLock(lock);
+  const std::vector<std::string> lines = kiln::LinesOf(text);
   const TemplateRegistry none;
-  const auto faults = CheckLock(none, Locked(), {});
-  ASSERT_EQ(faults.size(), Locked().entries.size());
+  const auto faults = CheckLock(none, *ParseLock(text), {});
+  ASSERT_EQ(faults.size(), lock.entries.size());
   EXPECT_TRUE(std::ranges::is_sorted(faults, std::less<>(), &LockFault::line));
-  const std::vector<std::string> lines = kiln::LinesOf(PrintLock(Locked()));
   for (const LockFault& fault : faults) {
-    EXPECT_THAT(lines[static_cast<std::size_t>(fault.line) - 1], HasSubstr(Describe(fault.key)));
+    EXPECT_THAT(lines[static_cast<std::size_t>(fault.line) - 1],
+                HasSubstr(Describe(fault.key) + " "));
   }
 }
 

@@ -10,15 +10,13 @@
 #include <span>
 
 #include "base/rng.h"
+#include "export/runtime/kiln_cases.h"
 #include "kernel_host/guarded_buffer.h"
-#include "kernel_host/kiln_kernel.h"
 #include "models/golden.h"
 #include "ops/reference.h"
 #include "ops/workload_key.h"
 #include "tests/base/temporary_directory.h"
 #include "tests/export/locks.h"
-// Behind kiln_kernel.h, whose types it uses.
-#include "export/runtime/kiln_cases.h"
 
 namespace kiln {
 namespace {
@@ -256,6 +254,22 @@ TEST(SelfTestCasesTest, NothingBehindAFileThatIsCutOffIsRead) {
     std::vector<ReadRecord> records;
     ASSERT_FALSE(GuardedCases(text.substr(0, size)).Read(records)) << size;
     ASSERT_LT(records.size(), all.size());
+  }
+}
+
+// Lengths whose sum with any position in the file is none of 64 bits.
+TEST(SelfTestCasesTest, LengthsThatOverflowAreRefusedOrNotLookedAt) {
+  const std::string text = PrintCases(SomeRecords());
+  for (std::size_t at = 12; at + 8 <= text.size(); ++at) {
+    for (const std::uint64_t value : {UINT64_MAX, UINT64_MAX - 63, UINT64_MAX - at}) {
+      std::string damaged = text;
+      std::memcpy(&damaged[at], &value, sizeof value);
+      std::vector<ReadRecord> records;
+      GuardedCases(damaged).Read(records, Keys::kPerhapsDamaged);
+      for (const ReadRecord& record : records) {
+        for (const SelfTestRecord::Case& one : record.cases) ASSERT_LT(one.x.size(), text.size());
+      }
+    }
   }
 }
 

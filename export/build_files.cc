@@ -17,7 +17,8 @@ namespace {
 constexpr std::string_view kKernelFlags =
     "-std=c11 -O2 -ffreestanding -fPIC -fvisibility=hidden -ffp-contract=off -w";
 constexpr std::string_view kGccFlags =
-    "-fwrapv -fno-strict-aliasing -fno-tree-loop-distribute-patterns -Wno-psabi";
+    "-fwrapv -flax-vector-conversions -fno-strict-aliasing -fno-tree-loop-distribute-patterns "
+    "-Wno-psabi";
 
 // The flags of an instruction set, and the files that are compiled with them.
 struct KernelGroup {

@@ -117,11 +117,14 @@ class Planner {
   void CollectThreads() {
     std::set<std::int32_t> all;
     for (const auto& [key, entry] : lock_.entries) {
-      if (key.cache == request_.cache) threads_[key.target].insert(key.threads);
+      const bool is_wanted =
+          request_.threads.empty() || std::ranges::count(request_.threads, key.threads) > 0;
+      if (key.cache == request_.cache && is_wanted) threads_[key.target].insert(key.threads);
     }
     for (const Target& target : library_.targets) {
       all.insert(threads_[target.name].begin(), threads_[target.name].end());
     }
+    all.insert(request_.threads.begin(), request_.threads.end());
     if (all.empty()) all.insert(1);
     for (const Target& target : library_.targets) {
       if (threads_[target.name].empty()) threads_[target.name] = all;

@@ -14,8 +14,9 @@ namespace kiln {
 enum class Fallback { kError, kWarn, kSilent };
 
 struct LibraryRequest {
-  Network network;                   // without layers: all that is locked
-  std::vector<std::string> targets;  // empty: all that are locked, of one architecture
+  Network network;                    // without layers: all that is locked
+  std::vector<std::string> targets;   // empty: all that are locked, of one architecture
+  std::vector<std::int32_t> threads;  // empty: all that are locked for a target
   std::string arch;  // which one, where the lock file has several; empty: the only one
   CacheState cache = CacheState::kHot;
   bool portable = true;  // also kernels that every machine of the architecture runs

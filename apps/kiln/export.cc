@@ -46,7 +46,7 @@ StatusOr<LockFile> ReadConfigs(const Environment& env, const Options& options,
 
 StatusOr<LibraryRequest> RequestOf(const Options& options, const LockFile& lock,
                                    const Network& network) {
-  LibraryRequest request{.network = network, .targets = {}, .arch = options.arch};
+  LibraryRequest request{.network = network, .targets = {}, .threads = {}, .arch = options.arch};
   for (const std::string& word : options.scope.targets) {
     if (lock.targets.contains(word)) {
       request.targets.push_back(word);
@@ -55,6 +55,7 @@ StatusOr<LibraryRequest> RequestOf(const Options& options, const LockFile& lock,
       request.targets.push_back(target.name);
     }
   }
+  request.threads = options.scope.threads;
   request.cache = options.scope.cache == "cold" ? CacheState::kCold : CacheState::kHot;
   request.portable = !options.no_portable;
   return request;

@@ -8,10 +8,11 @@
  *
  * Needs gcc 12 or clang 14, or newer. Flags:
  *   -std=c11 -O2 -ffreestanding -fPIC -fvisibility=hidden -ffp-contract=off -w
- *   gcc also: -fwrapv -fno-strict-aliasing -fno-tree-loop-distribute-patterns -Wno-psabi
- *     (sums of vectors wrap around, which clang grants without a flag; memory is read as vectors of
- *     several types; the loops of a kernel's own memcpy and memset must not become calls of these;
- *     wide vectors are arguments of inlined functions only, so their ABI does not matter)
+ *   gcc also: -fwrapv -flax-vector-conversions -fno-strict-aliasing -fno-tree-loop-distribute-patterns -Wno-psabi
+ *     (sums of vectors wrap around, and vectors of other elements are the same bits, both of which
+ *     clang grants without a flag; memory is read as vectors of several types; the loops of a
+ *     kernel's own memcpy and memset must not become calls of these; wide vectors are arguments of
+ *     inlined functions only, so their ABI does not matter)
  *   x86-64:                -march=x86-64
  *     with AVX2:           -march=x86-64-v3
  *     with AVX-VNNI:       -march=x86-64-v3 -mavxvnni

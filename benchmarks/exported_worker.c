@@ -6,12 +6,12 @@
  *   run <layer> <ms>    ok <min us> <median us> <calls>, or err <why>; <layer> is a layer's name
  */
 #define _GNU_SOURCE
-#include <omp.h>
 #include <sched.h>
 #include <time.h>
 
 #include "kiln_cases.h"
 #include "net.h"
+#include "openmp_pool.h"
 #include "thread_pool.h"
 
 enum { MOST_LAYERS = 512, MOST_CALLS = 1 << 20, FEWEST_CALLS = 3 };
@@ -30,17 +30,6 @@ static double now_us(void) {
   struct timespec time;
   clock_gettime(CLOCK_MONOTONIC, &time);
   return (double)time.tv_sec * 1e6 + (double)time.tv_nsec * 1e-3;
-}
-
-static void omp_parallel(void* self, kiln_body_fn* body, void* context) {
-  const int threads = *(const int*)self;
-#pragma omp parallel num_threads(threads)
-  body(context, (uint32_t)omp_get_thread_num());
-}
-
-static void omp_wait(void* self) {
-  (void)self;
-#pragma omp barrier
 }
 
 /* Thread t on core t, as the other workers pin theirs. */
@@ -128,10 +117,10 @@ int main(int argc, char** argv) {
   if (threads < 1 || !kiln_open_cases(&cases, argv[1])) return 2;
   pool.threads = (uint32_t)threads;
   if (strcmp(argv[3], "openmp") == 0) {
-    omp_set_dynamic(0);
+    if (openmp_threads(threads) != threads) return 1;
     pool.self = &threads;
-    pool.parallel = omp_parallel;
-    pool.barrier = omp_wait;
+    pool.parallel = openmp_parallel;
+    pool.barrier = openmp_barrier;
   } else {
     if (!thread_pool_start(&crew, pool.threads)) return 1;
     pool.self = &crew;

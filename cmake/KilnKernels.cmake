@@ -16,6 +16,9 @@ function(kiln_add_kernels name)
   if(arg_UNPARSED_ARGUMENTS OR arg_KEYWORDS_MISSING_VALUES)
     message(FATAL_ERROR "kiln_add_kernels(${name}): unknown or incomplete: ${arg_UNPARSED_ARGUMENTS} ${arg_KEYWORDS_MISSING_VALUES}")
   endif()
+  if(NOT CMAKE_C_COMPILER_LOADED)
+    message(FATAL_ERROR "kiln_add_kernels(${name}): libraries of kernels are C: project(... LANGUAGES C CXX)")
+  endif()
   if(arg_DB)
     set(arg_DATABASE "${arg_DB}")
   endif()
@@ -31,7 +34,7 @@ function(kiln_add_kernels name)
   endif()
 
   set(command "$<TARGET_FILE:kiln::kiln>" export)
-  set(inputs "$<TARGET_FILE:kiln::kiln>")
+  set(inputs "$<TARGET_FILE:kiln::kiln>" "${KILN_COMPILE_WORKER}")
   foreach(pair IN ITEMS LOCK=--lock DATABASE=--db MODEL=--model LAYERS=--layers)
     string(REGEX MATCH "(.*)=(.*)" ignored "${pair}")
     set(value "${arg_${CMAKE_MATCH_1}}")
@@ -48,17 +51,19 @@ function(kiln_add_kernels name)
   if(arg_WORKLOADS)
     list(APPEND command --workload ${arg_WORKLOADS})
   endif()
+  if(arg_DATABASE AND NOT arg_TARGET AND CMAKE_CROSSCOMPILING)
+    message(FATAL_ERROR "kiln_add_kernels(${name}): say which TARGET of the database: this machine is not what is built for")
+  endif()
   if(arg_TARGET)
     list(APPEND command --target ${arg_TARGET})
-  elseif(arg_LOCK)
-    set(arch "${CMAKE_SYSTEM_PROCESSOR}")
-    if(arch STREQUAL "AMD64")
-      set(arch x86_64)
-    elseif(arch STREQUAL "arm64")
-      set(arch aarch64)
-    endif()
-    list(APPEND command --arch "${arch}")
   endif()
+  set(arch "${CMAKE_SYSTEM_PROCESSOR}")
+  if(arch STREQUAL "AMD64")
+    set(arch x86_64)
+  elseif(arch STREQUAL "arm64")
+    set(arch aarch64)
+  endif()
+  list(APPEND command --arch "${arch}")
   if(arg_THREADS)
     list(APPEND command --threads ${arg_THREADS})
   endif()
@@ -70,21 +75,26 @@ function(kiln_add_kernels name)
   endif()
 
   # Objects are archived by the build's own ar: their number is not known before the step has run. `ar` reads their names from a
-  # file, and in the library's directory, as they may not have spaces.
+  # file, and in the library's directory, as they may not have spaces. Source and header are by-products: they change less often
+  # than the step runs, and what includes the header is then not compiled again.
   set(directory "${CMAKE_CURRENT_BINARY_DIR}/${name}.kernels")
   set(archive "${directory}/lib${prefix}_kernels.a")
   set(source "${directory}/src/${prefix}.c")
   set(header "${directory}/include/${prefix}.h")
+  set(stamp "${CMAKE_CURRENT_BINARY_DIR}/${name}.kernels.stamp")
   add_custom_command(
-    OUTPUT "${archive}" "${source}" "${header}"
+    OUTPUT "${stamp}"
+    BYPRODUCTS "${archive}" "${source}" "${header}"
     COMMAND ${command} --prefix "${prefix}" --out "${directory}"
     COMMAND "${CMAKE_COMMAND}" -E rm -f "${archive}"
     COMMAND "${CMAKE_COMMAND}" -E chdir "${directory}" "${CMAKE_AR}" qcsD "lib${prefix}_kernels.a" "@objects.txt"
-    COMMAND "${CMAKE_COMMAND}" -E touch "${source}" "${header}"
+    COMMAND "${CMAKE_COMMAND}" -E touch "${stamp}"
     DEPENDS ${inputs}
     COMMENT "Exporting kernels: ${name}"
     VERBATIM)
-  add_library(${name} STATIC "${source}" "${header}")
+  add_custom_target(${name}_kernels DEPENDS "${stamp}")
+  add_library(${name} STATIC "${source}")
+  add_dependencies(${name} ${name}_kernels)
   set_target_properties(${name} PROPERTIES C_STANDARD 11 C_VISIBILITY_PRESET hidden POSITION_INDEPENDENT_CODE ON LINKER_LANGUAGE C)
   # For tests: a file of operators with inputs and right outputs, and where the header is that reads it.
   set_target_properties(${name} PROPERTIES

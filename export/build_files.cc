@@ -15,7 +15,7 @@ namespace {
 // What every C file of a kernel is compiled with, and what gcc needs beside: runtime/kiln_compat.h
 // says why.
 constexpr std::string_view kKernelFlags =
-    "-std=c11 -O2 -ffreestanding -fPIC -fvisibility=hidden -ffp-contract=off -w";
+    "-std=c11 -O2 -ffreestanding -fPIC -fvisibility=hidden -fno-fast-math -ffp-contract=off -w";
 constexpr std::string_view kGccFlags =
     "-fwrapv -flax-vector-conversions -fno-strict-aliasing -fno-tree-loop-distribute-patterns "
     "-Wno-psabi";
@@ -77,7 +77,7 @@ endif()
 
 constexpr std::string_view kCMakeTail = R"(
 add_library(@NAME@ src/@NAME@.c ${kernels})
-set_target_properties(@NAME@ PROPERTIES C_STANDARD 11 C_VISIBILITY_PRESET hidden POSITION_INDEPENDENT_CODE ON)
+set_target_properties(@NAME@ PROPERTIES C_STANDARD 11 C_VISIBILITY_PRESET hidden POSITION_INDEPENDENT_CODE ON DEFINE_SYMBOL @GUARD@_SHARED)
 target_include_directories(@NAME@ PUBLIC "$<BUILD_INTERFACE:${CMAKE_CURRENT_SOURCE_DIR}/include>" "$<INSTALL_INTERFACE:include>")
 @PRIVATE_INCLUDES@
 if(CMAKE_SOURCE_DIR STREQUAL CMAKE_CURRENT_SOURCE_DIR)
@@ -91,7 +91,12 @@ endif()
 include(GNUInstallDirs)
 install(TARGETS @NAME@ ARCHIVE DESTINATION "${CMAKE_INSTALL_LIBDIR}" LIBRARY DESTINATION "${CMAKE_INSTALL_LIBDIR}")
 install(FILES include/@NAME@.h DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}")
-install(FILES @NAME@.pc DESTINATION "${CMAKE_INSTALL_LIBDIR}/pkgconfig")
+# Where libraries lie deeper than in lib, the way from there to the header is another.
+file(RELATIVE_PATH includes "/${CMAKE_INSTALL_LIBDIR}/pkgconfig" "/${CMAKE_INSTALL_INCLUDEDIR}")
+file(READ @NAME@.pc package)
+string(REPLACE "../../include" "${includes}" package "${package}")
+file(WRITE "${CMAKE_CURRENT_BINARY_DIR}/@NAME@.pc" "${package}")
+install(FILES "${CMAKE_CURRENT_BINARY_DIR}/@NAME@.pc" DESTINATION "${CMAKE_INSTALL_LIBDIR}/pkgconfig")
 )";
 
 constexpr std::string_view kMakeHead = R"(# @LICENCE@
@@ -116,7 +121,9 @@ src/@NAME@.o: src/@NAME@.c include/@NAME@.h
 lib@NAME@.a: src/@NAME@.o $(kernels)
 	rm -f $@
 	$(AR) rcsD $@ $^
-lib@NAME@.so: src/@NAME@.o $(kernels)
+src/@NAME@.shared.o: src/@NAME@.c include/@NAME@.h
+	$(CC) -std=c11 $(CFLAGS) -D@GUARD@_SHARED -fPIC -fvisibility=hidden -Iinclude -c $< -o $@
+lib@NAME@.so: src/@NAME@.shared.o $(kernels)
 	$(CC) -shared -Wl,-soname,$@ -o $@ $^
 self_test/self_test: self_test/self_test.c self_test/kiln_cases.h lib@NAME@.a
 	$(CC) -std=c11 $(CFLAGS) -Iinclude $< lib@NAME@.a -o $@
@@ -128,7 +135,7 @@ install: all
 	install -m 644 include/@NAME@.h "$(DESTDIR)$(PREFIX)/include"
 	install -m 644 @NAME@.pc "$(DESTDIR)$(PREFIX)/lib/pkgconfig"
 clean:
-	rm -f src/@NAME@.o lib@NAME@.a lib@NAME@.so self_test/self_test @BUILT@
+	rm -f src/@NAME@.o src/@NAME@.shared.o lib@NAME@.a lib@NAME@.so self_test/self_test @BUILT@
 .PHONY: all shared check install clean
 )";
 
@@ -159,9 +166,8 @@ std::string MakeKernels(const Library& library, const LibraryStyle& style) {
 }
 
 constexpr std::string_view kPackage = R"(# @LICENCE@
-prefix=${pcfiledir}/../..
-libdir=${prefix}/lib
-includedir=${prefix}/include
+libdir=${pcfiledir}/..
+includedir=${pcfiledir}/../../include
 
 Name: @NAME@
 Description: int8 kernels, tuned
@@ -176,6 +182,7 @@ void AddBuildFiles(const Library& library, const LibraryStyle& style, Files& fil
   const bool is_c = style.form == LibraryForm::kC, is_arm = library.arch == "aarch64";
   const auto filled = [&](std::string text) {
     text = Replaced(std::move(text), "@NAME@", style.name);
+    text = Replaced(std::move(text), "@GUARD@", GuardOf(style));
     text = Replaced(std::move(text), "@LICENCE@", LicenceLine());
     text = Replaced(std::move(text), "@VERSION@", kVersion);
     text = Replaced(std::move(text), "@ARCH@", library.arch);

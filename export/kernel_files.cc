@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "base/digest.h"
 #include "base/version.h"
 
@@ -26,8 +28,19 @@ std::string RenamedC(const LibraryCode& code, const LibraryStyle& style) {
 }
 
 std::string InstructionSetOf(const LibraryCode& code) {
-  const std::vector<std::string> names = Names(code.kernel.task.target().isa);
-  return names.empty() ? "portable" : names.back();
+  std::string all;
+  for (const std::string& name : Names(code.kernel.task.target().isa)) {
+    all += (all.empty() ? "" : "_") + name;
+  }
+  return all.empty() ? "portable" : all;
+}
+
+std::string GuardOf(const LibraryStyle& style) {
+  std::string guard = "KILN_LIB_" + style.name;
+  std::ranges::transform(guard, guard.begin(), [](char c) {
+    return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
+  });
+  return guard;
 }
 
 std::string LicenceLine() {

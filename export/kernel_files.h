@@ -13,8 +13,12 @@ std::string SymbolIn(const LibraryCode& code, const LibraryStyle& style);
 // it was.
 std::string RenamedC(const LibraryCode& code, const LibraryStyle& style);
 
-// The instruction set of a code as a word for a directory: "avx512vnni", "portable".
+// All instructions that a code was compiled with, as a word for a directory: codes with one word are
+// compiled with the same flags. "avx2_avx512_avx512vnni", "portable".
 std::string InstructionSetOf(const LibraryCode& code);
+
+// "KILN_LIB_NET": what the library's own macros begin with.
+std::string GuardOf(const LibraryStyle& style);
 
 // "/* SPDX... */", the first line of every generated file, without the marks of a comment.
 std::string LicenceLine();

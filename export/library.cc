@@ -73,6 +73,9 @@ StatusOr<std::vector<Target>> ChooseTargets(const LockFile& lock, const LibraryR
     const std::set<std::string> names(request.targets.begin(), request.targets.end());
     for (const std::string& name : names) {
       ASSIGN_OR_RETURN(targets.emplace_back(), LockedTarget(lock, name));
+      if (request.arch.empty() || targets.back().arch == request.arch) continue;
+      return Error(StatusCode::kInvalidArgument, "the target ", name, " is of ",
+                   targets.back().arch, ", not of ", request.arch, " (--arch)");
     }
   }
   if (targets.empty()) {
@@ -105,7 +108,7 @@ class Planner {
     if (library_.workloads.empty()) {
       return Error(
           StatusCode::kNotFound, "no kernel to export: ",
-          library_.notes.empty() ? "nothing is locked for these targets" : library_.notes[0]);
+          library_.unserved.empty() ? "nothing is locked for these targets" : library_.unserved[0]);
     }
     SortCodes();
     AddLayers();
@@ -157,7 +160,11 @@ class Planner {
       RETURN_IF_ERROR(
           AddDefault({workload, baseline_.name, most_threads_, request_.cache}, baseline_, ""));
     }
-    if (library_.variants.size() > before) library_.workloads.push_back(workload);
+    if (library_.variants.size() > before) {
+      library_.workloads.push_back(workload);
+    } else {
+      library_.unserved.push_back(reason_);
+    }
     return absl::OkStatus();
   }
 
@@ -166,7 +173,8 @@ class Planner {
     if (found == lock_.entries.end()) return AddDefault(key, target, "it is not locked");
     StatusOr<LockedKernel> kernel = LowerEntry(registry_, target, key, found->second);
     if (kernel.ok()) {
-      Add(key, found->second, *std::move(kernel), found->second.time ? "" : "nobody tuned it");
+      Add(key, found->second, *std::move(kernel),
+          found->second.time ? "" : "it is locked as a default");
       return absl::OkStatus();
     }
     const std::size_t before = library_.variants.size();
@@ -178,7 +186,7 @@ class Planner {
   Status AddDefault(const LockKey& key, const Target& target, std::string why) {
     StatusOr<LockedKernel> kernel = LowerDefault(registry_, target, key);
     if (kernel.status().code() == StatusCode::kUnimplemented) {
-      library_.notes.push_back(Message(kernel.status()));
+      reason_ = Message(kernel.status());
       return absl::OkStatus();
     }
     RETURN_IF_ERROR(kernel.status());
@@ -225,6 +233,7 @@ class Planner {
   Target baseline_;
   std::map<std::string, std::set<std::int32_t>> threads_;
   std::int32_t most_threads_ = 1;
+  std::string reason_;                          // why the last workload without a kernel has none
   std::map<std::string, std::size_t> code_of_;  // by symbol
   Library library_;
 };
@@ -242,6 +251,8 @@ LibraryTally TallyOf(const Library& library) {
   for (const LibraryVariant& variant : library.variants) {
     if (variant.entry.time) {
       ++tally.hits;
+      tally.unmeasured += variant.entry.time->kind != TimeKind::kMeasured;
+      tally.unconfirmed += !variant.entry.time->confirmed;
       continue;
     }
     if (variant.why.empty()) continue;  // a portable one, which nobody asked for
@@ -250,7 +261,7 @@ LibraryTally TallyOf(const Library& library) {
     const std::int64_t macs = library.codes[variant.code].kernel.task.workload().macs();
     if (macs > most) {
       most = macs;
-      tally.slowest = &variant;
+      tally.largest = &variant;
     }
   }
   return tally;

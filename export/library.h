@@ -45,7 +45,9 @@ struct Library {
   std::vector<LibraryVariant> variants;  // by workload, then target, then threads
   std::vector<LibraryCode> codes;        // by symbol
   std::vector<std::pair<std::string, std::string>> layers;  // name and workload, sorted by name
-  std::vector<std::string> notes;                           // what a user should know
+  std::vector<std::string>
+      unserved;  // workloads that were asked for and have no kernel, with the reason
+  std::vector<std::string> notes;  // what a user should know
 };
 
 // Decides what a library holds. kInvalidArgument: targets of several architectures, or two that need
@@ -57,7 +59,8 @@ StatusOr<Library> PlanLibrary(const TemplateRegistry& registry, const LockFile& 
 // How well a library is tuned.
 struct LibraryTally {
   std::size_t hits = 0, defaults = 0, stale = 0;  // variants, portable ones of last resort left out
-  const LibraryVariant* slowest = nullptr;  // of the defaults the one with the most multiplications
+  std::size_t unmeasured = 0, unconfirmed = 0;    // of the hits
+  const LibraryVariant* largest = nullptr;  // of the defaults the one with the most multiplications
 };
 LibraryTally TallyOf(const Library& library);
 

@@ -31,12 +31,7 @@ std::string Quoted(std::string_view text) {
 }
 
 std::string Filled(std::string_view text, const LibraryStyle& style) {
-  std::string guard = style.name;
-  std::ranges::transform(guard, guard.begin(), [](char c) {
-    return c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c;
-  });
-  return Replaced(Replaced(std::string(text), "LIBNAME", style.name), "LIBGUARD",
-                  "KILN_LIB_" + guard);
+  return Replaced(Replaced(std::string(text), "LIBNAME", style.name), "LIBGUARD", GuardOf(style));
 }
 
 std::string Comment(std::string_view text) { return fmt::format("/* {} */\n", text); }
@@ -60,8 +55,7 @@ std::string HeaderOf(const LibraryStyle& style) {
 std::string BuildText(const LibraryStyle& style) {
   if (style.form == LibraryForm::kObject) {
     const std::string compiler = style.compiler.substr(0, style.compiler.find(" -"));
-    return "#define BUILD " + Quoted("objects by " + compiler + ": the code that Kiln measures") +
-           "\n";
+    return "#define BUILD " + Quoted("objects by " + compiler + ", as Kiln measures them") + "\n";
   }
   return "#if defined(__clang__)\n"
          "#define BUILD \"C compiled by \" __VERSION__ \": not the code that was measured\"\n"

@@ -169,10 +169,10 @@ StatusOr<LockedTime> ParseTime(Words& words) {
 }
 
 std::string PrintEntry(const LockKey& key, const LockEntry& entry) {
-  std::string line =
-      fmt::format("{} cache={} template={} config={} code={} origin={}", Describe(key),
-                  Name(key.cache), Escaped(entry.kernel_template), PrintConfig(entry.labels),
-                  Hex(entry.code_digest), Name(entry.origin));
+  std::string line = fmt::format(
+      "{} target={} threads={} cache={} template={} config={} code={} origin={}", key.workload,
+      Escaped(key.target), key.threads, Name(key.cache), Escaped(entry.kernel_template),
+      PrintConfig(entry.labels), Hex(entry.code_digest), Name(entry.origin));
   if (entry.time) {
     line += fmt::format(" min_ns={:.1f} kind={} confirmed={} device={} measurement={}",
                         entry.time->min_ns, Name(entry.time->kind),
@@ -361,7 +361,8 @@ const char* Name(Origin origin) {
 }
 
 std::string Describe(const LockKey& key) {
-  return fmt::format("{} target={} threads={}", key.workload, Escaped(key.target), key.threads);
+  return fmt::format("{} target={} threads={}{}", key.workload, Escaped(key.target), key.threads,
+                     key.cache == CacheState::kCold ? " cache=cold" : "");
 }
 
 StatusOr<LockFile> ParseLock(std::string_view text) { return LockReader().Read(text); }

@@ -31,9 +31,17 @@ std::optional<double> Comparable(const LockEntry& locked, const LockOffer& offer
   return locked.time->min_ns;
 }
 
+// How much faster the best is; nullopt: nothing to compare it with.
+std::optional<double> Gain(const LockEntry& locked, const LockOffer& offer) {
+  std::optional<double> gain = Comparable(locked, offer);
+  if (gain) *gain /= offer.best->time->min_ns;
+  return gain;
+}
+
 LockChange Keep(LockChange change, LockChange::Kind kind, std::string why = "") {
   change.kind = kind;
   change.after = change.before;
+  change.gain.reset();
   change.why = std::move(why);
   return change;
 }
@@ -45,43 +53,51 @@ LockChange Replace(LockChange change, const LockEntry& by, std::string why) {
   return change;
 }
 
+// What to do about an entry whose config cannot be relied on any more. One that somebody tuned is
+// given up for one that nobody did only if it is known to fail.
+LockChange DecideBroken(LockChange change, const LockOffer& offer, const LockEntry* best,
+                        const std::string& doubt) {
+  const std::string what = offer.refuted ? "the database knows that it fails" : "it was stale";
+  if (best != nullptr) return Replace(std::move(change), *best, what);
+  const std::string rest = doubt.empty() ? ", and nothing else is tuned" : "; " + doubt;
+  if (offer.refuted || change.before->origin == Origin::kDefault) {
+    return Replace(std::move(change), offer.fallback, what + rest);
+  }
+  return Keep(std::move(change), LockChange::Kind::kKept, "it is stale" + rest);
+}
+
 // What to do about an entry that is there, if it may be replaced.
 LockChange Decide(LockChange change, const LockOffer& offer, const LockPolicy& policy) {
   using Kind = LockChange::Kind;
   const LockEntry& locked = *change.before;
   const std::string doubt = offer.best ? Doubt(*offer.best, policy) : "";
   const LockEntry* best = offer.best && doubt.empty() ? &*offer.best : nullptr;
-  if (offer.stale && best == nullptr) {
-    return Replace(
-        std::move(change), offer.fallback,
-        doubt.empty() ? "it was stale, and nothing else is tuned" : "it was stale; " + doubt);
-  }
-  if (offer.stale) return Replace(std::move(change), *best, "it was stale");
-  if (best == nullptr)
+  if (best != nullptr && best->time) change.gain = Gain(locked, offer);
+  if (offer.stale || offer.refuted) return DecideBroken(std::move(change), offer, best, doubt);
+  if (best == nullptr) {
     return Keep(std::move(change), doubt.empty() ? Kind::kSame : Kind::kKept, doubt);
+  }
   if (best->code_digest == locked.code_digest) {
     if (IsConfirmed(*best) && !IsConfirmed(locked)) {
       return Replace(std::move(change), *best, "the same code, confirmed");
     }
     return Keep(std::move(change), Kind::kSame);
   }
-  if (locked.origin == Origin::kDefault && !locked.time) {
-    return Replace(std::move(change), *best, "it was the default");
-  }
   if (!best->time) {
     return Keep(std::move(change), Kind::kKept, "the best config of the database is not timed");
   }
-  const std::optional<double> before = Comparable(locked, offer);
-  if (!before) {
+  if (locked.origin == Origin::kDefault && !locked.time) {
+    return Replace(std::move(change), *best, "it was the default");
+  }
+  if (!change.gain) {
     return Keep(std::move(change), Kind::kKept,
                 fmt::format("the database's best was measured on {}, the locked one on {}: remove "
                             "the line to take it",
                             best->time->device, locked.time ? locked.time->device : "none"));
   }
-  if (best->time->min_ns >= *before) {
+  if (*change.gain <= 1) {
     return Keep(std::move(change), Kind::kKept, "the database's best is not faster");
   }
-  change.gain = *before / best->time->min_ns;
   return Replace(std::move(change), *best, "");
 }
 

@@ -15,6 +15,7 @@ struct LockOffer {
   LockEntry fallback;             // the default of its template
   std::optional<LockEntry> best;  // the store's
   bool stale = false;             // the locked entry, if there is one, is
+  bool refuted = false;           // the store knows that the locked config fails
   // How the store judges the locked config today, on the device that measured `best`.
   std::optional<double> locked_ns = std::nullopt;
 };
@@ -41,8 +42,8 @@ struct LockChange {
 };
 
 // Brings the offers into the lock file; the changes are in their order. An entry is replaced if it
-// is stale or a default, or if the best is faster than it on the same device; times of different
-// devices are not compared. An entry whose code stays keeps its line, so that a lock file changes
+// is stale, known to fail, or a default, or if the best is faster than it on the same device; times
+// of different devices are not compared. A stale entry that was tuned waits for a best. An entry whose code stays keeps its line, so that a lock file changes
 // only where code does; but one that was not confirmed takes a confirmation.
 std::vector<LockChange> UpdateLock(LockFile& lock, std::span<const LockOffer> offers,
                                    const LockPolicy& policy);

@@ -71,16 +71,20 @@ typedef struct {
   uint32_t phase;
 } kiln_job;
 
+/* Without a pitch there need not be any workspace to point into. */
+static inline void* kiln_thread_ws(const kiln_job* job, uint32_t thread) {
+  return job->thread_pitch == 0 ? job->thread_ws : job->thread_ws + thread * job->thread_pitch;
+}
+
 static inline void kiln_share_body(void* context, uint32_t thread) {
   const kiln_job* job = (const kiln_job*)context;
-  kiln_run_share(job->call, thread, job->pool->threads, job->thread_ws + thread * job->thread_pitch,
+  kiln_run_share(job->call, thread, job->pool->threads, kiln_thread_ws(job, thread),
                  job->pool->barrier, job->pool->self);
 }
 
 static inline void kiln_piece_body(void* context, uint32_t thread) {
   const kiln_job* job = (const kiln_job*)context;
-  kiln_run_piece(job->call, job->phase, thread, job->pool->threads,
-                 job->thread_ws + thread * job->thread_pitch);
+  kiln_run_piece(job->call, job->phase, thread, job->pool->threads, kiln_thread_ws(job, thread));
 }
 
 /* A whole call on the threads of a pool; NULL: on the calling thread alone. Thread t has the

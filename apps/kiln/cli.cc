@@ -27,6 +27,10 @@ constexpr const char* kFooter =
     "  kiln verify --model m.tflite --samples 20            random and best configs against the "
     "reference\n"
     "  kiln space --workload KEY --config ID --emit c       the C of one config\n"
+    "  kiln lock --model m.tflite                           the best configs as a text file to "
+    "commit\n"
+    "  kiln export --lock kiln.lock --prefix net --out net  as a C library that needs nothing of "
+    "Kiln\n"
     "`kiln COMMAND --help` says more.";
 
 std::string CommandLine(int argc, char** argv) {

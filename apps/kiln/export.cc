@@ -61,24 +61,10 @@ StatusOr<LibraryRequest> RequestOf(const Options& options, const LockFile& lock,
   return request;
 }
 
-// WHAT as it was typed.
-std::string Typed(const What& what) {
-  if (!what.model.empty()) return "--model " + what.model;
-  if (!what.network.empty()) return "--network " + what.network;
-  if (!what.layers.empty()) return "--layers " + what.layers;
-  return "";
-}
-
 // The command after which a default is none any more.
-std::string Mend(const Options& options, const LibraryVariant& variant) {
-  std::string what = Typed(options.what);
-  if (what.empty()) what = "--workload " + variant.key.workload;
-  std::string command = fmt::format("kiln tune {} --target {} --threads {}", what,
-                                    variant.key.target, variant.key.threads);
-  if (!options.lock.empty()) {
-    command += fmt::format(" && kiln lock {} --update -o {}", what, options.lock);
-  }
-  return command;
+std::string Mend(const Environment& env, const Options& options, const LibraryVariant& variant) {
+  return MendCommand(
+      {.key = variant.key, .what = options.what, .db = env.db, .lock = options.lock});
 }
 
 std::string ShortName(const LibraryVariant& variant) {
@@ -89,22 +75,31 @@ std::string ShortName(const LibraryVariant& variant) {
 }
 
 // Says which kernels are defaults, as it was asked for. An error if none may be.
-Status TellDefaults(const Options& options, const Library& library, const LibraryTally& tally) {
-  if (options.fallback == Fallback::kSilent) return absl::OkStatus();
-  for (const std::string& note : library.notes) WriteError("note: " + note + "\n");
+Status TellDefaults(const Environment& env, const Options& options, const Library& library,
+                    const LibraryTally& tally) {
   constexpr std::size_t kNamed = 5;
+  if (options.fallback == Fallback::kSilent) return absl::OkStatus();
+  const char* weight = options.fallback == Fallback::kError ? "error" : "warning";
+  for (const std::string& note : library.notes) WriteError("note: " + note + "\n");
+  for (const std::string& why : library.unserved) {
+    WriteError(fmt::format("{}: no kernel: {}\n", weight, why));
+  }
   std::size_t named = 0;
   for (const LibraryVariant& variant : library.variants) {
     if (variant.entry.time || variant.why.empty() || ++named > kNamed) continue;
-    WriteError(fmt::format("{}: the default for {}: {}\n",
-                           options.fallback == Fallback::kError ? "error" : "warning",
-                           ShortName(variant), variant.why));
+    WriteError(
+        fmt::format("{}: the default for {}: {}\n", weight, ShortName(variant), variant.why));
   }
   if (named > kNamed) WriteError(fmt::format("  and {} more\n", named - kNamed));
-  if (options.fallback == Fallback::kWarn || tally.defaults == 0) return absl::OkStatus();
+  if (options.fallback == Fallback::kWarn) return absl::OkStatus();
+  if (!library.unserved.empty()) {
+    return Error(StatusCode::kFailedPrecondition, library.unserved.size(),
+                 " workloads would have no kernel, which --fallback error forbids");
+  }
+  if (tally.defaults == 0) return absl::OkStatus();
   return Error(StatusCode::kFailedPrecondition, tally.defaults,
                " kernels would be untuned defaults, which --fallback error forbids; mend: ",
-               Mend(options, *tally.slowest));
+               Mend(env, options, *tally.largest));
 }
 
 // The self-test's records with the recorded inputs and outputs of a model.
@@ -143,8 +138,8 @@ StatusOr<std::string> CasesOf(const Options& options, const Network& network,
   return PrintCases(records);
 }
 
-std::string SummaryOf(const Options& options, const Library& library, const LibraryTally& tally,
-                      const WrittenLibrary& written) {
+std::string SummaryOf(const Environment& env, const Options& options, const Library& library,
+                      const LibraryTally& tally, const WrittenLibrary& written) {
   std::string targets;
   for (const Target& target : library.targets) {
     targets += (targets.empty() ? "" : ", ") + target.name;
@@ -152,13 +147,21 @@ std::string SummaryOf(const Options& options, const Library& library, const Libr
   std::string line =
       fmt::format("{}: {} workloads for {}: {} tuned, {} default", options.style.name,
                   library.workloads.size(), targets, tally.hits, tally.defaults);
-  if (tally.stale > 0) line += fmt::format(" ({} of them stale)", tally.stale);
+  if (tally.unmeasured > 0) {
+    line += fmt::format("; {} of the tuned were never measured on a device", tally.unmeasured);
+  } else if (tally.unconfirmed > 0) {
+    line += fmt::format("; {} of the tuned are not confirmed", tally.unconfirmed);
+  }
+  if (!library.unserved.empty()) {
+    line += fmt::format("; {} workloads have no kernel", library.unserved.size());
+  }
+  if (tally.stale > 0) line += fmt::format("; {} of the defaults for stale entries", tally.stale);
   line += options.style.form == LibraryForm::kObject
               ? fmt::format("; {} objects, {} compiled", library.codes.size(), written.compiled)
               : fmt::format("; {} C files", library.codes.size());
-  if (tally.slowest != nullptr) {
-    line += fmt::format("; largest default: {}; mend: {}", ShortName(*tally.slowest),
-                        Mend(options, *tally.slowest));
+  if (tally.largest != nullptr) {
+    line += fmt::format("; largest default: {}; mend: {}", ShortName(*tally.largest),
+                        Mend(env, options, *tally.largest));
   }
   return line;
 }
@@ -186,7 +189,7 @@ StatusOr<int> Export(const Environment& env, const Options& options) {
   ASSIGN_OR_RETURN(const LibraryRequest request, RequestOf(options, lock, network));
   ASSIGN_OR_RETURN(const Library library, PlanLibrary(env.registry, lock, request));
   const LibraryTally tally = TallyOf(library);
-  RETURN_IF_ERROR(TellDefaults(options, library, tally));
+  RETURN_IF_ERROR(TellDefaults(env, options, library, tally));
   ASSIGN_OR_RETURN(LibraryDirectory directory,
                    LibraryDirectory::Open(options.out, options.style.name));
   ASSIGN_OR_RETURN(const std::string cases, CasesOf(options, network, library));
@@ -199,7 +202,7 @@ StatusOr<int> Export(const Environment& env, const Options& options) {
                    NewCompiler(*reactor, {.workers = jobs}));
   ASSIGN_OR_RETURN(const WrittenLibrary written,
                    directory.Write(library, options.style, cases, *compiler, jobs));
-  WriteOutputLine(SummaryOf(options, library, tally, written));
+  WriteOutputLine(SummaryOf(env, options, library, tally, written));
   return 0;
 }
 

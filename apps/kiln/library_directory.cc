@@ -22,6 +22,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* kManifest = "manifest.json";
+constexpr const char* kObjectList = "objects.txt";
 
 Status Failed(const fs::path& path, const std::error_code& error) {
   return Error(StatusCode::kPermissionDenied, path.string(), ": ", error.message());
@@ -117,9 +118,12 @@ Status RemoveOld(const fs::path& directory, const Files& files, const ObjectReco
   for (fs::recursive_directory_iterator it(kernels, error), end; !error && it != end;
        it.increment(error)) {
     if (!it->is_regular_file()) continue;
-    const std::string path = it->path().lexically_relative(directory).generic_string();
-    if (!files.contains(path) && !objects.contains(path)) old.push_back(it->path());
+    std::string path = it->path().lexically_relative(directory).generic_string();
+    if (files.contains(path) || objects.contains(path)) continue;
+    if (path.ends_with(".o")) path.back() = 'c';  // what `make` built of a C file that stays
+    if (!files.contains(path)) old.push_back(it->path());
   }
+  if (!files.contains(kObjectList)) old.push_back(directory / kObjectList);
   for (const fs::path& path : old) {
     fs::remove(path, error);
     if (error) return Failed(path, error);
@@ -182,23 +186,22 @@ StatusOr<WrittenLibrary> LibraryDirectory::Write(const Library& library, Library
   }
   Files files = TextFilesOf(library, style);
   files[CasesPathOf(style)] = cases;
-  for (ObjectTask& task : tasks) {
-    objects[task.path] = task.record;
-    files[task.path] = std::move(task.bytes);
-  }
+  for (ObjectTask& task : tasks) files[task.path] = std::move(task.bytes);
   std::error_code error;
   fs::create_directories(root, error);
   if (error) return Failed(root, error);
-  // First one without objects: whatever happens from here on, this is an export that can be gone on
-  // with.
-  RETURN_IF_ERROR(ReplaceFile((root / kManifest).string(), PrintManifest(library, style, {})));
+  // First one with the objects that are there: whatever happens from here on, this is an export that
+  // can be gone on with.
+  const std::string manifest = (root / kManifest).string();
+  RETURN_IF_ERROR(UpdateFile(manifest, PrintManifest(library, style, objects)).status());
   for (const auto& [path, bytes] : files) {
     fs::create_directories((root / path).parent_path(), error);
     if (error) return Failed(root / path, error);
     RETURN_IF_ERROR(UpdateFile((root / path).string(), bytes).status());
   }
+  for (const ObjectTask& task : tasks) objects[task.path] = task.record;
   RETURN_IF_ERROR(RemoveOld(root, files, objects));
-  RETURN_IF_ERROR(ReplaceFile((root / kManifest).string(), PrintManifest(library, style, objects)));
+  RETURN_IF_ERROR(UpdateFile(manifest, PrintManifest(library, style, objects)).status());
   return WrittenLibrary{tasks.size()};
 }
 

@@ -28,7 +28,7 @@ struct Options {
 // How a command of this program is typed, for messages: with the file if it is not the usual one.
 std::string LockCommand(const Options& options, std::string_view arguments) {
   return fmt::format("kiln lock {}{}", arguments,
-                     options.file == "kiln.lock" ? "" : " -o " + options.file);
+                     options.file == "kiln.lock" ? "" : " -o " + ShellWord(options.file));
 }
 
 std::string Microseconds(const LockEntry& entry) {
@@ -139,24 +139,17 @@ StatusOr<int> Write(const Environment& env, const Options& options) {
   return 0;
 }
 
-// The command that gives an entry a best config of today.
-std::string Mend(const Options& options, const LockKey& key) {
-  return fmt::format("kiln tune --workload {} --target {} --threads {}{} && {}", key.workload,
-                     key.target, key.threads, key.cache == CacheState::kCold ? " --cache cold" : "",
-                     LockCommand(options, "--update --workload " + key.workload));
-}
-
 StatusOr<int> Check(const Environment& env, const Options& options) {
   ASSIGN_OR_RETURN(const LockFile lock, ReadLockFile(options.file));
   ASSIGN_OR_RETURN(const Network network, ResolveIfAny(options.what));
   ASSIGN_OR_RETURN(const std::vector<LockKey> wanted, WantedOf(network, options.scope, lock));
   const std::vector<LockFault> faults = CheckLock(env.registry, lock, wanted);
   for (const LockFault& fault : faults) {
-    WriteOutput(
-        fmt::format("{}: {}: {}: {}\n  {}\n",
-                    fault.line > 0 ? fmt::format("{}:{}", options.file, fault.line) : options.file,
-                    fault.line > 0 ? "stale" : "missing", Describe(fault.key), fault.why,
-                    Mend(options, fault.key)));
+    WriteOutput(fmt::format(
+        "{}: {}: {}: {}\n  {}\n",
+        fault.line > 0 ? fmt::format("{}:{}", options.file, fault.line) : options.file,
+        fault.line > 0 ? "stale" : "missing", Describe(fault.key), fault.why,
+        MendCommand({.key = fault.key, .what = {}, .db = env.db, .lock = options.file})));
   }
   const auto missing =
       std::ranges::count_if(faults, [](const LockFault& fault) { return fault.line == 0; });

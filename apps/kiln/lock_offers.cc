@@ -4,12 +4,15 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <cctype>
+#include <cstring>
 #include <map>
 #include <set>
 #include <utility>
 
 #include "apps/command_line/command_line.h"
 #include "base/standard_streams.h"
+#include "db/best_choice.h"
 #include "export/locked_kernel.h"
 #include "ops/target.h"
 #include "ops/workload_key.h"
@@ -73,33 +76,38 @@ LockEntry EntryOf(const Best& best) {
                              .uuid = best.judged.uuid}};
 }
 
-// How the store judges a locked config on a device: by its last confirmation there, else by its
-// first measurement.
-StatusOr<std::optional<double>> TimeOf(const TuningStore& store, const LockKey& key,
-                                       const LockEntry& locked, const LockedTime& like) {
+// What the store says of a locked config.
+struct StoredJudgement {
+  std::optional<double> ns;  // on the device of a best
+  bool fails = false;        // it gave a wrong result once, or none when last measured
+};
+
+StatusOr<StoredJudgement> JudgementOf(const TuningStore& store, const LockKey& key,
+                                      const LockEntry& locked, const LockedTime* best) {
   ASSIGN_OR_RETURN(const auto records, store.Records({.workload = key.workload,
                                                       .target = key.target,
                                                       .threads = key.threads,
                                                       .cache = key.cache}));
-  std::optional<double> first, confirmed;
-  const auto look = [&](const Trial& trial, bool confirms) {
-    if (trial.device != like.device || trial.kind != like.kind) return;
-    const std::optional<double> ns = RankTime(trial);
-    if (confirms) {
-      confirmed = ns;
-    } else if (!first) {
-      first = ns;
-    }
-  };
+  std::vector<BestCandidate> candidates;
   for (const TrialRecord& record : records) {
     if (record.trial.code_digest != locked.code_digest ||
         record.kernel_template != locked.kernel_template) {
       continue;
     }
-    look(record.trial, false);
-    for (const Remeasurement& again : record.again) look(again.trial, again.confirms);
+    AddCandidates(0, record, candidates);
   }
-  return confirmed ? confirmed : first;
+  StoredJudgement judgement;
+  judgement.fails = !candidates.empty() && std::ranges::none_of(candidates, [](const auto& c) {
+    return c.rank_ns.has_value();
+  });
+  for (const BestCandidate& candidate : candidates) {
+    if (best == nullptr || candidate.device != best->device || candidate.kind != best->kind) {
+      continue;
+    }
+    judgement.ns = candidate.rank_ns;
+    judgement.fails = judgement.fails || !candidate.rank_ns;
+  }
+  return judgement;
 }
 
 // Makes offers one by one.
@@ -121,9 +129,11 @@ class Offers {
     const auto locked = lock_.entries.find(key);
     if (locked != lock_.entries.end()) {
       offer.stale = !LowerEntry(registry_, target, key, locked->second).ok();
-      if (offer.best) {
-        ASSIGN_OR_RETURN(offer.locked_ns, TimeOf(store_, key, locked->second, *offer.best->time));
-      }
+      ASSIGN_OR_RETURN(
+          const StoredJudgement judgement,
+          JudgementOf(store_, key, locked->second, offer.best ? &*offer.best->time : nullptr));
+      offer.locked_ns = judgement.ns;
+      offer.refuted = judgement.fails;
     }
     offers_.push_back(std::move(offer));
     return absl::OkStatus();
@@ -162,12 +172,12 @@ void AddLockScope(CLI::App& command, LockScope& scope) {
   command
       .add_option("--target", scope.targets,
                   "for these targets (default: those of the lock file, else this machine)")
-      ->type_name("NAME...");
+      ->type_name("NAME");
   command
       .add_option("--threads", scope.threads,
                   "for so many threads (default: as in the lock file, else 1)")
       ->check(CLI::Range(kThreadCounts.least, kThreadCounts.most))
-      ->type_name("N...");
+      ->type_name("N");
   command.add_option("--cache", scope.cache, "state of the caches: hot (default) or cold")
       ->check(CLI::IsMember({"hot", "cold"}));
 }
@@ -212,6 +222,38 @@ StatusOr<std::vector<LockOffer>> OffersFor(const TemplateRegistry& registry,
     DescribeTarget(target, lock);
   }
   return offers.Take();
+}
+
+std::string ShellWord(const std::string& word) {
+  const bool is_plain = !word.empty() && std::ranges::all_of(word, [](unsigned char c) {
+    return std::isalnum(c) || std::strchr("-_./:=,+@%", c) != nullptr;
+  });
+  if (is_plain) return word;
+  std::string quoted = "'";
+  for (const char c : word) quoted += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return quoted + "'";
+}
+
+std::string MendCommand(const Mending& mending) {
+  const What& what = mending.what;
+  const LockKey& key = mending.key;
+  std::string words;
+  if (!what.model.empty()) {
+    words = "--model " + ShellWord(what.model);
+  } else if (!what.network.empty()) {
+    words = "--network " + what.network;
+  } else {
+    // Layer lists may be read with options; a key says everything.
+    words = "--workload " + key.workload;
+  }
+  words += fmt::format(" --target {} --threads {}{}", ShellWord(key.target), key.threads,
+                       key.cache == CacheState::kCold ? " --cache cold" : "");
+  if (!mending.db.empty()) words += " --db " + ShellWord(mending.db);
+  std::string command = "kiln tune " + words;
+  if (!mending.lock.empty()) {
+    command += fmt::format(" && kiln lock {} --update -o {}", words, ShellWord(mending.lock));
+  }
+  return command;
 }
 
 }  // namespace kiln

@@ -29,4 +29,15 @@ StatusOr<std::vector<LockOffer>> OffersFor(const TemplateRegistry& registry,
                                            const TuningStore& store, const Network& network,
                                            bool all, const LockScope& scope, LockFile& lock);
 
+// What the command is about after which an entry has a best config of today.
+struct Mending {
+  const LockKey& key;
+  const What& what;      // of which it is a part; empty: nothing but the entry
+  std::string db, lock;  // empty: the usual database; no lock file
+};
+std::string MendCommand(const Mending& mending);
+
+// A word of a command line as a shell takes it.
+std::string ShellWord(const std::string& word);
+
 }  // namespace kiln

@@ -9,8 +9,14 @@
 
 enum { MOST_THREADS = 64, SPINS = 20000 };
 
+typedef struct {
+  struct thread_pool* pool;
+  uint32_t thread;
+} thread_start;
+
 typedef struct thread_pool {
   uint32_t threads;
+  thread_start starts[MOST_THREADS];
   pthread_t handles[MOST_THREADS];
   pthread_mutex_t mutex; /* for sleeping */
   pthread_cond_t wake;
@@ -21,11 +27,6 @@ typedef struct thread_pool {
   void* context;
   int ends;
 } thread_pool;
-
-typedef struct {
-  thread_pool* pool;
-  uint32_t thread;
-} thread_start;
 
 static inline void pool_pause(unsigned spins) {
 #if defined(__x86_64__)
@@ -68,14 +69,13 @@ static inline void pool_barrier(void* self) {
 }
 
 static inline void* pool_thread(void* argument) {
-  const thread_start start = *(thread_start*)argument;
-  thread_pool* pool = start.pool;
+  const thread_start* start = (const thread_start*)argument;
+  thread_pool* pool = start->pool;
   unsigned seen = 0;
-  pool_barrier(pool); /* `argument` is read: thread_pool_start may go on */
   for (;;) {
     pool_wait(pool, &pool->job, seen++);
     if (pool->ends) return NULL;
-    pool->body(pool->context, start.thread);
+    pool->body(pool->context, start->thread);
     pool_barrier(pool);
   }
 }
@@ -90,30 +90,31 @@ static inline void pool_parallel(void* self, void (*body)(void*, uint32_t), void
   pool_barrier(pool);
 }
 
-/* 0: the system refuses threads. */
+static inline void thread_pool_stop(thread_pool* pool) {
+  pool->ends = 1;
+  pool_advance(pool, &pool->job);
+  for (uint32_t t = 1; t < pool->threads; ++t) pthread_join(pool->handles[t], NULL);
+}
+
+/* 0: the system refuses threads, and none is left. The pool stays where it is. */
 static inline int thread_pool_start(thread_pool* pool, uint32_t threads) {
-  pool->threads = threads;
+  if (threads < 1 || threads > MOST_THREADS) return 0;
   pool->ends = 0;
   pthread_mutex_init(&pool->mutex, NULL);
   pthread_cond_init(&pool->wake, NULL);
   atomic_init(&pool->job, 0);
   atomic_init(&pool->waiting, 0);
   atomic_init(&pool->round, 0);
-  thread_start starts[MOST_THREADS];
-  if (threads < 1 || threads > MOST_THREADS) return 0;
-  for (uint32_t t = 1; t < threads; ++t) {
-    starts[t].pool = pool;
-    starts[t].thread = t;
-    if (pthread_create(&pool->handles[t], NULL, pool_thread, &starts[t]) != 0) return 0;
+  for (pool->threads = 1; pool->threads < threads; ++pool->threads) {
+    const uint32_t t = pool->threads;
+    pool->starts[t].pool = pool;
+    pool->starts[t].thread = t;
+    if (pthread_create(&pool->handles[t], NULL, pool_thread, &pool->starts[t]) != 0) {
+      thread_pool_stop(pool);
+      return 0;
+    }
   }
-  pool_barrier(pool);
   return 1;
-}
-
-static inline void thread_pool_stop(thread_pool* pool) {
-  pool->ends = 1;
-  pool_advance(pool, &pool->job);
-  for (uint32_t t = 1; t < pool->threads; ++t) pthread_join(pool->handles[t], NULL);
 }
 
 #endif /* THREAD_POOL_H_ */

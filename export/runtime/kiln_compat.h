@@ -7,7 +7,7 @@
  * computes the same bytes. For clang 19 this file is empty.
  *
  * Needs gcc 12 or clang 14, or newer. Flags:
- *   -std=c11 -O2 -ffreestanding -fPIC -fvisibility=hidden -ffp-contract=off -w
+ *   -std=c11 -O2 -ffreestanding -fPIC -fvisibility=hidden -fno-fast-math -ffp-contract=off -w
  *   gcc also: -fwrapv -flax-vector-conversions -fno-strict-aliasing -fno-tree-loop-distribute-patterns -Wno-psabi
  *     (sums of vectors wrap around, and vectors of other elements are the same bits, both of which
  *     clang grants without a flag; memory is read as vectors of several types; the loops of a

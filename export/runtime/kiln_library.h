@@ -11,6 +11,13 @@
  * Nothing is allocated and nothing global is written. Any number of threads may use one packed
  * operator at once, each call with a workspace of its own.
  */
+/* Libraries that are used in one file share what follows: it must be the same. */
+#if !defined(KILN_LIBRARY_VERSION)
+#define KILN_LIBRARY_VERSION 1
+#elif KILN_LIBRARY_VERSION != 1
+#error "two libraries of kernels by different versions of Kiln: export both with one"
+#endif
+
 #ifndef KILN_LIBRARY_H_
 #define KILN_LIBRARY_H_
 
@@ -36,7 +43,7 @@ typedef struct {
   const char* config;   /* "tile_h=1 tile_w=6 ..." */
   const char* origin;   /* "tuned"; "default": nobody tuned it */
   const char* kind;     /* of min_ns: "measured", "emulated", "estimated"; "" without a time */
-  const char* device;   /* that measured it; "": none did */
+  const char* device;   /* that gave min_ns; "": none did */
   double min_ns;        /* of a call with `threads` threads; 0: nobody measured it */
   uint32_t threads;     /* that it was chosen for; it runs with any number */
   const kiln_info* info;
@@ -77,7 +84,7 @@ static inline int kiln_pack(const kiln_kernel* kernel, const kiln_op* op, void* 
 static inline int kiln_run(const kiln_kernel* kernel, const void* packed, const void* x, void* y,
                            void* workspace, const kiln_pool* pool) {
   kiln_call call;
-  uint64_t shared;
+  unsigned char* thread_ws = (unsigned char*)workspace;
   if (kernel == NULL) return KILN_E_NO_KERNEL;
   if (!kiln_is_aligned(packed) || !kiln_is_aligned(workspace)) return KILN_E_ALIGNMENT;
   call.info = kernel->info;
@@ -86,9 +93,8 @@ static inline int kiln_run(const kiln_kernel* kernel, const void* packed, const 
   call.x = x;
   call.y = y;
   call.shared_ws = workspace;
-  shared = kiln_aligned(kernel->info->shared_bytes);
-  kiln_run_call(&call, (unsigned char*)workspace + shared, kiln_aligned(kernel->info->thread_bytes),
-                pool);
+  if (kernel->info->shared_bytes > 0) thread_ws += kiln_aligned(kernel->info->shared_bytes);
+  kiln_run_call(&call, thread_ws, kiln_aligned(kernel->info->thread_bytes), pool);
   return KILN_OK;
 }
 

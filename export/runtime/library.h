@@ -2,7 +2,9 @@
 #ifndef LIBGUARD_H_
 #define LIBGUARD_H_
 
-#if defined(__GNUC__)
+/* Seen from outside only if the library is a shared one: where it is part of another, nobody is to
+ * find its functions there. */
+#if defined(__GNUC__) && defined(LIBGUARD_SHARED)
 #define LIBGUARD_API __attribute__((visibility("default")))
 #else
 #define LIBGUARD_API

@@ -14,6 +14,9 @@ typedef struct {
   int verbose;
 } tally;
 
+/* On a device, not in an emulator or by a model of one. */
+static int is_measured(const kiln_kernel* kernel) { return strcmp(kernel->kind, "measured") == 0; }
+
 /* Bodies one after the other, the last first: no order of them may matter. */
 static void backwards(void* self, kiln_body_fn* body, void* context) {
   const uint32_t threads = *(const uint32_t*)self;
@@ -83,7 +86,7 @@ static void check_record(const kiln_context* context, const kiln_record* record,
     if (why != NULL || sum->verbose) {
       printf("%s  %s  %s, %u threads, %s%s%s\n", why != NULL ? "WRONG" : "ok   ", record->name,
              kernel->target, (unsigned)kernel->threads, kernel->origin,
-             kernel == chosen ? ", chosen here" : "", kernel->min_ns > 0 ? "" : ", never measured");
+             kernel == chosen ? ", chosen here" : "", is_measured(kernel) ? "" : ", never measured");
     }
     if (why != NULL) printf("       %s\n", why);
   }
@@ -104,7 +107,7 @@ static void print_choices(const kiln_context* context) {
       if (strcmp(kernels[j].target, kernels[i].target) != 0) continue;
       if (LIBNAME_find(context, kernels[j].workload) != &kernels[j]) continue;
       ++chosen;
-      untuned += kernels[j].min_ns == 0;
+      untuned += !is_measured(&kernels[j]);
     }
     printf("chosen here: %u of target %s, of which %u were never measured\n", (unsigned)chosen,
            kernels[i].target, (unsigned)untuned);

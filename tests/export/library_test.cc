@@ -191,7 +191,7 @@ TEST(PlanLibraryTest, WhatIsNotLockedIsTheDefaultAndSaysSo) {
   EXPECT_EQ(tally.hits, 3u);
   EXPECT_EQ(tally.defaults, 1u);
   EXPECT_EQ(tally.stale, 0u);
-  EXPECT_EQ(tally.slowest, &variant);
+  EXPECT_EQ(tally.largest, &variant);
 }
 
 TEST(PlanLibraryTest, WhatIsStaleIsTheDefaultAndSaysWhy) {
@@ -217,7 +217,8 @@ TEST(PlanLibraryTest, ALockedDefaultCountsAsOneThatNobodyTuned) {
     entry.origin = Origin::kDefault;
   }
   const Library library = Planned(lock);
-  for (const LibraryVariant& variant : library.variants) EXPECT_EQ(variant.why, "nobody tuned it");
+  for (const LibraryVariant& variant : library.variants)
+    EXPECT_EQ(variant.why, "it is locked as a default");
   EXPECT_EQ(TallyOf(library).hits, 0u);
   EXPECT_EQ(TallyOf(library).defaults, 4u);
 }
@@ -229,9 +230,9 @@ TEST(PlanLibraryTest, TheSlowestDefaultIsTheOneWithTheMostMultiplications) {
   const LibraryTally tally = TallyOf(library);
   EXPECT_EQ(tally.hits, 2u);
   EXPECT_EQ(tally.defaults, 4u);
-  ASSERT_NE(tally.slowest, nullptr);
-  EXPECT_EQ(tally.slowest->key.workload, kConvKey);
-  EXPECT_EQ(TallyOf(Planned(lock)).slowest, nullptr);
+  ASSERT_NE(tally.largest, nullptr);
+  EXPECT_EQ(tally.largest->key.workload, kConvKey);
+  EXPECT_EQ(TallyOf(Planned(lock)).largest, nullptr);
 }
 
 // Templates of one op, on targets of any instruction set.
@@ -249,7 +250,7 @@ TEST(PlanLibraryTest, WhatIsStaleAndNotServedAnyMoreMakesNoOtherKernelStale) {
   ASSERT_THAT(library->variants, SizeIs(1));
   EXPECT_FALSE(library->variants[0].stale) << "another workload's entry is stale, not this one's";
   EXPECT_THAT(library->workloads, ElementsAre(kConvKey));
-  EXPECT_THAT(library->notes,
+  EXPECT_THAT(library->unserved,
               ElementsAre(HasSubstr("no template computes " + std::string(kDenseKey))));
 }
 
@@ -436,11 +437,29 @@ TEST(LibraryFilesTest, FlagsOfCFilesAreThoseThatTheHeaderForOtherCompilersNames)
   EXPECT_EQ(lines, 2u);
 }
 
+// Two targets whose best feature is the same are compiled with flags of their own.
+TEST(LibraryFilesTest, CodesOfOneDirectoryHaveTheSameFlags) {
+  LockFile lock = TunedLock({kConvKey}, {"cascadelake"});
+  Target richer = TargetNamed("cascadelake");
+  richer.name = "richer";
+  richer.isa |= Bit(IsaFeature::kAvxVnni);
+  lock.targets["richer"] = richer;
+  const LockKey key{kConvKey, "richer", 1, CacheState::kHot};
+  lock.entries[key] = TunedEntry(Builtins(), richer, key);
+  std::map<std::string, std::string> flags;
+  const Library library = Planned(lock);
+  ASSERT_THAT(library.targets, SizeIs(2));
+  for (const LibraryCode& code : library.codes) {
+    const std::string own = CompilerFlagsOf(library.arch, code.kernel.task.target().isa);
+    EXPECT_EQ(flags.try_emplace(InstructionSetOf(code), own).first->second, own);
+  }
+}
+
 TEST(LibraryFilesTest, KernelsLieByInstructionSet) {
   const Library library = SomeLibrary();
   std::set<std::string> sets;
   for (const LibraryCode& code : library.codes) sets.insert(InstructionSetOf(code));
-  EXPECT_THAT(sets, ElementsAre("avx2", "avxvnni", "portable"));
+  EXPECT_THAT(sets, ElementsAre("avx2", "avx2_avxvnni", "portable"));
 }
 
 // The tables are looked up by bisection: see compare() in runtime/library.c.

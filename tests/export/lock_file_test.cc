@@ -186,7 +186,9 @@ TEST(LockFileTest, EachEntrySaysInWhichLineItStands) {
     for (const auto& [key, entry] : lock.entries) {
       ASSERT_THAT(entry.line, AllOf(Ge(1), testing::Le(std::ssize(lines))));
       EXPECT_THAT(lines[static_cast<std::size_t>(entry.line) - 1],
-                  StartsWith(Describe(key) + " cache=" + Name(key.cache)));
+                  AllOf(StartsWith(key.workload + " target="),
+                        HasSubstr(" threads=" + std::to_string(key.threads) +
+                                  " cache=" + Name(key.cache) + " template=")));
     }
   }
 }

@@ -134,7 +134,7 @@ TEST(LockUpdateTest, ADoubtfulBestDoesNotReplaceWhatIsThere) {
 }
 
 TEST(LockUpdateTest, WhatIsThereIsReplacedOnlyIfAskedFor) {
-  for (const LockOffer& offer : {Offer(Tuned(2, 100)), Stale(Tuned(2, 100)), Stale({})}) {
+  for (const LockOffer& offer : {Offer(Tuned(2, 100)), Stale(Tuned(2, 100))}) {
     const Updated kept = Update(Tuned(1, 500), offer, kAdd);
     EXPECT_EQ(kept.change.kind, Kind::kKept);
     EXPECT_TRUE(kept.is_untouched());
@@ -234,20 +234,46 @@ TEST(LockUpdateTest, WhatIsStaleIsReplacedByTheBestThoughItIsSlower) {
   EXPECT_FALSE(updated.change.gain);
 }
 
-TEST(LockUpdateTest, WhatIsStaleIsReplacedByTheDefaultIfNothingIsTuned) {
+TEST(LockUpdateTest, WhatIsStaleSaysWhatIsGainedWhereOneDeviceMeasuredBoth) {
+  const Updated updated = Update(Tuned(1, 500), Stale(Tuned(2, 400)), kReplace);
+  ASSERT_EQ(updated.change.kind, Kind::kReplaced);
+  ASSERT_TRUE(updated.change.gain);
+  EXPECT_DOUBLE_EQ(*updated.change.gain, 1.25);
+}
+
+// Else an update after a change of Kiln would throw away all that was tuned, and --check be green.
+TEST(LockUpdateTest, WhatWasTunedAndIsStaleWaitsForSomethingBetterThanADefault) {
   const Updated updated = Update(Tuned(1, 500), Stale({}), kReplace);
+  EXPECT_EQ(updated.change.kind, Kind::kKept);
+  EXPECT_TRUE(updated.is_untouched());
+  EXPECT_EQ(updated.change.why, "it is stale, and nothing else is tuned");
+}
+
+TEST(LockUpdateTest, AStaleDefaultIsReplacedByTheDefaultOfToday) {
+  const Updated updated = Update(Default(), Stale({}), kReplace);
   EXPECT_EQ(updated.change.kind, Kind::kReplaced);
   EXPECT_EQ(updated.entry().code_digest, 99u);
-  EXPECT_EQ(updated.entry().origin, Origin::kDefault);
-  EXPECT_EQ(updated.change.why, "it was stale, and nothing else is tuned");
 }
 
 TEST(LockUpdateTest, WhatIsStaleAndHasADoubtfulBestSaysThatThereIsOne) {
   const Updated updated = Update(Tuned(1, 500), Stale(Unconfirmed(2, 400)), kReplace);
-  EXPECT_EQ(updated.entry().origin, Origin::kDefault);
-  EXPECT_THAT(updated.change.why, AllOf(HasSubstr("it was stale"), HasSubstr("not confirmed"),
+  EXPECT_TRUE(updated.is_untouched());
+  EXPECT_THAT(updated.change.why, AllOf(HasSubstr("it is stale"), HasSubstr("not confirmed"),
                                         HasSubstr("--unconfirmed takes it")));
   EXPECT_EQ(Update(Tuned(1, 500), Stale(Unconfirmed(2, 400)), kAny).entry().code_digest, 2u);
+}
+
+// A config that the store knows to give wrong results is not linked because it is fast.
+TEST(LockUpdateTest, WhatIsKnownToFailIsReplacedBySlowerBestsAndByDefaults) {
+  LockOffer slower = Offer(Tuned(2, 900));
+  slower.refuted = true;
+  const Updated updated = Update(Tuned(1, 500), slower, kReplace);
+  EXPECT_EQ(updated.change.kind, Kind::kReplaced);
+  EXPECT_EQ(updated.entry().code_digest, 2u);
+  EXPECT_THAT(updated.change.why, HasSubstr("fails"));
+  LockOffer nothing = Offer({});
+  nothing.refuted = true;
+  EXPECT_EQ(Update(Tuned(1, 500), nothing, kReplace).entry().code_digest, 99u);
 }
 
 // The store may have judged the locked config again since, on the device that measured the best.

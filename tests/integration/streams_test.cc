@@ -80,11 +80,16 @@ TEST_F(StreamsTest, EveryCommandSaysThatItsOutputIsLost) {
         {"--workload", kDense, "--emit", "c"},
         {"--workload", kDense, "--emit", "object"}}},
       {"workloads", {{"--network", "mobilenet_v1"}, {"--network", "mobilenet_v1", "--json"}}},
+      {"lock",
+       {{"--all", "-o", scratch_.Path("kiln.lock")},
+        {"--all", "-o", scratch_.Path("kiln.lock"), "--update", "--dry-run"},
+        {"--check", "-o", scratch_.Path("kiln.lock")}}},
+      {"export", {{"--workload", kDense, "--out", scratch_.Path("net")}}},
       {"devices", {{"--tracker", "unix:" + scratch_.Path("t")}}},
       {"targets", {{}, {"--json"}}},
   };
   const auto commands = Subcommands(ExpectKiln(0, {"--help"}).out);
-  ASSERT_GE(commands.size(), 9u);
+  ASSERT_GE(commands.size(), 11u);
   for (const std::string& name : commands) {
     const auto found = uses.find(name);
     ASSERT_NE(found, uses.end()) << "a new command: say above how it prints something";

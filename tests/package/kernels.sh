@@ -78,6 +78,8 @@ for generator in Ninja "Unix Makefiles"; do
   compile "build $generator" || fail "$(cat log)"
   says "5 tuned, 0 default"
   [ "$(grep -c 'compiled .* for ' log)" = 1 ] || fail "not one kernel was compiled: $(cat log)"
+  [ kiln.lock -nt "build $generator/CMakeFiles/engine.dir/main.c.o" ] || fail "the engine was compiled again for a line of the lock file"
+  [ ! "build $generator/net.kernels/libnet_kernels.a" -nt "build $generator/engine" ] || fail "the engine was not linked again"
   passes "build $generator"
   touch kiln.lock # newer, and the same
   compile "build $generator" || fail "$(cat log)"
@@ -133,6 +135,11 @@ printf 'kiln_add_kernels(other LOCK kiln.lock DATABASE x.db)\n' >>CMakeLists.txt
 ! "$cmake" -S . -B build-mistake -DCMAKE_PREFIX_PATH="$work/kiln" >log 2>&1 || fail "LOCK and DATABASE"
 says "LOCK or DATABASE, not both"
 sed -i '$d' CMakeLists.txt
+
+mkdir only-cxx && printf '%s\n' 'cmake_minimum_required(VERSION 3.20)' 'project(x LANGUAGES CXX)' \
+  'find_package(Kiln REQUIRED COMPONENTS kernels)' 'kiln_add_kernels(net LOCK ../kiln.lock)' >only-cxx/CMakeLists.txt
+! "$cmake" -S only-cxx -B build-cxx -DCMAKE_PREFIX_PATH="$work/kiln" >log 2>&1 || fail "a project without C"
+says "LANGUAGES C CXX"
 
 say a cross build
 if command -v aarch64-linux-gnu-gcc >/dev/null && command -v qemu-aarch64 >/dev/null; then

@@ -110,6 +110,40 @@ bool IsThere(const fs::path& path, const ObjectRecord& record) {
   return bytes.ok() && Digest(bytes->data(), bytes->size()) == record.object_digest;
 }
 
+// The objects of a library: those that lie there as they would be made again, and the others.
+struct ObjectPlan {
+  ObjectRecords there;
+  std::vector<ObjectTask> missing;
+};
+
+ObjectPlan PlanObjects(const Library& library, const LibraryStyle& style, const fs::path& root,
+                       const ObjectRecords& present) {
+  ObjectPlan plan;
+  for (const LibraryCode& code : library.codes) {
+    ObjectTask task{
+        .code = &code, .path = KernelPathOf(code, style), .job = ObjectJobOf(code, style)};
+    task.record.job_digest = Digest(Serialize(task.job));
+    const auto known = present.find(task.path);
+    if (known != present.end() && known->second.job_digest == task.record.job_digest &&
+        IsThere(root / task.path, known->second)) {
+      plan.there[task.path] = known->second;
+    } else {
+      plan.missing.push_back(std::move(task));
+    }
+  }
+  return plan;
+}
+
+Status PutFiles(const fs::path& root, const Files& files) {
+  std::error_code error;
+  for (const auto& [path, bytes] : files) {
+    fs::create_directories((root / path).parent_path(), error);
+    if (error) return Failed(root / path, error);
+    RETURN_IF_ERROR(UpdateFile((root / path).string(), bytes).status());
+  }
+  return absl::OkStatus();
+}
+
 // Removes kernels, and what only the other form has, that are not among `files`.
 Status RemoveOld(const fs::path& directory, const Files& files, const ObjectRecords& objects) {
   std::error_code error;
@@ -165,44 +199,24 @@ StatusOr<WrittenLibrary> LibraryDirectory::Write(const Library& library, Library
                                                  const std::string& cases, Compiler& compiler,
                                                  std::int32_t jobs) {
   const fs::path root(path_);
-  std::vector<ObjectTask> tasks;
-  ObjectRecords objects;
+  ObjectPlan objects;
   if (style.form == LibraryForm::kObject) {
     ASSIGN_OR_RETURN(style.compiler, compiler.Describe());
-    for (const LibraryCode& code : library.codes) {
-      ObjectTask task{
-          .code = &code, .path = KernelPathOf(code, style), .job = ObjectJobOf(code, style)};
-      task.record.job_digest = Digest(Serialize(task.job));
-      const auto known = present_.find(task.path);
-      if (known != present_.end() && present_compiler_ == style.compiler &&
-          known->second.job_digest == task.record.job_digest &&
-          IsThere(root / task.path, known->second)) {
-        objects[task.path] = known->second;
-      } else {
-        tasks.push_back(std::move(task));
-      }
-    }
-    RETURN_IF_ERROR(ObjectCompiler(compiler, tasks).Run(jobs));
+    const bool same_compiler = present_compiler_ == style.compiler;
+    objects = PlanObjects(library, style, root, same_compiler ? present_ : ObjectRecords{});
+    RETURN_IF_ERROR(ObjectCompiler(compiler, objects.missing).Run(jobs));
   }
   Files files = TextFilesOf(library, style);
   files[CasesPathOf(style)] = cases;
-  for (ObjectTask& task : tasks) files[task.path] = std::move(task.bytes);
-  std::error_code error;
-  fs::create_directories(root, error);
-  if (error) return Failed(root, error);
-  // First one with the objects that are there: whatever happens from here on, this is an export that
-  // can be gone on with.
-  const std::string manifest = (root / kManifest).string();
-  RETURN_IF_ERROR(UpdateFile(manifest, PrintManifest(library, style, objects)).status());
-  for (const auto& [path, bytes] : files) {
-    fs::create_directories((root / path).parent_path(), error);
-    if (error) return Failed(root / path, error);
-    RETURN_IF_ERROR(UpdateFile((root / path).string(), bytes).status());
-  }
-  for (const ObjectTask& task : tasks) objects[task.path] = task.record;
-  RETURN_IF_ERROR(RemoveOld(root, files, objects));
-  RETURN_IF_ERROR(UpdateFile(manifest, PrintManifest(library, style, objects)).status());
-  return WrittenLibrary{tasks.size()};
+  for (ObjectTask& task : objects.missing) files[task.path] = std::move(task.bytes);
+  // A manifest comes first, of the objects that are there: whatever happens from here on, this is an
+  // export that can be gone on with.
+  RETURN_IF_ERROR(PutFiles(root, {{kManifest, PrintManifest(library, style, objects.there)}}));
+  RETURN_IF_ERROR(PutFiles(root, files));
+  for (const ObjectTask& task : objects.missing) objects.there[task.path] = task.record;
+  RETURN_IF_ERROR(RemoveOld(root, files, objects.there));
+  RETURN_IF_ERROR(PutFiles(root, {{kManifest, PrintManifest(library, style, objects.there)}}));
+  return WrittenLibrary{objects.missing.size()};
 }
 
 }  // namespace kiln

@@ -44,12 +44,12 @@ native=$("$kiln" best --model "$model" --json | sed -n 's/.*"target":"\([^"]*\)"
 
 say mistakes are refused, and nothing is touched
 refuse "--arch" "$kiln" export --lock kiln.lock --model "$model" --out net
-refuse "cannot begin a C name" "$kiln" export --lock kiln.lock --arch "$arch" --out net --prefix 1net
+refuse "cannot begin a C name" "$kiln" export --lock kiln.lock --target "$native" --out net --prefix 1net
 mkdir full && echo mine >full/notes.txt
-refuse "no exported library" "$kiln" export --lock kiln.lock --arch "$arch" --out full
+refuse "no exported library" "$kiln" export --lock kiln.lock --target "$native" --out full
 [ "$(ls full)" = notes.txt ] || fail "something was written to a directory of somebody else"
 refuse "no such file" "$kiln" export --lock nothing.lock --out net
-refuse "--fallback error" "$kiln" export --lock kiln.lock --arch "$arch" --network mobilenet_v2 --out net --fallback error
+refuse "--fallback error" "$kiln" export --lock kiln.lock --target "$native" --network mobilenet_v2 --out net --fallback error
 [ ! -e net ] || fail "a refused export left files"
 
 say "objects for $arch"
@@ -67,7 +67,7 @@ cmp first second || fail "exporting twice gives other bytes"
 expect "compiled" export_net --out "else where"
 bytes "else where" >third
 cmp first third || fail "exporting to another directory gives other bytes"
-refuse "is the library net, not other" "$kiln" export --lock kiln.lock --arch "$arch" --out net --prefix other
+refuse "is the library net, not other" "$kiln" export --lock kiln.lock --target "$native" --out net --prefix other
 [[ $(cat net/manifest.json) != *"$work"* ]] || fail "the manifest names a place"
 
 say make, and what picks kernels

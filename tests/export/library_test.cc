@@ -437,6 +437,25 @@ TEST(LibraryFilesTest, FlagsOfCFilesAreThoseThatTheHeaderForOtherCompilersNames)
   EXPECT_EQ(lines, 2u);
 }
 
+// The compiler may use all that a target has, whatever the template needs: a processor with less must
+// not be given the kernel. Here AVX-512 without VNNI, whose kernels are the AVX2 template's.
+TEST(LibraryFilesTest, AKernelNeedsAllInstructionsThatItIsCompiledWith) {
+  Target skylake = TargetNamed("cascadelake");
+  skylake.name = "skylake";
+  skylake.isa = Bit(IsaFeature::kAvx2) | Bit(IsaFeature::kAvx512);
+  LockFile lock;
+  lock.targets["skylake"] = skylake;
+  const LockKey key{kConvKey, "skylake", 1, CacheState::kHot};
+  lock.entries[key] = TunedEntry(Builtins(), skylake, key);
+  LibraryRequest request;
+  request.portable = false;
+  const Library library = Planned(lock, request);
+  ASSERT_THAT(library.codes, SizeIs(1));
+  const LockedKernel& kernel = library.codes[0].kernel;
+  EXPECT_EQ(kernel.task.kernel_template().name(), "conv2d.avx2");
+  EXPECT_THAT(kernel.source.c, HasSubstr("0, " + std::to_string(skylake.isa) + "ull,\n"));
+}
+
 // Two targets whose best feature is the same are compiled with flags of their own.
 TEST(LibraryFilesTest, CodesOfOneDirectoryHaveTheSameFlags) {
   LockFile lock = TunedLock({kConvKey}, {"cascadelake"});

@@ -12,6 +12,7 @@
 #ifndef KILN_CASES_H_
 #define KILN_CASES_H_
 
+#include <limits.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -89,7 +90,8 @@ static inline int kiln_open_cases(kiln_cases* cases, const char* path) {
   memset(cases, 0, sizeof *cases);
   if (file == NULL) return 0;
   if (fseek(file, 0, SEEK_END) == 0) size = ftell(file);
-  if (size > 0 && fseek(file, 0, SEEK_SET) == 0) {
+  /* A directory says that it is as large as can be. */
+  if (size > 0 && size < LONG_MAX - 64 && fseek(file, 0, SEEK_SET) == 0) {
     const size_t room = ((size_t)size + 63) / 64 * 64;
     cases->bytes = (unsigned char*)aligned_alloc(64, room);
     if (cases->bytes != NULL) cases->size = fread(cases->bytes, 1, (size_t)size, file);

@@ -62,7 +62,36 @@ Status CheckDistinct(const std::vector<Target>& targets) {
   return absl::OkStatus();
 }
 
-StatusOr<std::vector<Target>> ChooseTargets(const LockFile& lock, const LibraryRequest& request) {
+// How many entries of a target were measured.
+std::ptrdiff_t MeasuredEntries(const LockFile& lock, const std::string& target) {
+  return std::ranges::count_if(lock.entries, [&](const auto& entry) {
+    return entry.first.target == target && entry.second.time &&
+           entry.second.time->kind == TimeKind::kMeasured;
+  });
+}
+
+// Of sorted targets that need the same instructions leaves the one with the most measured entries,
+// then the smallest name: whoever did not choose gets a library, the same on every machine.
+void KeepDistinct(const LockFile& lock, std::vector<Target>& targets,
+                  std::vector<std::string>& notes) {
+  std::vector<Target> kept;
+  for (Target& target : targets) {
+    if (kept.empty() || kept.back().isa != target.isa) {
+      kept.push_back(std::move(target));
+      continue;
+    }
+    if (MeasuredEntries(lock, target.name) > MeasuredEntries(lock, kept.back().name)) {
+      std::swap(kept.back(), target);
+    }
+    notes.push_back("the target " + target.name +
+                    " is left out: it needs the same instructions as " + kept.back().name +
+                    ", of which as much or more is measured; choose with --target");
+  }
+  targets = std::move(kept);
+}
+
+StatusOr<std::vector<Target>> ChooseTargets(const LockFile& lock, const LibraryRequest& request,
+                                            std::vector<std::string>& notes) {
   std::vector<Target> targets;
   if (request.targets.empty()) {
     ASSIGN_OR_RETURN(targets, AllLocked(lock));
@@ -87,6 +116,7 @@ StatusOr<std::vector<Target>> ChooseTargets(const LockFile& lock, const LibraryR
   std::ranges::sort(targets, [](const Target& a, const Target& b) {
     return std::tuple(Rank(b.isa), b.isa, a.name) < std::tuple(Rank(a.isa), a.isa, b.name);
   });
+  if (request.targets.empty()) KeepDistinct(lock, targets, notes);
   RETURN_IF_ERROR(CheckDistinct(targets));
   return targets;
 }
@@ -98,7 +128,7 @@ class Planner {
       : registry_(registry), lock_(lock), request_(request) {}
 
   StatusOr<Library> Plan() {
-    ASSIGN_OR_RETURN(library_.targets, ChooseTargets(lock_, request_));
+    ASSIGN_OR_RETURN(library_.targets, ChooseTargets(lock_, request_, library_.notes));
     library_.arch = library_.targets[0].arch;
     ASSIGN_OR_RETURN(baseline_, BaselineTarget(library_.arch));
     CollectThreads();

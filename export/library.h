@@ -50,9 +50,10 @@ struct Library {
   std::vector<std::string> notes;  // what a user should know
 };
 
-// Decides what a library holds. kInvalidArgument: targets of several architectures, or two that need
-// the same instructions, so that a program could not tell which it is on; the message says what to
-// do. kNotFound: the lock file has nothing for it.
+// Decides what a library holds. Of targets that need the same instructions a program could not tell
+// which it runs on: where the request names none, the one of which most is measured stays, and a note
+// says so. kInvalidArgument: targets of several architectures, or named ones that need the same
+// instructions; the message says what to do. kNotFound: the lock file has nothing for it.
 StatusOr<Library> PlanLibrary(const TemplateRegistry& registry, const LockFile& lock,
                               const LibraryRequest& request);
 

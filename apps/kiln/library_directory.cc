@@ -1,8 +1,12 @@
 #include "apps/kiln/library_directory.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/file.h>
+#include <unistd.h>
 
 #include <atomic>
+#include <cerrno>
 #include <filesystem>
 #include <mutex>
 #include <thread>
@@ -167,16 +171,27 @@ Status RemoveOld(const fs::path& directory, const Files& files, const ObjectReco
 
 }  // namespace
 
+LibraryDirectory::Lock::~Lock() {
+  if (directory_ >= 0) close(directory_);  // which unlocks it
+}
+
 StatusOr<LibraryDirectory> LibraryDirectory::Open(const std::string& path,
                                                   const std::string& name) {
-  LibraryDirectory directory;
-  directory.path_ = path;
   std::error_code error;
-  const fs::path manifest = fs::path(path) / kManifest;
-  if (!fs::exists(path, error)) return directory;
-  if (!fs::is_directory(path, error)) {
+  if (fs::exists(path, error) && !fs::is_directory(path, error)) {
     return Error(StatusCode::kFailedPrecondition, "--out ", path, " is not a directory");
   }
+  fs::create_directories(path, error);
+  if (error) return Failed(path, error);
+  const int file = open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (file < 0) return Failed(path, std::error_code(errno, std::generic_category()));
+  LibraryDirectory directory(path, Lock(file));
+  if (flock(file, LOCK_EX | LOCK_NB) != 0) {
+    WriteError("waiting: another program exports into " + path + "\n");
+    while (flock(file, LOCK_EX) != 0 && errno == EINTR) {
+    }
+  }
+  const fs::path manifest = fs::path(path) / kManifest;
   if (!fs::exists(manifest, error)) {
     ASSIGN_OR_RETURN(const bool has_files, HasFiles(path));
     if (!has_files) return directory;

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <string>
+#include <utility>
 
 #include "export/library_files.h"
 #include "export/manifest.h"
@@ -14,9 +15,10 @@ struct WrittenLibrary {
 };
 
 // This is the directory of an exported library, new or written before. What is in it and unchanged
-// is left alone, so that builds see only what changed.
+// is left alone, so that builds see only what changed. It belongs to one program at a time.
 class LibraryDirectory {
  public:
+  // Makes the directory if there is none, and waits until no other program exports into it.
   // kFailedPrecondition: it has other files, or a library of another name; nothing is touched then.
   static StatusOr<LibraryDirectory> Open(const std::string& path, const std::string& name);
 
@@ -26,7 +28,22 @@ class LibraryDirectory {
                                  const std::string& cases, Compiler& compiler, std::int32_t jobs);
 
  private:
+  // A directory that no other program may write until this goes.
+  class Lock {
+   public:
+    explicit Lock(int directory) : directory_(directory) {}
+    Lock(Lock&& other) noexcept : directory_(std::exchange(other.directory_, -1)) {}
+    Lock(const Lock&) = delete;
+    ~Lock();
+
+   private:
+    int directory_;
+  };
+
+  LibraryDirectory(std::string path, Lock lock) : path_(std::move(path)), lock_(std::move(lock)) {}
+
   std::string path_;
+  Lock lock_;
   ObjectRecords present_;  // by a compiler of the same version and flags
   std::string present_compiler_;
 };

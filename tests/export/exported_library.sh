@@ -70,6 +70,14 @@ cmp first third || fail "exporting to another directory gives other bytes"
 refuse "is the library net, not other" "$kiln" export --lock kiln.lock --target "$native" --out net --prefix other
 [[ $(cat net/manifest.json) != *"$work"* ]] || fail "the manifest names a place"
 
+say two exports into one directory at once
+expect "compiled" export_net --out shared &
+first=$!
+expect "compiled" export_net --out shared
+wait $first || fail "one of two exports into one directory failed"
+bytes shared >at_once
+cmp at_once second || fail "two exports at once give other bytes"
+
 say make, and what picks kernels
 expect "all bit-exact" make -C net check
 expect "chosen here: 5 of target $native, of which 0 were never measured" net/self_test/self_test net/self_test/net.cases

@@ -104,14 +104,28 @@ TEST(PlanLibraryTest, ATargetThatIsNotKnownIsNotFound) {
   EXPECT_THAT(Message(library.status()), HasSubstr("nonesuch"));
 }
 
-TEST(PlanLibraryTest, TargetsThatNeedTheSameInstructionsAreRefused) {
+TEST(PlanLibraryTest, NamedTargetsThatNeedTheSameInstructionsAreRefused) {
   // Both have NEON and no dot product.
   const LockFile lock = TunedLock(kWorkloads, {"rasp4b", "armv8-a"});
-  const auto library = Plan(lock);
+  const auto library = Plan(lock, {.targets = {"rasp4b", "armv8-a"}});
   EXPECT_EQ(library.status().code(), StatusCode::kInvalidArgument);
   EXPECT_THAT(Message(library.status()),
               AllOf(HasSubstr("armv8-a and rasp4b"), HasSubstr("choose one with --target")));
   EXPECT_THAT(TargetsOf(Planned(lock, {.targets = {"rasp4b"}})), ElementsAre("rasp4b"));
+}
+
+TEST(PlanLibraryTest, OfTargetsThatNobodyChoseTheOneOfWhichMostIsMeasuredStays) {
+  LockFile lock = TunedLock(kWorkloads, {"rasp4b", "armv8-a"});
+  const Library equal = Planned(lock);
+  EXPECT_THAT(TargetsOf(equal), ElementsAre("armv8-a"));  // by name
+  EXPECT_THAT(equal.notes, ElementsAre(HasSubstr("rasp4b is left out")));
+  for (auto& [key, entry] : lock.entries) {
+    if (key.target == "armv8-a") entry.time.reset();
+  }
+  const Library measured = Planned(lock);
+  EXPECT_THAT(TargetsOf(measured), ElementsAre("rasp4b"));
+  EXPECT_THAT(measured.notes, ElementsAre(HasSubstr("armv8-a is left out")));
+  for (const LibraryVariant& variant : measured.variants) EXPECT_EQ(variant.key.target, "rasp4b");
 }
 
 TEST(PlanLibraryTest, ATargetNamedTwiceIsOne) {

@@ -180,24 +180,45 @@ class PipelineMeasurer final : public Measurer {
 
   // False: there will be no lease any more, and other threads, which have one, do what is left.
   bool Acquire(const Wish& wish, Hold& hold) {
+    {
+      absl::MutexLock lock(&mutex_);
+      ++asking_;
+    }
     auto lease = devices_.Acquire(wish.target, wish.kind, options_.acquire_timeout);
     if (lease.ok() && (*lease)->kind() != wish.kind) {
       lease = Error(StatusCode::kInternal, "asked for ", Name(wish.kind), " times, the times of ",
                     (*lease)->device(), " are ", Name((*lease)->kind()));
     }
-    if (lease.ok()) {
-      hold = Hold{*std::move(lease), wish.target.name};
-      absl::MutexLock lock(&mutex_);
-      ++leases_;
-      return true;
-    }
     {
       absl::MutexLock lock(&mutex_);
-      // Another thread's device does the work; this one asks again, unless that is of no use.
-      if (leases_ > 0) return lease.status().code() != StatusCode::kCancelled;
+      --asking_;
+      changed_.SignalAll();
+      if (lease.ok()) {
+        ++leases_;
+      } else if (SomebodyServes()) {
+        // This thread asks again, unless that is of no use.
+        return lease.status().code() != StatusCode::kCancelled;
+      } else {
+        ++refusals_;
+      }
     }
-    FailQueued(lease.status());
+    if (lease.ok()) {
+      hold = Hold{*std::move(lease), wish.target.name};
+    } else {
+      FailQueued(lease.status());
+    }
     return true;
+  }
+
+  // After a thread was refused a lease: whether the work is another's, who has one or has told the
+  // queue. A thread that still asks may have been given the very device that this one was refused,
+  // so the last one to be answered decides.
+  bool SomebodyServes() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    const std::int64_t refusals = refusals_;
+    while (!stopping_ && leases_ == 0 && asking_ > 0 && refusals == refusals_) {
+      changed_.Wait(&mutex_);
+    }
+    return leases_ > 0 || refusals != refusals_;
   }
 
   void Release(Hold& hold) {
@@ -280,7 +301,9 @@ class PipelineMeasurer final : public Measurer {
   std::deque<JobPtr> waiting_ ABSL_GUARDED_BY(mutex_);
   std::deque<JobPtr> built_ ABSL_GUARDED_BY(mutex_);
   std::int32_t building_ ABSL_GUARDED_BY(mutex_) = 0;
-  std::int32_t leases_ ABSL_GUARDED_BY(mutex_) = 0;  // held by all device threads
+  std::int32_t leases_ ABSL_GUARDED_BY(mutex_) = 0;    // held by all device threads
+  std::int32_t asking_ ABSL_GUARDED_BY(mutex_) = 0;    // device threads that wait for a lease
+  std::int64_t refusals_ ABSL_GUARDED_BY(mutex_) = 0;  // how often what was queued has failed
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
 
   std::vector<std::thread> threads_;  // last: they use everything above

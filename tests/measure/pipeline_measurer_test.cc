@@ -37,14 +37,22 @@ class FakePool final : public DevicePool {
  public:
   StatusOr<std::unique_ptr<Lease>> Acquire(const Target& target, TimeKind kind,
                                            std::chrono::nanoseconds) override {
-    std::lock_guard lock(mutex_);
+    std::unique_lock lock(mutex_);
     if (stopped_) {
       ++asked_in_vain_;
       return Error(StatusCode::kCancelled, "stopped waiting");
     }
-    if (leased_ == devices)
+    if (leased_ == devices) {
+      ++refused_;
+      changed_.notify_all();
       return Error(StatusCode::kDeadlineExceeded, "no device for ", target.name);
+    }
     ++leased_;
+    if (refusals_before_a_grant_is_known > 0) {
+      // The thread that was given the device is slow to say so.
+      changed_.wait_for(lock, std::chrono::seconds(30),
+                        [this] { return refused_ >= refusals_before_a_grant_is_known; });
+    }
     const TimeKind given = only_kind.value_or(kind);
     return std::unique_ptr<Lease>(
         new FakeLease(*this, "board" + std::to_string(acquired_++), given));
@@ -77,6 +85,7 @@ class FakePool final : public DevicePool {
     return acquired_;
   }
   int devices = 1;
+  int refusals_before_a_grant_is_known = 0;
   std::optional<TimeKind> only_kind;  // whatever is asked for
 
  private:
@@ -100,7 +109,7 @@ class FakePool final : public DevicePool {
 
   mutable std::mutex mutex_;
   std::condition_variable changed_;
-  int leased_ = 0, acquired_ = 0, asked_in_vain_ = 0;
+  int leased_ = 0, acquired_ = 0, refused_ = 0, asked_in_vain_ = 0;
   bool stopped_ = false;
 };
 
@@ -280,6 +289,14 @@ TEST_F(PipelineMeasurerTest, OneDeviceServesAPipelineThatHopedForMore) {
   for (const auto& trial : MeasureAll(*Make(), Configs(30))) {
     ASSERT_TRUE(trial.ok()) << trial.status();
     EXPECT_EQ(trial->device, "board0");
+  }
+}
+
+TEST_F(PipelineMeasurerTest, AThreadThatIsRefusedWaitsForTheOthersAnswers) {
+  options_.devices = 3;
+  pool_.refusals_before_a_grant_is_known = 2;
+  for (const auto& trial : MeasureAll(*Make(), Configs(30))) {
+    ASSERT_TRUE(trial.ok()) << trial.status();
   }
 }
 

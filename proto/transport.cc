@@ -17,6 +17,7 @@
 #include <optional>
 #include <utility>
 
+#include "base/version.h"
 #include "proto/tracker.pb.h"
 
 namespace kiln {
@@ -157,8 +158,9 @@ class GrpcServer final : public RpcServer {
 
 Status CheckProtocol(int version, std::string_view who) {
   if (version == kProtocolVersion) return absl::OkStatus();
+  const std::string_view older = version < kProtocolVersion ? who : "this side";
   return Error(StatusCode::kFailedPrecondition, who, " speaks protocol version ", version,
-               ", this program speaks ", kProtocolVersion, ": install the same Kiln on both");
+               ", this side (Kiln ", kVersion, ") ", kProtocolVersion, ": upgrade ", older);
 }
 
 bool IsName(std::string_view text) {

@@ -22,9 +22,9 @@ namespace kiln {
 inline constexpr int kMaxMessageBytes = 64 << 20;
 
 // The version in tracker.proto, and what this build calls itself: "kiln-server 0.1.0".
-inline constexpr int kProtocolVersion = 2;
+inline constexpr int kProtocolVersion = 3;
 
-// kFailedPrecondition if the two versions differ; `who` is the other side.
+// kFailedPrecondition if the two versions differ, with the side to upgrade; `who` is the other side.
 Status CheckProtocol(int version, std::string_view who);
 
 // Whether the text can name a device, a target, a client or a lease: 1 to 128 printable characters

@@ -19,6 +19,7 @@ struct Options {
 
 Status Serve(const Options& options) {
   LogToStandardError();
+  RaiseDescriptorLimit();
   const std::unique_ptr<Reactor> reactor = NewReactor();
   const std::shared_ptr<ServingLife> life = NewServingLife(*reactor);
   LeaseTableOptions leases;

@@ -13,7 +13,7 @@ const char* Name(Role role) {
     case Role::kTracker:
       return "tracker";
   }
-  return "unknown";
+  return "nobody";
 }
 
 std::string DeviceHostName(const std::string& device) { return device + ".device.kiln"; }

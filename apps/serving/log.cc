@@ -104,8 +104,8 @@ class WriterSink final : public spdlog::sinks::base_sink<spdlog::details::null_m
 };
 
 std::shared_ptr<LogWriter> Install(int descriptor, const LogWriterOptions& options) {
-  const auto form =
-      std::make_shared<LineForm>(isatty(descriptor) != 0 && spdlog::details::os::is_color_terminal());
+  const auto form = std::make_shared<LineForm>(isatty(descriptor) != 0 &&
+                                               spdlog::details::os::is_color_terminal());
   const auto remark = [form](LogClass kind, std::string_view text) {
     return form->Line({"", LevelOf(kind), {text.data(), text.size()}});
   };

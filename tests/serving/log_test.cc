@@ -232,9 +232,9 @@ TEST_F(LogTest, WhatCouldNotBeWrittenIsSaidWhenItCanBe) {
   ASSERT_EQ(mkfifo(path.c_str(), 0600), 0);
   int reader = open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
   const int writer = open(path.c_str(), O_WRONLY | O_CLOEXEC);
-  const auto log = NewLogWriter(
-      writer, [](LogClass, std::string_view text) { return std::string(text) + "\n"; },
-      {.ending = kPatience});
+  const auto log =
+      NewLogWriter(writer, [](LogClass, std::string_view text) { return std::string(text) + "\n"; },
+                   {.ending = kPatience});
   close(reader);
   log->Write("one\n");
   log->Write("two\n");

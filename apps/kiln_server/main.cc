@@ -201,8 +201,7 @@ int Main(int argc, char** argv) {
       app, "--parent-fd", options.parent_fd,
       "for programs that start this one: a stream socket; it ends when that does", {0, 1 << 20});
   if (const std::optional<int> status = ParseCommandLine(app, argc, argv)) return *status;
-  const Status status = Serve(options);
-  return status.ok() ? 0 : ReportError("kiln-server", status);
+  return EndServing("kiln-server", Serve(options));
 }
 
 }  // namespace

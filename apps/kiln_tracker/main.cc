@@ -60,8 +60,7 @@ int Main(int argc, char** argv) {
                     "seconds after which a lease without heartbeat ends", {0.1, 3600})
       ->default_str("10");
   if (const std::optional<int> status = ParseCommandLine(app, argc, argv)) return *status;
-  const Status status = Serve(options);
-  return status.ok() ? 0 : ReportError("kiln-tracker", status);
+  return EndServing("kiln-tracker", Serve(options));
 }
 
 }  // namespace

@@ -72,6 +72,11 @@ class Lease {
   virtual ~Lease() = default;
   virtual std::string_view device() const = 0;
   virtual TimeKind kind() const = 0;  // of the times that it gives
+  // Somebody waits for a device whose turn it is, and this is the one to go: give it back between
+  // two runs and acquire again, to stand in the queue like the others. It may change at any time,
+  // also back; false once the pool's waits are stopped, since no device can be had again then.
+  // Thread-safe, and does not block.
+  virtual bool is_wanted_back() const { return false; }
 };
 
 // These are the devices that can be had, here or on a farm. Thread-safe.
@@ -114,6 +119,7 @@ using Completion = std::function<void(StatusOr<Trial>)>;
 // This makes trials: lower, compile, run, verify, time. Builds overlap runs; several devices work
 // at once. Completions come in any order. A trial is of the kind of the device that ran it, which
 // is the kind that was asked for; emulated devices are given more time.
+// A lease that is wanted back is given back between two trials, at the latest after its first one.
 class Measurer {
  public:
   virtual ~Measurer() = default;
@@ -123,6 +129,7 @@ class Measurer {
 struct PipelineOptions {
   std::int32_t build_threads = 2;  // as many as the builder has workers
   std::int32_t devices = 1;        // how many leases to hold at most
+  // For a device; one that was given back because it was wanted is waited for as long as it takes.
   std::chrono::nanoseconds acquire_timeout = std::chrono::seconds(30);
   std::chrono::nanoseconds idle_release = std::chrono::seconds(5);  // a lease without work
   std::int32_t device_retries = 3;  // a lost device: the trial goes to another one

@@ -7,6 +7,11 @@
 // slower stage. A device thread holds its lease as long as there is work for it, because getting a
 // device costs a round trip and somebody else's turn; a lease without work is given back after
 // `idle_release`.
+//
+// A lease that is wanted back goes between two trials, or at once if no kernel is ready. Each lease
+// makes one trial at least, where there is one to make: whoever asks back in haste slows the work
+// down and does not stop it. What is built stays and waits for the next turn, as long as that takes:
+// a device that was given away must not cost its giver the tuning.
 
 #include <algorithm>
 #include <deque>
@@ -23,6 +28,9 @@ namespace {
 // An emulated machine is 10 to 50 times slower than the one that emulates it. No device takes a
 // longer time-out than ten minutes (proto/device.proto).
 constexpr std::int64_t kEmulatedPatience = 20;
+
+// How soon it is noticed that an idle lease is wanted back.
+constexpr absl::Duration kLookAgain = absl::Milliseconds(200);
 
 struct Job {
   MeasureRequest request;
@@ -84,7 +92,9 @@ class PipelineMeasurer final : public Measurer {
              lease->kind() == request.kind;
     }
     std::unique_ptr<Lease> lease;
-    std::string target;
+    std::string target;     // of the lease, or of the former one
+    bool has_run = false;   // at least one trial
+    bool gave_way = false;  // the lease has gone because it was wanted back
   };
 
   // The device that the next kernel needs.
@@ -146,27 +156,38 @@ class PipelineMeasurer final : public Measurer {
       std::optional<Wish> wish;
       {
         absl::MutexLock lock(&mutex_);
-        if (!WaitForBuilt(hold.lease != nullptr)) return nullptr;
+        if (!WaitForBuilt(hold.lease.get())) return nullptr;
+        const bool is_wanted = hold.lease != nullptr && hold.lease->is_wanted_back();
         if (!built_.empty()) {
           const MeasureRequest& request = built_.front()->request;
-          if (hold.Serves(request)) return PopBuilt();
+          if (hold.Serves(request) && !(is_wanted && hold.has_run)) return PopBuilt();
           wish = Wish{request.task.target(), request.kind};
+          ++asking_;  // before the lease goes: there is always somebody who serves or asks
         }
+        if (hold.lease != nullptr) hold.gave_way = is_wanted;
       }
       Release(hold);
       if (wish && !Acquire(*wish, hold)) return nullptr;
     }
   }
 
-  // Waits for a built kernel, with a lease in hand no longer than it may lie idle. False: closing.
-  bool WaitForBuilt(bool holds_lease) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+  // Waits for a built kernel, with a lease in hand no longer than it may lie idle and nobody wants
+  // it back. False: closing.
+  bool WaitForBuilt(const Lease* lease) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    const absl::Duration most = absl::FromChrono(options_.idle_release);
+    absl::Duration idle;
     while (!stopping_ && built_.empty()) {
-      if (!holds_lease) {
+      if (lease == nullptr) {
         changed_.Wait(&mutex_);
-      } else if (changed_.WaitWithTimeout(&mutex_, absl::FromChrono(options_.idle_release)) &&
-                 waiting_.empty() && building_ == 0) {
-        break;
+        continue;
       }
+      if (lease->is_wanted_back()) break;
+      const absl::Duration step = std::min(kLookAgain, most - idle);
+      const bool something_happened = !changed_.WaitWithTimeout(&mutex_, step);
+      idle = something_happened ? absl::ZeroDuration() : idle + step;
+      if (idle < most) continue;
+      if (waiting_.empty() && building_ == 0) break;
+      idle = absl::ZeroDuration();
     }
     return !stopping_;
   }
@@ -178,13 +199,13 @@ class PipelineMeasurer final : public Measurer {
     return job;
   }
 
-  // False: there will be no lease any more, and other threads, which have one, do what is left.
+  // Of a thread that is counted as asking. False: there will be no lease any more, and other
+  // threads, which have one, do what is left.
   bool Acquire(const Wish& wish, Hold& hold) {
-    {
-      absl::MutexLock lock(&mutex_);
-      ++asking_;
-    }
-    auto lease = devices_.Acquire(wish.target, wish.kind, options_.acquire_timeout);
+    const bool is_next_turn = hold.gave_way && hold.target == wish.target.name;
+    auto lease =
+        devices_.Acquire(wish.target, wish.kind,
+                         is_next_turn ? std::chrono::nanoseconds::max() : options_.acquire_timeout);
     if (lease.ok() && (*lease)->kind() != wish.kind) {
       lease = Error(StatusCode::kInternal, "asked for ", Name(wish.kind), " times, the times of ",
                     (*lease)->device(), " are ", Name((*lease)->kind()));
@@ -235,6 +256,7 @@ class PipelineMeasurer final : public Measurer {
       run.plan.time_out_ns = std::min(kMaxPlanNs, kEmulatedPatience * run.plan.time_out_ns);
     }
     auto result = runner_.Run(*hold.lease, run);
+    hold.has_run = true;
     if (const Status lost = DeviceLoss(result); !lost.ok()) {
       const std::string device(hold.lease->device());
       Release(hold);

@@ -28,15 +28,38 @@ std::string WishOf(const AcquireRequest& request) {
 
 }  // namespace
 
-// The right to ask for one device and to have it.
-class DeviceLine::Turn {
+// What a look at the tracker's devices finds.
+struct DeviceLine::Seen {
+  explicit Seen(const AcquireRequest& request)
+      : stock(request.target, Name(request.time_kind)), client(request.client.name) {}
+  void Add(const DeviceInfo& device, const AcquireRequest& request) {
+    const bool is_lost = device.state == "lost";
+    stock.Add(device.target, Name(device.time_kind), device.client, is_lost);
+    if (device.target != request.target || device.time_kind != request.time_kind) return;
+    lost += is_lost;
+    if (is_lost || device.client.empty()) return;
+    ++leased;
+    if (device.client != client) others.insert(device.client);
+  }
+  DeviceStock stock;
+  const std::string& client;
+  int leased = 0, lost = 0;
+  std::set<std::string> others;  // who have some
+};
+
+class DeviceLine::Turn final : public DeviceTurn {
  public:
   Turn(DeviceLine& line, Stock& stock) : line_(line), stock_(stock) {}  // the lock is held
-  ~Turn() {
+  ~Turn() override {
     const std::lock_guard lock(line_.mutex_);
     --stock_.turns;
     stock_.leases -= has_lease_;
+    if (has_lease_) stock_.left = Now();
     line_.changed_.notify_all();
+  }
+  bool is_last() const override {
+    const std::lock_guard lock(line_.mutex_);
+    return line_.stopped_;
   }
   Stock& stock() { return stock_; }
   void BecomeLease() {
@@ -109,7 +132,10 @@ Status DeviceLine::Connect(const Wait& wait) {
     const nanoseconds left = std::max<nanoseconds>(nanoseconds(0), wait.deadline - now);
     if (tracker_.Connect(std::min<nanoseconds>(kStep, left)).ok()) return absl::OkStatus();
     if (now >= wait.deadline) return NothingAnswers(tracker_.address(), now - wait.begun);
-    Tell(wait, "waiting for the tracker at " + tracker_.address() + ": nothing answers there");
+    if (Now() - wait.begun >= options_.moment) {
+      Tell("tracker",
+           "waiting for the tracker at " + tracker_.address() + ": nothing answers there");
+    }
   }
 }
 
@@ -178,24 +204,49 @@ void DeviceLine::AwaitChange(std::unique_lock<std::mutex>& lock, const Wait& wai
 
 void DeviceLine::Look(const Wait& wait, Stock& stock) {
   const StatusOr<FarmInfo> farm = tracker_.List(kListTime);
-  DeviceStock found(wait.request.target, Name(wait.request.time_kind));
+  Seen seen(wait.request);
   if (farm.ok()) {
-    for (const DeviceInfo& device : farm->devices) {
-      found.Add(device.target, Name(device.time_kind), device.client, device.state == "lost");
-    }
+    for (const DeviceInfo& device : farm->devices) seen.Add(device, wait.request);
   }
+  const DeviceStock& found = seen.stock;
   bool has_none = false;
+  std::optional<SteadyTime> left;
   {
     const std::lock_guard lock(mutex_);
     stock.registered = farm.ok() ? std::optional(found.registered()) : std::nullopt;
     stock.words = farm.ok() ? found.Describe() : "";
     if (!farm.ok() || found.registered() > 0) stock.absent_since = Now();
     has_none = stock.leases == 0;
+    left = stock.left;
     changed_.notify_all();
   }
-  if (has_none && farm.ok() && Now() < wait.deadline) {
-    Tell(wait, "waiting for a " + found.Wish() + " device: " + found.Describe());
+  if (has_none && farm.ok() && Now() < wait.deadline) TellWhatThereIs(wait, seen, left);
+}
+
+// Who shares a device waits for a turn again and again: that is said once, and waiting is only when
+// it lasts.
+void DeviceLine::TellWhatThereIs(const Wait& wait, const Seen& seen,
+                                 std::optional<SteadyTime> left) {
+  const bool is_shared = left && !seen.others.empty();
+  if (is_shared) TellSharing(seen);
+  const SteadyTime since = std::max(wait.begun, left.value_or(wait.begun));
+  if (Now() - since < (is_shared ? options_.round : options_.moment)) return;
+  const auto part = [](int count) { return " " + std::to_string(count); };
+  Tell(seen.stock.Wish() + part(seen.stock.registered()) + part(seen.leased) + part(seen.lost),
+       "waiting for a " + seen.stock.Wish() + " device: " + seen.stock.Describe());
+}
+
+// Once for each of those whom it is shared with.
+void DeviceLine::TellSharing(const Seen& seen) {
+  if (!observer_) return;
+  const std::lock_guard lock(tell_mutex_);
+  std::string names;
+  for (const std::string& other : seen.others) {
+    if (sharers_.insert(other).second) names += (names.empty() ? "" : ", ") + other;
   }
+  if (names.empty()) return;
+  observer_("sharing the " + seen.stock.Wish() +
+            (seen.stock.registered() == 1 ? " device with " : " devices with ") + names);
 }
 
 // Ok: it is not over. kDeadlineExceeded: see NoDevice().
@@ -223,12 +274,14 @@ Status DeviceLine::NoDevice(const Wait& wait) {
                stock.words.empty() ? "the tracker does not answer" : stock.words, ")");
 }
 
-// Once, whichever thread comes first, until something else is to be told.
-void DeviceLine::Tell(const Wait& wait, const std::string& what) {
-  if (!observer_ || Now() - wait.begun < options_.moment) return;
+// Once, whichever thread comes first, until something else is to be told. What is of the same kind,
+// where devices only go from hand to hand, is told again after a while only.
+void DeviceLine::Tell(const std::string& kind, const std::string& what) {
+  if (!observer_) return;
   const std::lock_guard lock(tell_mutex_);
-  if (what == told_) return;
-  told_ = what;
+  const SteadyTime now = Now();
+  if (what == told_.what || (kind == told_.kind && now - told_.when < options_.round)) return;
+  told_ = {kind, what, now};
   observer_(what);
 }
 

@@ -7,6 +7,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 
@@ -16,6 +17,14 @@
 
 namespace kiln {
 
+// This is the right to ask for one device and to have it: taken before a lease, let go after it.
+class DeviceTurn {
+ public:
+  virtual ~DeviceTurn() = default;
+  // No other one is to be had: the line was stopped. Thread-safe.
+  virtual bool is_last() const = 0;
+};
+
 // This is where the threads of one client wait for the devices of a tracker. It knows how many
 // devices of each wish (a target and a kind of times) the tracker has, and lets no more than so many
 // requests and leases of the client exist at a time: threads beyond that wait here for a turn, not
@@ -24,7 +33,9 @@ namespace kiln {
 class DeviceLine {
  public:
   struct Options {
-    std::chrono::nanoseconds moment = std::chrono::seconds(2);   // a wait not worth a word
+    std::chrono::nanoseconds moment = std::chrono::seconds(2);  // a wait not worth a word
+    // The same between two turns on a device that is shared, and before other holders are named.
+    std::chrono::nanoseconds round = std::chrono::seconds(30);
     std::chrono::nanoseconds absent = std::chrono::seconds(30);  // where none is registered
     // Between two looks at the tracker's devices: while nothing is had, and when more may have come.
     std::chrono::nanoseconds often = std::chrono::seconds(1), seldom = std::chrono::seconds(10);
@@ -36,7 +47,7 @@ class DeviceLine {
   // A lease, and the turn in which it was had: let it go when the device has been given back.
   struct Granted {
     GrantedLease lease;
-    std::shared_ptr<void> turn;
+    std::shared_ptr<DeviceTurn> turn;
   };
   // As DevicePool::Acquire(). Goes on through restarts of the tracker: a request with the same id is
   // the same request.
@@ -60,6 +71,7 @@ class DeviceLine {
     SteadyTime absent_since;        // the last time when there was one, or nobody could tell
     int turns = 0;                  // requests and leases
     int leases = 0;
+    std::optional<SteadyTime> left;  // when the last lease so far went
     bool is_full() const { return turns >= std::max(1, registered.value_or(1)); }
     bool is_overfull() const { return turns > std::max(1, registered.value_or(turns)); }
   };
@@ -74,7 +86,10 @@ class DeviceLine {
   void Look(const Wait& wait, Stock& stock);
   Status WhyOver(const Wait& wait, const Stock& stock, std::chrono::nanoseconds grace) const;
   Status NoDevice(const Wait& wait);
-  void Tell(const Wait& wait, const std::string& what);
+  struct Seen;  // at one look
+  void TellWhatThereIs(const Wait& wait, const Seen& seen, std::optional<SteadyTime> left);
+  void TellSharing(const Seen& seen);
+  void Tell(const std::string& kind, const std::string& what);
 
   TrackerClient& tracker_;
   const std::function<Status()> prepare_;
@@ -85,7 +100,11 @@ class DeviceLine {
   std::map<std::pair<std::string, TimeKind>, Stock> stocks_;
   bool stopped_ = false;
   std::mutex tell_mutex_;  // guards what follows
-  std::string told_;
+  struct {
+    std::string kind, what;
+    SteadyTime when;
+  } told_;                         // last
+  std::set<std::string> sharers_;  // with whom it is said that devices are shared
 };
 
 }  // namespace kiln

@@ -1,6 +1,7 @@
 #include "rpc_client/heartbeat.h"
 
 #include <algorithm>
+#include <atomic>
 #include <mutex>
 #include <utility>
 
@@ -8,17 +9,16 @@ namespace kiln {
 namespace {
 
 constexpr std::chrono::milliseconds kRetry{500};
+// As long as a turn (a tracker asks nobody back before): counted from when the grant has arrived,
+// the first beat comes just after the end of one. Small messages; a tracker takes thousands a second.
+constexpr std::chrono::milliseconds kLongest{1000};
 
 class Beating final : public std::enable_shared_from_this<Beating> {
  public:
   Beating(Reactor& reactor, TrackerClient& tracker, GrantedLease lease)
       : reactor_(reactor), tracker_(tracker), lease_(std::move(lease)) {}
 
-  void Schedule(std::chrono::milliseconds delay) {
-    reactor_.After(delay, [weak = weak_from_this()] {
-      if (const auto beating = weak.lock()) beating->Beat();
-    });
-  }
+  void ScheduleNext() { Schedule(std::min(lease_.ttl / 3, kLongest)); }
 
   // Returns when nothing touches the reactor or the tracker any more.
   void Stop() {
@@ -35,28 +35,37 @@ class Beating final : public std::enable_shared_from_this<Beating> {
     std::lock_guard lock(mutex_);
     return status_;
   }
+  bool is_wanted_back() const { return is_wanted_back_; }
 
  private:
+  void Schedule(std::chrono::milliseconds delay) {
+    reactor_.After(delay, [weak = weak_from_this()] {
+      if (const auto beating = weak.lock()) beating->Beat();
+    });
+  }
+
   // On the reactor's thread. The former call has been answered, or there would be no next beat.
   void Beat() {
     std::lock_guard lock(mutex_);
     if (stopping_) return;
     call_.reset();
-    call_ = tracker_.Renew(lease_, [this](const Status& status) { Answered(status); });
+    call_ = tracker_.Renew(lease_, [this](const StatusOr<Renewal>& renewal) { Answered(renewal); });
   }
 
-  void Answered(const Status& status) {
+  void Answered(const StatusOr<Renewal>& renewal) {
     std::lock_guard lock(mutex_);
-    if (status.code() == StatusCode::kFailedPrecondition) {
-      status_ = status;
+    is_wanted_back_ = renewal.ok() && renewal->give_back;
+    if (renewal.status().code() == StatusCode::kFailedPrecondition) {
+      status_ = renewal.status();
     } else if (!stopping_) {
-      Schedule(status.ok() ? lease_.ttl / 3 : std::min(lease_.ttl / 3, kRetry));
+      renewal.ok() ? ScheduleNext() : Schedule(std::min(lease_.ttl / 3, kRetry));
     }
   }
 
   Reactor& reactor_;
   TrackerClient& tracker_;
   const GrantedLease lease_;
+  std::atomic<bool> is_wanted_back_ = false;
   mutable std::mutex mutex_;           // guards what follows
   std::unique_ptr<PendingCall> call_;  // the latest
   bool stopping_ = false;
@@ -68,6 +77,7 @@ class RunningHeartbeat final : public Heartbeat {
   explicit RunningHeartbeat(std::shared_ptr<Beating> beating) : beating_(std::move(beating)) {}
   ~RunningHeartbeat() override { beating_->Stop(); }
   Status status() const override { return beating_->status(); }
+  bool is_wanted_back() const override { return beating_->is_wanted_back(); }
 
  private:
   const std::shared_ptr<Beating> beating_;
@@ -78,7 +88,7 @@ class RunningHeartbeat final : public Heartbeat {
 std::unique_ptr<Heartbeat> StartHeartbeat(Reactor& reactor, TrackerClient& tracker,
                                           const GrantedLease& lease) {
   auto beating = std::make_shared<Beating>(reactor, tracker, lease);
-  beating->Schedule(lease.ttl / 3);
+  beating->ScheduleNext();
   return std::make_unique<RunningHeartbeat>(std::move(beating));
 }
 

@@ -18,7 +18,7 @@ constexpr std::chrono::seconds kPatience{90};
 }  // namespace
 
 RemoteLease::RemoteLease(Reactor& reactor, std::shared_ptr<TrackerClient> tracker,
-                         const GrantedLease& grant, std::shared_ptr<void> turn)
+                         const GrantedLease& grant, std::shared_ptr<DeviceTurn> turn)
     : turn_(std::move(turn)),
       tracker_(std::move(tracker)),
       grant_(grant),
@@ -29,6 +29,10 @@ RemoteLease::~RemoteLease() {
   heartbeat_.reset();
   // Without an answer the lease expires by itself.
   tracker_->Release(grant_, kReleaseTime).IgnoreError();
+}
+
+bool RemoteLease::is_wanted_back() const {
+  return heartbeat_->is_wanted_back() && !turn_->is_last();
 }
 
 StatusOr<RunResult> RemoteLease::Run(const RunRequest& request) {

@@ -7,6 +7,7 @@
 
 #include "base/reactor.h"
 #include "measure/measurer.h"
+#include "rpc_client/device_line.h"
 #include "rpc_client/heartbeat.h"
 #include "rpc_client/measure_stream.h"
 #include "rpc_client/tracker_client.h"
@@ -19,11 +20,12 @@ class RemoteLease final : public Lease {
  public:
   // The reactor must outlive the lease. `turn` goes when the device has been given back.
   RemoteLease(Reactor& reactor, std::shared_ptr<TrackerClient> tracker, const GrantedLease& grant,
-              std::shared_ptr<void> turn);
+              std::shared_ptr<DeviceTurn> turn);
   ~RemoteLease() override;  // gives the device back; waits a moment for the tracker at most
 
   std::string_view device() const override { return grant_.device; }
   TimeKind kind() const override { return grant_.time_kind; }
+  bool is_wanted_back() const override;
 
   // As Runner::Run().
   StatusOr<RunResult> Run(const RunRequest& request);
@@ -37,7 +39,7 @@ class RemoteLease final : public Lease {
   bool IsNew(std::uint64_t object_digest);
   Status WithDevice(const Status& status) const;
 
-  const std::shared_ptr<void> turn_;
+  const std::shared_ptr<DeviceTurn> turn_;
   const std::shared_ptr<TrackerClient> tracker_;
   const GrantedLease grant_;
   std::unique_ptr<Heartbeat> heartbeat_;

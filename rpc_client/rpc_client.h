@@ -27,8 +27,9 @@ struct ClientIdentity {
 std::string DefaultClientName();
 
 // Is told, once in a while, what a pool waits for, if it waits for more than a moment: "waiting for a
-// rasp4b device: 1 registered, 1 leased by ann@box:12". Called on threads that wait, never on two at
-// a time.
+// rasp4b device: 1 registered, 1 leased by ann@box:12". Where clients take turns, it is told with
+// whom, once for each of them, "sharing the rasp4b device with ann@box:12", and that a turn is waited
+// for only if that takes longer than turns do. Called on threads that wait, never on two at a time.
 using WaitObserver = std::function<void(const std::string& what)>;
 
 // The devices of the tracker at `address` (HOST:PORT or unix:PATH). kUnavailable if nothing answers

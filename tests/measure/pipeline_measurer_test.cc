@@ -36,8 +36,9 @@ class FakeBuilder final : public Builder {
 class FakePool final : public DevicePool {
  public:
   StatusOr<std::unique_ptr<Lease>> Acquire(const Target& target, TimeKind kind,
-                                           std::chrono::nanoseconds) override {
+                                           std::chrono::nanoseconds timeout) override {
     std::unique_lock lock(mutex_);
+    timeouts_.push_back(timeout);
     if (stopped_) {
       ++asked_in_vain_;
       return Error(StatusCode::kCancelled, "stopped waiting");
@@ -67,10 +68,29 @@ class FakePool final : public DevicePool {
     std::unique_lock lock(mutex_);
     return changed_.wait_for(lock, std::chrono::seconds(30), [this] { return stopped_; });
   }
+  // False: fewer leases have been given back.
+  bool AwaitReturned(std::size_t count) {
+    std::unique_lock lock(mutex_);
+    return changed_.wait_for(lock, std::chrono::seconds(30),
+                             [&] { return returned_.size() >= count; });
+  }
   // False: somebody keeps a lease.
   bool AwaitReturn() {
     std::unique_lock lock(mutex_);
     return changed_.wait_for(lock, std::chrono::seconds(30), [this] { return leased_ == 0; });
+  }
+  // Somebody else waits for this device.
+  void WantBack(std::string_view device) {
+    std::lock_guard lock(mutex_);
+    wanted_.emplace(device);
+  }
+  std::vector<std::string> returned() const {
+    std::lock_guard lock(mutex_);
+    return returned_;
+  }
+  std::vector<std::chrono::nanoseconds> timeouts() const {
+    std::lock_guard lock(mutex_);
+    return timeouts_;
   }
   int asked_in_vain() const {
     std::lock_guard lock(mutex_);
@@ -87,6 +107,8 @@ class FakePool final : public DevicePool {
   int devices = 1;
   int refusals_before_a_grant_is_known = 0;
   std::optional<TimeKind> only_kind;  // whatever is asked for
+  bool wants_all_back = false;        // from the first moment on
+  bool stops_with_a_return = false;   // of a lease
 
  private:
   class FakeLease final : public Lease {
@@ -96,10 +118,16 @@ class FakePool final : public DevicePool {
     ~FakeLease() override {
       std::lock_guard lock(pool_.mutex_);
       --pool_.leased_;
+      pool_.returned_.push_back(name_);
       pool_.changed_.notify_all();
+      if (pool_.stops_with_a_return) pool_.stopped_ = true;
     }
     std::string_view device() const override { return name_; }
     TimeKind kind() const override { return kind_; }
+    bool is_wanted_back() const override {
+      std::lock_guard lock(pool_.mutex_);
+      return !pool_.stopped_ && (pool_.wants_all_back || pool_.wanted_.contains(name_));
+    }
 
    private:
     FakePool& pool_;
@@ -110,6 +138,9 @@ class FakePool final : public DevicePool {
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   int leased_ = 0, acquired_ = 0, refused_ = 0, asked_in_vain_ = 0;
+  std::set<std::string> wanted_;
+  std::vector<std::string> returned_;
+  std::vector<std::chrono::nanoseconds> timeouts_;
   bool stopped_ = false;
 };
 
@@ -374,6 +405,127 @@ TEST_F(PipelineMeasurerTest, AnIdleLeaseIsGivenBack) {
   EXPECT_TRUE(pool_.AwaitReturn());
   EXPECT_TRUE(MeasureAll(*measurer, Configs(1)).front().ok());
   EXPECT_EQ(pool_.acquired(), 2);
+}
+
+TEST_F(PipelineMeasurerTest, ALeaseIsKeptAsLongAsThereIsWork) {
+  const auto measurer = Make();
+  for (const auto& trial : MeasureAll(*measurer, Configs(30))) {
+    ASSERT_TRUE(trial.ok()) << trial.status();
+  }
+  EXPECT_EQ(pool_.acquired(), 1);
+}
+
+TEST_F(PipelineMeasurerTest, ALeaseThatIsWantedBackGoesAfterTheTrialUnderWay) {
+  int runs = 0;
+  runner_.hook = [&](Lease& lease, const RunRequest&) {
+    if (++runs == 3) pool_.WantBack(lease.device());
+    EXPECT_EQ(pool_.leased(), 1) << "it is gone while a trial runs";
+    return RunResult{Timings{{100}, 1}, {}, {}};
+  };
+  const auto measurer = Make();
+  std::map<std::string, int> trials;  // by device
+  for (const auto& trial : MeasureAll(*measurer, Configs(10))) {
+    ASSERT_TRUE(trial.ok()) << trial.status();
+    ++trials[trial->device];
+  }
+  EXPECT_EQ(trials, (std::map<std::string, int>{{"board0", 3}, {"board1", 7}}));
+  EXPECT_EQ(builder_.builds, 10) << "kernels that were ready are built again";
+  EXPECT_THAT(pool_.returned(), ElementsAre("board0"));
+}
+
+TEST_F(PipelineMeasurerTest, OfSeveralLeasesTheOneThatIsWantedBackGoes) {
+  options_.devices = pool_.devices = 2;
+  std::latch both(2);
+  std::atomic<int> runs = 0;
+  runner_.hook = [&](Lease& lease, const RunRequest&) {
+    if (runs++ < 2) both.arrive_and_wait();
+    if (lease.device() == "board1") pool_.WantBack("board1");
+    return RunResult{Timings{{100}, 1}, {}, {}};
+  };
+  const auto measurer = Make();
+  for (const auto& trial : MeasureAll(*measurer, Configs(30))) {
+    ASSERT_TRUE(trial.ok()) << trial.status();
+  }
+  // Which does so at last even if the other one has done all the work meanwhile.
+  EXPECT_TRUE(pool_.AwaitReturned(1));
+  EXPECT_THAT(pool_.returned(), ElementsAre("board1"));
+}
+
+TEST_F(PipelineMeasurerTest, ALeaseMakesOneTrialHoweverSoonItIsWantedBack) {
+  pool_.wants_all_back = true;
+  const auto measurer = Make();
+  std::set<std::string> devices;
+  for (const auto& trial : MeasureAll(*measurer, Configs(10))) {
+    ASSERT_TRUE(trial.ok()) << trial.status();
+    devices.insert(trial->device);
+  }
+  EXPECT_EQ(devices.size(), 10u);
+}
+
+TEST_F(PipelineMeasurerTest, ALeaseThatIsWantedBackDoesNotWaitForACompiler) {
+  builder_.hook = [&](const Config& config) {
+    if (config == task_.space().At(1)) {
+      EXPECT_TRUE(pool_.AwaitReturned(1));
+    }
+    return std::variant<Artifact, BuildFailure>(Artifact{});
+  };
+  int runs = 0;
+  runner_.hook = [&](Lease& lease, const RunRequest&) {
+    if (runs++ == 0) pool_.WantBack(lease.device());
+    return RunResult{Timings{{100}, 1}, {}, {}};
+  };
+  for (const auto& trial : MeasureAll(*Make(), Configs(2))) {
+    EXPECT_TRUE(trial.ok()) << trial.status();
+  }
+  EXPECT_EQ(pool_.acquired(), 2);
+}
+
+TEST_F(PipelineMeasurerTest, TheNextTurnIsWaitedForAsLongAsItTakes) {
+  options_.acquire_timeout = std::chrono::seconds(7);
+  int runs = 0;
+  runner_.hook = [&](Lease& lease, const RunRequest&) -> StatusOr<RunResult> {
+    if (++runs == 1) pool_.WantBack(lease.device());
+    if (runs == 3) return Error(StatusCode::kUnavailable, "connection reset");
+    return RunResult{Timings{{100}, 1}, {}, {}};
+  };
+  const auto measurer = Make();
+  for (const auto& trial : MeasureAll(*measurer, Configs(5))) {
+    ASSERT_TRUE(trial.ok()) << trial.status();
+  }
+  EXPECT_THAT(pool_.timeouts(),
+              ElementsAre(std::chrono::seconds(7), std::chrono::nanoseconds::max(),
+                          std::chrono::seconds(7)))
+      << "at the start, after it has given way, after a lost device";
+}
+
+TEST_F(PipelineMeasurerTest, APoolThatStoppedGetsNoLeaseBackBeforeTheWorkIsDone) {
+  int runs = 0;
+  runner_.hook = [&](Lease& lease, const RunRequest&) {
+    if (++runs == 3) {
+      pool_.StopWaiting();
+      pool_.WantBack(lease.device());
+    }
+    return RunResult{Timings{{100}, 1}, {}, {}};
+  };
+  const auto measurer = Make();
+  for (const auto& trial : MeasureAll(*measurer, Configs(10))) {
+    ASSERT_TRUE(trial.ok()) << trial.status();
+  }
+  EXPECT_EQ(pool_.acquired(), 1);
+  EXPECT_EQ(pool_.asked_in_vain(), 0);
+}
+
+TEST_F(PipelineMeasurerTest, AStopBetweenTwoTurnsEndsWhatIsQueued) {
+  pool_.wants_all_back = pool_.stops_with_a_return = true;
+  int made = 0, cancelled = 0;
+  const auto measurer = Make();
+  for (const auto& trial : MeasureAll(*measurer, Configs(10))) {
+    ++(trial.ok() ? made : cancelled);
+    EXPECT_TRUE(trial.ok() || trial.status().code() == StatusCode::kCancelled);
+  }
+  EXPECT_EQ(made, 1);
+  EXPECT_EQ(cancelled, 9);
+  EXPECT_EQ(pool_.leased(), 0);
 }
 
 TEST_F(PipelineMeasurerTest, ClosingCancelsWhatHasNotBegunAndReturnsTheLease) {

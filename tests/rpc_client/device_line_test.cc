@@ -35,7 +35,7 @@ class FakeTracker final : public TrackerClient {
     return std::make_unique<FakeCall>(*this, calls_.back());
   }
   std::unique_ptr<PendingCall> Renew(const GrantedLease&,
-                                     std::function<void(const Status&)>) override {
+                                     std::function<void(StatusOr<Renewal>)>) override {
     return nullptr;
   }
   Status Release(const GrantedLease&, nanoseconds) override { return absl::OkStatus(); }
@@ -139,6 +139,7 @@ class DeviceLineTest : public testing::Test {
 
   DeviceLine::Options Quick() const {
     return {.moment = nanoseconds(0),
+            .round = nanoseconds(0),
             .absent = milliseconds(50),
             .often = milliseconds(1),
             .seldom = milliseconds(1)};
@@ -246,6 +247,103 @@ TEST_F(DeviceLineTest, TellsOnceWhatItWaitsForUntilThatChanges) {
   EXPECT_TRUE(Get(wait).ok());
   EXPECT_THAT(told, ElementsAre("waiting for a t device: 1 registered, 1 leased by bob",
                                 "waiting for a t device: 1 registered, 1 leased by ann"));
+}
+
+TEST_F(DeviceLineTest, SaysOnceThatDevicesGoFromHandToHand) {
+  FakeTracker tracker({Device("t", "leased", "bob")});
+  std::vector<std::string> told;
+  DeviceLine::Options options = Quick();
+  options.round = std::chrono::hours(1);
+  DeviceLine line(
+      tracker, nullptr, [&told](const std::string& what) { told.push_back(what); }, options);
+  auto wait = Acquire(line, "a");
+  for (const char* holder : {"ann", "bob", "ann", "cid"}) {
+    tracker.AwaitLooks(5);
+    tracker.SetDevices({Device("t", "leased", holder)});
+  }
+  tracker.AwaitLooks(5);
+  tracker.Grant(0);
+  EXPECT_TRUE(Get(wait).ok());
+  EXPECT_THAT(told, ElementsAre("waiting for a t device: 1 registered, 1 leased by bob"));
+}
+
+TEST_F(DeviceLineTest, SaysOnceWithWhomADeviceIsShared) {
+  FakeTracker tracker({Device("t", "leased", "tester")});
+  std::vector<std::string> told;
+  DeviceLine::Options options = Quick();
+  options.round = std::chrono::hours(1);
+  DeviceLine line(
+      tracker, nullptr, [&told](const std::string& what) { told.push_back(what); }, options);
+  std::size_t turn = 0;
+  auto wait = Acquire(line, "0");
+  tracker.Grant(turn);
+  for (const char* holder : {"bob", "bob", "ann", "bob", "ann"}) {
+    ASSERT_TRUE(Get(wait).ok());  // and given back
+    if (turn == 0) told.clear();
+    tracker.SetDevices({Device("t", "leased", holder)});
+    wait = Acquire(line, std::to_string(++turn));
+    tracker.AwaitLooks(3);
+    tracker.Grant(turn);
+  }
+  ASSERT_TRUE(Get(wait).ok());
+  EXPECT_THAT(told, ElementsAre("sharing the t device with bob", "sharing the t device with ann"));
+}
+
+TEST_F(DeviceLineTest, TurnThatDoesNotComeIsWaitedForInWords) {
+  FakeTracker tracker({Device("t"), Device("t")});
+  std::vector<std::string> told;
+  DeviceLine line(
+      tracker, nullptr, [&told](const std::string& what) { told.push_back(what); }, Quick());
+  auto wait = Acquire(line, "a");
+  tracker.Grant(0);
+  ASSERT_TRUE(Get(wait).ok());
+  told.clear();
+  tracker.SetDevices({Device("t", "leased", "bob"), Device("t", "leased", "ann")});
+  wait = Acquire(line, "b");
+  tracker.AwaitLooks(3);
+  tracker.Grant(1);
+  ASSERT_TRUE(Get(wait).ok());
+  EXPECT_THAT(told, ElementsAre("sharing the t devices with ann, bob",
+                                "waiting for a t device: 2 registered, 1 leased by ann, 1 leased "
+                                "by bob"));
+}
+
+TEST_F(DeviceLineTest, TurnsAreTheLastOnesOnceStopped) {
+  FakeTracker tracker({Device("t")});
+  DeviceLine line(tracker, nullptr, nullptr, Quick());
+  auto wait = Acquire(line, "a");
+  tracker.Grant(0);
+  const Result granted = Get(wait);
+  ASSERT_TRUE(granted.ok()) << granted.status();
+  EXPECT_FALSE(granted->turn->is_last());
+  line.Stop();
+  EXPECT_TRUE(granted->turn->is_last());
+}
+
+// The one that gives its device back does not ask beside the one that has waited inside meanwhile.
+TEST_F(DeviceLineTest, TurnGoesWithTheLeaseAndIsTakenAnew) {
+  FakeTracker tracker({Device("t", "leased", "tester")});
+  DeviceLine line(tracker, nullptr, nullptr, Quick());
+  auto first = Acquire(line, "a");
+  tracker.Grant(0);
+  Result held = Get(first);
+  ASSERT_TRUE(held.ok()) << held.status();
+  const auto have_for_a_moment = [&line](const std::string& id) {
+    return std::async(std::launch::async, [&line, id] {
+      return line.Acquire({id, "t", {"tester"}}, kForEver).status();
+    });
+  };
+  auto second = have_for_a_moment("b");
+  tracker.AwaitLooks(5);
+  EXPECT_EQ(tracker.requests(), 1u);
+  held = Error(StatusCode::kUnknown, "given back");
+  auto third = have_for_a_moment("c");
+  tracker.AwaitLooks(5);
+  EXPECT_EQ(tracker.requests(), 2u);
+  tracker.Grant(1);
+  tracker.Grant(2);  // comes once the other one has gone
+  EXPECT_TRUE(second.get().ok() && third.get().ok());
+  EXPECT_EQ(tracker.most_at_once(), 1);
 }
 
 }  // namespace

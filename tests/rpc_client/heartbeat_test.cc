@@ -14,16 +14,15 @@ using std::chrono::nanoseconds;
 // Answers renewals on the reactor's thread with what it is told, the last answer for ever.
 class FakeTracker final : public TrackerClient {
  public:
-  FakeTracker(Reactor& reactor, std::vector<Status> answers)
+  FakeTracker(Reactor& reactor, std::vector<StatusOr<Renewal>> answers)
       : reactor_(reactor), answers_(std::move(answers)) {}
 
   std::unique_ptr<PendingCall> Renew(const GrantedLease&,
-                                     std::function<void(const Status&)> done) override {
+                                     std::function<void(StatusOr<Renewal>)> done) override {
     auto answered = std::make_shared<std::promise<void>>();
     auto call = std::make_unique<FakeCall>(answered->get_future());
     reactor_.Post([this, answered, done = std::move(done)] {
-      const Status& answer = answers_.at(std::min(renewals_, answers_.size() - 1));
-      done(answer);
+      done(answers_.at(std::min(renewals_, answers_.size() - 1)));
       if (++renewals_ == answers_.size()) all_.set_value();
       answered->set_value();
     });
@@ -59,18 +58,19 @@ class FakeTracker final : public TrackerClient {
 
   const std::string address_ = "fake";
   Reactor& reactor_;
-  const std::vector<Status> answers_;
+  const std::vector<StatusOr<Renewal>> answers_;
   std::size_t renewals_ = 0;
   std::promise<void> all_;
 };
 
+const Renewal kKeep{.give_back = false}, kGiveBack{.give_back = true};
 const Status kRestarting = Error(StatusCode::kUnavailable, "the tracker restarts");
 const Status kOver = Error(StatusCode::kFailedPrecondition, "the lease is over");
 const GrantedLease kLease{"id", 1, "device", "address", milliseconds(9)};
 
 TEST(HeartbeatTest, BeatsUntilTheLeaseIsOver) {
   const auto reactor = NewReactor();
-  FakeTracker tracker(*reactor, {absl::OkStatus(), absl::OkStatus(), kOver});
+  FakeTracker tracker(*reactor, {kKeep, kKeep, kOver});
   const auto heartbeat = StartHeartbeat(*reactor, tracker, kLease);
   tracker.AwaitAll();
   // What the reactor is to do before then, like one more beat, it has done then.
@@ -82,7 +82,7 @@ TEST(HeartbeatTest, BeatsUntilTheLeaseIsOver) {
 
 TEST(HeartbeatTest, GoesOnWhileTheTrackerIsAway) {
   const auto reactor = NewReactor();
-  FakeTracker tracker(*reactor, {kRestarting, kRestarting, absl::OkStatus()});
+  FakeTracker tracker(*reactor, {kRestarting, kRestarting, kKeep});
   const auto heartbeat = StartHeartbeat(*reactor, tracker, kLease);
   tracker.AwaitAll();
   EXPECT_TRUE(heartbeat->status().ok());
@@ -90,18 +90,52 @@ TEST(HeartbeatTest, GoesOnWhileTheTrackerIsAway) {
 
 TEST(HeartbeatTest, LearnsThatTheLeaseIsOver) {
   const auto reactor = NewReactor();
-  FakeTracker tracker(*reactor, {absl::OkStatus(), kOver});
+  FakeTracker tracker(*reactor, {kKeep, kOver});
   const auto heartbeat = StartHeartbeat(*reactor, tracker, kLease);
   tracker.AwaitAll();
   EXPECT_EQ(heartbeat->status(), kOver);
 }
 
+TEST(HeartbeatTest, HearsThatTheDeviceIsWantedBack) {
+  const auto reactor = NewReactor();
+  FakeTracker tracker(*reactor, {kKeep, kGiveBack});
+  const auto heartbeat = StartHeartbeat(*reactor, tracker, kLease);
+  EXPECT_FALSE(heartbeat->is_wanted_back());
+  tracker.AwaitAll();
+  EXPECT_TRUE(heartbeat->is_wanted_back());
+  EXPECT_TRUE(heartbeat->status().ok());
+}
+
+TEST(HeartbeatTest, DeviceIsWantedBackNoLongerThanSomebodyWaits) {
+  const auto reactor = NewReactor();
+  FakeTracker tracker(*reactor, {kGiveBack, kKeep});
+  const auto heartbeat = StartHeartbeat(*reactor, tracker, kLease);
+  tracker.AwaitAll();
+  EXPECT_FALSE(heartbeat->is_wanted_back());
+}
+
+TEST(HeartbeatTest, DeviceIsNotGivenBackToATrackerThatIsAway) {
+  const auto reactor = NewReactor();
+  FakeTracker tracker(*reactor, {kGiveBack, kRestarting});
+  const auto heartbeat = StartHeartbeat(*reactor, tracker, kLease);
+  tracker.AwaitAll();
+  EXPECT_FALSE(heartbeat->is_wanted_back());
+}
+
+TEST(HeartbeatTest, AsksSoonHoweverLongTheLeaseLives) {
+  const auto reactor = NewReactor();
+  FakeTracker tracker(*reactor, {kGiveBack});
+  const auto heartbeat =
+      StartHeartbeat(*reactor, tracker, {"id", 1, "device", "address", std::chrono::hours(24)});
+  tracker.AwaitAll();  // a third of the day would be beyond this test's time
+  EXPECT_TRUE(heartbeat->is_wanted_back());
+}
+
 TEST(HeartbeatTest, StopsAtOnce) {
   const auto reactor = NewReactor();
-  FakeTracker tracker(*reactor, {absl::OkStatus()});
+  FakeTracker tracker(*reactor, {kKeep});
   auto heartbeat =
       StartHeartbeat(*reactor, tracker, {"id", 1, "device", "address", std::chrono::hours(1)});
-  // The next beat is due in a third of the hour.
   const auto stopped = std::async(std::launch::async, [&] { heartbeat.reset(); });
   EXPECT_EQ(stopped.wait_for(std::chrono::minutes(1)), std::future_status::ready);
 }

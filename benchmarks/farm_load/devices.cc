@@ -1,0 +1,19 @@
+#include <fmt/format.h>
+
+#include "benchmarks/farm_load/workloads.h"
+
+namespace kiln::load {
+
+Status RunDevices(Farm& farm, const MeasureServer& server) {
+  RETURN_IF_ERROR(farm.ConnectDevices());
+  PrintHeading(farm, "devices");
+  fmt::print("measuring at {}; Ctrl-C ends it\n", server.address());
+  std::fflush(stdout);
+  while (farm.loop().RunFor(std::chrono::seconds(1))) {
+  }
+  fmt::print("{} trials answered\n", server.answered());
+  farm.loop().BeginLeaving();
+  return PrintFaults(farm);
+}
+
+}  // namespace kiln::load

@@ -1,0 +1,123 @@
+#include "benchmarks/farm_load/lease_clients.h"
+
+#include <fmt/format.h>
+
+#include <array>
+#include <utility>
+
+#include "proto/transport.h"
+
+namespace kiln::load {
+namespace {
+
+const char* CodeName(int code) {
+  static constexpr std::array<const char*, 17> kNames = {
+      "OK",           "CANCELLED",      "UNKNOWN",           "INVALID_ARGUMENT",
+      "DEADLINE_EXCEEDED", "NOT_FOUND", "ALREADY_EXISTS",    "PERMISSION_DENIED",
+      "RESOURCE_EXHAUSTED", "FAILED_PRECONDITION", "ABORTED", "OUT_OF_RANGE",
+      "UNIMPLEMENTED", "INTERNAL",      "UNAVAILABLE",       "DATA_LOSS",
+      "UNAUTHENTICATED"};
+  return code >= 0 && code < static_cast<int>(kNames.size()) ? kNames[code] : "?";
+}
+
+}  // namespace
+
+void LeaseLedger::Granted(const v1::AcquireLeaseReply& reply, SteadyTime now) {
+  const SteadyTime until = now + std::chrono::milliseconds(reply.ttl_ms());
+  const auto [entry, is_new] = until_.try_emplace(reply.device(), until);
+  if (!is_new && entry->second > now) ++faults_.held_twice;
+  entry->second = until;
+  if (!devices_.Serves(reply.device(), reply.lease_id(), reply.epoch())) ++faults_.unacknowledged;
+}
+
+std::string LeaseClient::NewId() { return fmt::format("{:016x}{:016x}", ids_.Next(), ids_.Next()); }
+
+LeaseSlot::LeaseSlot(LeaseClient& client, const LeaseWish& wish, Handler handler)
+    : client_(client),
+      handler_(std::move(handler)),
+      acquire_([this] { OnAcquired(); }),
+      renew_([this] { OnRenewed(); }),
+      release_([this] { OnReleased(); }) {
+  v1::AcquireLeaseRequest& request = acquire_.request();
+  request.set_protocol(kProtocolVersion);
+  request.set_client(client_.name());
+  request.set_target(wish.target);
+  request.set_priority(wish.priority);
+  request.set_wait_ms(wish.wait.count());
+}
+
+void LeaseSlot::Acquire() {
+  acquire_.request().set_lease_id(client_.NewId());
+  asked_ = LoadLoop::Now();
+  acquire_.Start(client_.stub(), client_.loop());
+}
+
+void LeaseSlot::Renew() {
+  renew_.request().set_lease_id(acquire_.reply().lease_id());
+  renew_.request().set_device(device());
+  renew_.request().set_epoch(acquire_.reply().epoch());
+  began_ = LoadLoop::Now();
+  renew_.Start(client_.stub(), client_.loop());
+}
+
+void LeaseSlot::Release() {
+  client_.ledger().Released(device());
+  release_.request().set_lease_id(acquire_.reply().lease_id());
+  release_.request().set_device(device());
+  release_.request().set_epoch(acquire_.reply().epoch());
+  release_.Start(client_.stub(), client_.loop());
+}
+
+void LeaseSlot::Cancel() {
+  acquire_.Cancel();
+  renew_.Cancel();
+  release_.Cancel();
+}
+
+bool LeaseSlot::busy() const {
+  return acquire_.under_way() || renew_.under_way() || release_.under_way();
+}
+
+void LeaseSlot::OnAcquired() {
+  if (!acquire_.status().ok()) return Fail(acquire_.status());
+  granted_ = LoadLoop::Now();
+  if (acquire_.reply().lease_id() != acquire_.request().lease_id()) {
+    client_.ledger().CountWrongReply();
+  }
+  client_.ledger().Granted(acquire_.reply(), granted_);
+  handler_(*this, Event::kGranted);
+}
+
+void LeaseSlot::OnRenewed() {
+  if (!renew_.status().ok()) return Fail(renew_.status());
+  const std::chrono::milliseconds ttl(renew_.reply().ttl_ms());
+  client_.ledger().Renewed(device(), LoadLoop::Now() + ttl);
+  handler_(*this, Event::kRenewed);
+}
+
+void LeaseSlot::OnReleased() {
+  if (!release_.status().ok()) return Fail(release_.status());
+  handler_(*this, Event::kReleased);
+}
+
+void LeaseSlot::Fail(const grpc::Status& status) {
+  error_ = status;
+  handler_(*this, Event::kFailed);
+}
+
+void ErrorCounts::Add(const grpc::Status& status) {
+  ++total_;
+  auto& [count, example] = by_code_[status.error_code()];
+  if (count++ == 0) example = status.error_message();
+}
+
+std::string ErrorCounts::Describe() const {
+  std::string text;
+  for (const auto& [code, errors] : by_code_) {
+    text += fmt::format("{}{} {} ({})", text.empty() ? "" : "; ", errors.first, CodeName(code),
+                        errors.second);
+  }
+  return text.empty() ? "none" : text;
+}
+
+}  // namespace kiln::load

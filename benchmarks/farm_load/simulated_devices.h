@@ -1,0 +1,84 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "base/rng.h"
+#include "benchmarks/farm_load/load_loop.h"
+
+namespace kiln::load {
+
+// What a device does when it is granted a lease. Of each grant it decides once, by its own random
+// numbers, whether it drops its connection, keeps silent, answers late, or acknowledges.
+struct DeviceBehaviour {
+  std::chrono::nanoseconds latency{0};  // before it acknowledges
+  double noise = 0;                     // the latency is uniform within this fraction around it
+  double drop = 0, silence = 0, late = 0;         // probabilities
+  std::chrono::nanoseconds late_by{};             // after the usual latency
+  std::chrono::nanoseconds away{};                // until it comes back after a drop
+};
+
+struct DeviceOptions {
+  std::vector<std::string> names;
+  std::string target;
+  std::string time_kind = "measured";
+  std::vector<std::string> isa;
+  std::string address;  // of the Device service
+  std::uint64_t seed = 1;
+  DeviceBehaviour behaviour;
+  std::function<Credential(const std::string& name)> credential;
+};
+
+struct DeviceCounts {
+  std::uint64_t connections = 0, ended = 0;
+  std::uint64_t grants = 0, acknowledged = 0, revokes = 0;
+  std::uint64_t dropped = 0, silent = 0, late = 0;
+  std::uint64_t stale_grants = 0;  // with an epoch that is not above all former ones: a fault
+  std::string last_end;            // why the last connection that was not dropped ended
+};
+
+class SimulatedDevice;
+
+// These are devices that speak the protocol of proto/tracker.proto, each over a channel and a
+// connection of its own, on one thread. They fence as rpc_server's devices do: epochs grow, a
+// connection that is lost is dialled again, and the hello says what is held.
+class SimulatedDevices {
+ public:
+  SimulatedDevices(LoadLoop& loop, const Endpoint& endpoint, DeviceOptions options);
+  ~SimulatedDevices();
+
+  // Dials for all, a few at a time, and waits until each has said hello.
+  bool Connect(std::chrono::nanoseconds patience);
+  // Hangs up for good. The loop must run until it returns, so it does.
+  bool Close(std::chrono::nanoseconds patience);
+
+  std::size_t connected() const { return connected_; }
+  const DeviceCounts& counts() const { return counts_; }
+  // Whether the device has acknowledged this lease and heard nothing else since.
+  bool Serves(const std::string& device, std::string_view lease, std::uint64_t epoch) const;
+
+ private:
+  friend class SimulatedDevice;
+  void Dial(SimulatedDevice& device);  // soon
+  void DialNext();
+  void Forget(SimulatedDevice& device);  // it is no longer dialling
+
+  LoadLoop& loop_;
+  const Endpoint endpoint_;
+  const DeviceOptions options_;
+  std::vector<std::unique_ptr<SimulatedDevice>> devices_;
+  std::unordered_map<std::string, SimulatedDevice*> by_name_;
+  std::deque<SimulatedDevice*> to_dial_;
+  std::size_t dialling_ = 0, connected_ = 0, open_ = 0;
+  bool closing_ = false;
+  DeviceCounts counts_;
+};
+
+}  // namespace kiln::load

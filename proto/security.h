@@ -9,9 +9,10 @@ namespace kiln {
 // What a program proves itself with and checks its peers by: names of PEM files. Without `ca` it
 // speaks plaintext.
 struct TlsFiles {
-  std::string ca;         // the farm's authority: its certificate
-  std::string cert, key;  // this program's certificate, signed by the authority, and its private key
-  std::string crl;        // for servers: what the authority has revoked; may be empty
+  std::string ca;  // the farm's authority: its certificate
+  std::string cert,
+      key;          // this program's certificate, signed by the authority, and its private key
+  std::string crl;  // for servers: what the authority has revoked; may be empty
   bool enabled() const { return !ca.empty(); }
 };
 

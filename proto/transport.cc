@@ -2,19 +2,17 @@
 
 #include <grpc/support/log.h>
 #include <grpcpp/grpcpp.h>
-#include <netdb.h>
-#include <sys/socket.h>
-#include <sys/un.h>
-#include <unistd.h>
+#include <grpcpp/security/tls_certificate_provider.h>
+#include <grpcpp/security/tls_credentials_options.h>
 
 #include <algorithm>
-#include <cerrno>
-#include <charconv>
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <map>
 #include <mutex>
-#include <optional>
+#include <tuple>
 #include <utility>
 
 #include "base/version.h"
@@ -33,95 +31,17 @@ constexpr std::chrono::milliseconds kConnectTimeout{5000};
 constexpr std::chrono::milliseconds kFirstPause{100};
 constexpr std::chrono::milliseconds kLongestPause{1000};
 
+// A peer that connects and says nothing; a connection without a call.
+constexpr std::chrono::milliseconds kHandshakeTimeout{10'000};
+constexpr std::chrono::milliseconds kIdle{300'000};
+constexpr unsigned kCertificateSeconds = 1;
+
+// Of answers: outputs of kernels, or the list of all devices.
+constexpr int kMaxReplyBytes = 64 << 20;
+
 constexpr std::size_t kMaxNameBytes = 128;
 
 int Count(std::chrono::milliseconds time) { return static_cast<int>(time.count()); }
-
-struct HostPort {
-  std::string host;  // without brackets
-  int port = 0;
-};
-
-std::optional<HostPort> Split(std::string_view address) {
-  const std::size_t colon = address.rfind(':');
-  if (colon == std::string_view::npos) return std::nullopt;
-  HostPort split{std::string(address.substr(0, colon)), 0};
-  const std::string_view port = address.substr(colon + 1);
-  const auto [end, error] = std::from_chars(port.data(), port.data() + port.size(), split.port);
-  if (error != std::errc() || end != port.data() + port.size() || split.port < 0 ||
-      split.port > 65535) {
-    return std::nullopt;
-  }
-  if (split.host.size() > 2 && split.host.front() == '[' && split.host.back() == ']') {
-    split.host = split.host.substr(1, split.host.size() - 2);
-  } else if (split.host.empty() || split.host.find(':') != std::string::npos) {
-    return std::nullopt;
-  }
-  return split;
-}
-
-std::string Join(std::string_view host, int port) {
-  const bool brackets = host.find(':') != std::string_view::npos;
-  return (brackets ? "[" + std::string(host) + "]" : std::string(host)) + ":" +
-         std::to_string(port);
-}
-
-constexpr std::string_view kUnix = "unix:";
-constexpr std::size_t kLongestPath = sizeof sockaddr_un::sun_path - 1;
-
-bool IsUnix(std::string_view address) { return address.starts_with(kUnix); }
-
-std::string_view PathOf(std::string_view address) { return address.substr(kUnix.size()); }
-
-// Of an address to listen on or to dial.
-Status CheckForm(std::string_view address) {
-  if (!IsUnix(address)) {
-    if (Split(address)) return absl::OkStatus();
-    return Error(StatusCode::kInvalidArgument, "want HOST:PORT or unix:PATH");
-  }
-  if (PathOf(address).empty()) return Error(StatusCode::kInvalidArgument, "want unix:PATH");
-  if (PathOf(address).size() <= kLongestPath) return absl::OkStatus();
-  return Error(StatusCode::kInvalidArgument, "a socket's path has at most ", kLongestPath,
-               " bytes, this one ", PathOf(address).size());
-}
-
-int BindUnix(std::string_view path) {
-  sockaddr_un name{};
-  name.sun_family = AF_UNIX;
-  path.copy(name.sun_path, kLongestPath);
-  const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  const int error =
-      bind(fd, reinterpret_cast<const sockaddr*>(&name), sizeof name) == 0 ? 0 : errno;
-  if (error == 0) unlink(name.sun_path);
-  close(fd);
-  return error;
-}
-
-int BindTcp(const addrinfo& found) {
-  const int fd = socket(found.ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  const int error = bind(fd, found.ai_addr, found.ai_addrlen) == 0 ? 0 : errno;
-  close(fd);
-  return error;
-}
-
-// gRPC does not say why it cannot listen; the system does when it is asked once more.
-std::string WhyNotListening(std::string_view address) {
-  int error = 0;
-  if (IsUnix(address)) {
-    error = BindUnix(PathOf(address));
-  } else {
-    const HostPort split = *Split(address);
-    addrinfo hints{}, *found = nullptr;
-    hints.ai_socktype = SOCK_STREAM;
-    hints.ai_flags = AI_PASSIVE;
-    const int unknown =
-        getaddrinfo(split.host.c_str(), std::to_string(split.port).c_str(), &hints, &found);
-    if (unknown != 0) return gai_strerror(unknown);
-    error = BindTcp(*found);
-    freeaddrinfo(found);
-  }
-  return error != 0 ? std::strerror(error) : "the system refuses";
-}
 
 // gRPC explains every failed attempt on standard error, in long lines; what matters comes back as a
 // status. GRPC_VERBOSITY brings its lines back.
@@ -138,21 +58,87 @@ void KeepLogShortOnce() {
   std::call_once(once, KeepLogShort);
 }
 
+// The files are read again within a second of their change. A channel's own watcher would be a thread
+// for each.
+std::shared_ptr<grpc::experimental::CertificateProviderInterface> Certificates(
+    const TlsFiles& files) {
+  using Key = std::tuple<std::string, std::string, std::string>;
+  static std::mutex mutex;
+  static std::map<Key, std::weak_ptr<grpc::experimental::FileWatcherCertificateProvider>> known;
+  std::lock_guard lock(mutex);
+  auto& entry = known[Key(files.ca, files.cert, files.key)];
+  if (auto provider = entry.lock()) return provider;
+  auto provider = std::make_shared<grpc::experimental::FileWatcherCertificateProvider>(
+      files.key, files.cert, files.ca, kCertificateSeconds);
+  entry = provider;
+  return provider;
+}
+
+std::shared_ptr<grpc::ServerCredentials> CredentialsToListen(const ListenOptions& options) {
+  if (!options.tls.enabled() || IsUnixAddress(options.address)) {
+    return grpc::InsecureServerCredentials();
+  }
+  grpc::experimental::TlsServerCredentialsOptions tls(Certificates(options.tls));
+  tls.watch_root_certs();
+  tls.watch_identity_key_cert_pairs();
+  tls.set_cert_request_type(GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY);
+  return grpc::experimental::TlsServerCredentials(tls);
+}
+
+std::shared_ptr<grpc::ChannelCredentials> CredentialsToDial(const std::string& address,
+                                                            const DialOptions& options) {
+  if (!options.tls.enabled() || IsUnixAddress(address)) return grpc::InsecureChannelCredentials();
+  grpc::experimental::TlsChannelCredentialsOptions tls;
+  tls.set_certificate_provider(Certificates(options.tls));
+  tls.watch_root_certs();
+  tls.watch_identity_key_cert_pairs();
+  return grpc::experimental::TlsCredentials(tls);
+}
+
+// A gRPC server behind a listener of ours.
 class GrpcServer final : public RpcServer {
  public:
-  GrpcServer(std::unique_ptr<grpc::Server> server, std::string address)
-      : server_(std::move(server)), address_(std::move(address)) {}
+  using Acceptor = grpc::experimental::ExternalConnectionAcceptor;
+
+  GrpcServer(std::unique_ptr<Listener> listener, std::unique_ptr<grpc::Server> server,
+             std::unique_ptr<Acceptor> acceptor)
+      : server_(std::move(server)), acceptor_(std::move(acceptor)), listener_(std::move(listener)) {
+    listener_->Start([this](int descriptor) {
+      Acceptor::NewConnectionParameters connection;
+      connection.fd = descriptor;
+      acceptor_->HandleNewConnection(&connection);
+    });
+  }
   ~GrpcServer() override {
+    listener_.reset();
     // Calls under way are cancelled at once: a peer that matters asks again.
     server_->Shutdown(std::chrono::system_clock::now());
     server_->Wait();
   }
-  const std::string& address() const override { return address_; }
+  const std::string& address() const override { return listener_->address(); }
 
  private:
-  std::unique_ptr<grpc::Server> server_;
-  std::string address_;
+  const std::unique_ptr<grpc::Server> server_;
+  const std::unique_ptr<Acceptor> acceptor_;
+  std::unique_ptr<Listener> listener_;
 };
+
+void SetLimits(grpc::ServerBuilder& builder, const Traffic& traffic) {
+  builder.SetMaxReceiveMessageSize(static_cast<int>(traffic.message_bytes));
+  builder.SetMaxSendMessageSize(kMaxReplyBytes);
+  builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, traffic.calls_per_connection);
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, Count(kKeepaliveTime));
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, Count(kKeepaliveTimeout));
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
+  builder.AddChannelArgument(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
+  builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS,
+                             Count(kKeepaliveTime) / 2);
+  builder.AddChannelArgument(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS, Count(kHandshakeTimeout));
+  builder.AddChannelArgument(GRPC_ARG_MAX_CONNECTION_IDLE_MS, Count(kIdle));
+  // Without a probe of the line's bandwidth a connection's window stays small, and with it what lies
+  // here unread.
+  builder.AddChannelArgument(GRPC_ARG_HTTP2_BDP_PROBE, 0);
+}
 
 }  // namespace
 
@@ -168,79 +154,37 @@ bool IsName(std::string_view text) {
          std::all_of(text.begin(), text.end(), [](char c) { return c > ' ' && c < 127; });
 }
 
-Status CheckAddress(std::string_view address) {
-  Status form = CheckForm(address);
-  if (form.ok() && !IsUnix(address) && Split(address)->port == 0) {
-    form = Error(StatusCode::kInvalidArgument, "nobody can be dialled at port 0");
-  }
-  if (form.ok()) return form;
-  return Error(form.code(), "`", address, "` is no address: ", Message(form));
-}
-
-bool IsLocalAddress(std::string_view address) {
-  if (IsUnix(address)) return true;
-  const std::optional<HostPort> split = Split(address);
-  return split && (split->host == "localhost" || split->host == "::1" ||
-                   (split->host.starts_with("127.") &&
-                    split->host.find_first_not_of("0123456789.") == std::string::npos));
-}
-
-std::string ReachableAddress(std::string_view address, std::string_view peer) {
-  const std::optional<HostPort> own = Split(address);
-  if (IsUnix(address) || !own || (own->host != "0.0.0.0" && own->host != "::")) {
-    return std::string(address);
-  }
-  const std::size_t scheme = peer.find(':');  // ipv4:1.2.3.4:5, ipv6:[::1]:5 or ipv6:%5B::1%5D:5
-  if (scheme == std::string_view::npos) return std::string(address);
-  std::string rest(peer.substr(scheme + 1));
-  for (const auto& [code, text] : {std::pair{"%5B", "["}, std::pair{"%5D", "]"}}) {
-    if (const auto at = rest.find(code); at != std::string::npos) rest.replace(at, 3, text);
-  }
-  const std::optional<HostPort> other = Split(rest);
-  return other ? Join(other->host, own->port) : std::string(address);
-}
-
 StatusOr<std::unique_ptr<RpcServer>> Listen(const ListenOptions& options,
                                             const std::vector<grpc::Service*>& services) {
-  const std::string& address = options.address;
-  const std::optional<HostPort> split = Split(address);
-  if (const Status form = CheckForm(address); !form.ok()) {
-    return Error(form.code(), "cannot listen on '", address, "': ", Message(form));
+  if (CheckAddressForm(options.address).ok() && !IsLocalAddress(options.address) &&
+      !options.tls.enabled() && !options.insecure) {
+    return Error(StatusCode::kPermissionDenied, "refusing to listen on ", options.address,
+                 " without TLS: whoever reaches it could run native code here; give --cert, --key "
+                 "and --ca (scripts/make-certs makes them), or listen on 127.0.0.1, or give "
+                 "--insecure on a network you trust");
   }
-  if (!IsLocalAddress(address) && !options.insecure) {
-    return Error(StatusCode::kPermissionDenied, "refusing to listen on ", address,
-                 " without TLS: whoever reaches it could run native code here; "
-                 "listen on 127.0.0.1, or give --insecure on a network you trust");
-  }
+  ASSIGN_OR_RETURN(std::unique_ptr<Listener> listener,
+                   OpenListener(options.address, options.traffic.memory));
   KeepLogShortOnce();
   grpc::ServerBuilder builder;
-  int port = 0;
-  builder.AddListeningPort(address, grpc::InsecureServerCredentials(), &port);
-  builder.SetMaxReceiveMessageSize(kMaxMessageBytes);
-  builder.SetMaxSendMessageSize(kMaxMessageBytes);
-  // Two servers on one port would share its connections between them without a word.
-  builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
-  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, Count(kKeepaliveTime));
-  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, Count(kKeepaliveTimeout));
-  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
-  builder.AddChannelArgument(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
-  builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS,
-                             Count(kKeepaliveTime) / 2);
+  auto acceptor = builder.experimental().AddExternalConnectionAcceptor(
+      grpc::ServerBuilder::experimental_type::ExternalConnectionType::FROM_FD,
+      CredentialsToListen(options));
+  SetLimits(builder, options.traffic);
   for (grpc::Service* service : services) builder.RegisterService(service);
   std::unique_ptr<grpc::Server> server = builder.BuildAndStart();
-  if (!server || port == 0) {
-    return Error(StatusCode::kUnavailable, "cannot listen on ", address, ": ",
-                 WhyNotListening(address));
+  if (!server) {
+    return Error(StatusCode::kInternal, "cannot serve on ", options.address,
+                 ": gRPC does not start");
   }
-  std::string actual = IsUnix(address) ? address : Join(split->host, port);
-  return std::make_unique<GrpcServer>(std::move(server), std::move(actual));
+  return std::make_unique<GrpcServer>(std::move(listener), std::move(server), std::move(acceptor));
 }
 
-std::shared_ptr<grpc::Channel> Dial(const std::string& address) {
+std::shared_ptr<grpc::Channel> Dial(const std::string& address, const DialOptions& options) {
   KeepLogShortOnce();
   grpc::ChannelArguments arguments;
-  arguments.SetMaxReceiveMessageSize(kMaxMessageBytes);
-  arguments.SetMaxSendMessageSize(kMaxMessageBytes);
+  arguments.SetMaxReceiveMessageSize(kMaxReplyBytes);
+  arguments.SetMaxSendMessageSize(static_cast<int>(kMaxMessageBytes));
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, Count(kKeepaliveTime));
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, Count(kKeepaliveTimeout));
   arguments.SetInt(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
@@ -250,7 +194,8 @@ std::shared_ptr<grpc::Channel> Dial(const std::string& address) {
   // In spite of its name this is the time that an attempt may take.
   arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, Count(kConnectTimeout));
   arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);  // a farm is not behind the web's proxy
-  return grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments);
+  if (!options.host.empty()) arguments.SetSslTargetNameOverride(options.host);
+  return grpc::CreateCustomChannel(address, CredentialsToDial(address, options), arguments);
 }
 
 grpc::Status ToGrpc(const Status& status) {

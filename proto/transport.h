@@ -1,12 +1,15 @@
 #pragma once
 
-#include <chrono>
+#include <cstddef>
 #include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "base/status.h"
+#include "proto/address.h"
+#include "proto/listener.h"
+#include "proto/security.h"
 
 namespace grpc {
 class Channel;
@@ -16,10 +19,10 @@ class Status;
 
 namespace kiln {
 
-// An address is HOST:PORT, [IPV6]:PORT or unix:PATH.
-
-// The largest message that either side takes; a larger one ends the call with kResourceExhausted.
-inline constexpr int kMaxMessageBytes = 64 << 20;
+// The largest message that a device takes, and a tracker: a larger one ends the call with
+// kResourceExhausted.
+inline constexpr std::size_t kMaxMessageBytes = 32 << 20;
+inline constexpr std::size_t kMaxTrackerMessageBytes = 64 << 10;
 
 // The version in tracker.proto, and what this build calls itself: "kiln-server 0.1.0".
 inline constexpr int kProtocolVersion = 3;
@@ -31,20 +34,20 @@ Status CheckProtocol(int version, std::string_view who);
 // without spaces.
 bool IsName(std::string_view text);
 
-// Whether a server can be dialled at the address: a port from 1 to 65535, a path that fits a socket.
-// kInvalidArgument says what is wrong.
-Status CheckAddress(std::string_view address);
-
-// Whether only programs on this machine reach the address: 127.0.0.0/8, ::1, localhost, unix:.
-bool IsLocalAddress(std::string_view address);
-
-// The address under which others reach a server that listens on `address` and that they see as
-// `peer` (gRPC's notation, "ipv4:10.0.0.7:40123"): a wildcard host becomes the peer's.
-std::string ReachableAddress(std::string_view address, std::string_view peer);
+// What a server takes from all its peers together.
+struct Traffic {
+  std::size_t message_bytes = kMaxTrackerMessageBytes;
+  int calls_per_connection = 512;  // at a time; further ones wait at the caller
+  MemoryLimit memory;
+};
+inline constexpr Traffic kTrackerTraffic{};
+inline constexpr Traffic kDeviceTraffic{kMaxMessageBytes, 64, {144 << 20, 65536}};
 
 struct ListenOptions {
   std::string address = "127.0.0.1:0";  // port 0: the system picks
   bool insecure = false;                // allow a non-local address without TLS
+  TlsFiles tls = {};                    // not for Unix sockets, which their directory protects
+  Traffic traffic = {};
 };
 
 // This is a listening gRPC server; its destructor refuses new calls and cancels those under way.
@@ -61,9 +64,16 @@ class RpcServer {
 StatusOr<std::unique_ptr<RpcServer>> Listen(const ListenOptions& options,
                                             const std::vector<grpc::Service*>& services);
 
+struct DialOptions {
+  TlsFiles tls = {};  // not used for Unix sockets
+  // The host name that the server's certificate must be valid for; empty: the address's.
+  std::string host = {};
+};
+
 // A channel that connects when first used and reconnects by itself, within a second or two, with
-// keepalive: a peer that is gone without a word is noticed after about fifteen seconds.
-std::shared_ptr<grpc::Channel> Dial(const std::string& address);
+// keepalive: a peer that is gone without a word is noticed after about fifteen seconds. Certificates
+// are read again when their files change.
+std::shared_ptr<grpc::Channel> Dial(const std::string& address, const DialOptions& options = {});
 
 // Between the two types of status; the codes are the same numbers. But FromGrpc() makes kCancelled
 // kUnavailable: a server that shuts down cancels the calls under way, and a client that cancels a

@@ -40,7 +40,7 @@ StatusOr<DeviceHello> ReadHello(const v1::DeviceHello& message, const std::strin
   hello.time_kind = TimeKindOf(message.time_kind());
   if (message.has_held()) {
     const v1::HeldLease& held = message.held();
-    hello.held = HeldLease{held.lease_id(), held.client(), held.epoch()};
+    hello.held = HeldLease{held.lease_id(), held.client(), held.epoch(), held.owner()};
   }
   return hello;
 }
@@ -156,10 +156,12 @@ class Shell final : public std::enable_shared_from_this<Shell> {
 
   void Acquire(const std::shared_ptr<AcquireCall>& call, const LeaseRequest& request) {
     std::shared_ptr<AcquireCall> former;
+    Status status;
     Apply([&](SteadyTime now) {
-      former = std::exchange(calls_[request.id], call);
-      table_.Request(now, request);
+      status = table_.Request(now, request);
+      if (status.ok()) former = std::exchange(calls_[request.id], call);
     });
+    if (!status.ok()) call->Answer(status, table_.ttl());
     if (former) {
       former->Answer(Error(StatusCode::kAborted, "repeated by its client"), table_.ttl());
     }
@@ -172,7 +174,7 @@ class Shell final : public std::enable_shared_from_this<Shell> {
       if (found == calls_.end() || found->second.get() != call) return;
       gone = std::move(found->second);
       calls_.erase(found);
-      table_.Cancel(now, id);
+      (void)table_.Cancel(now, id, "");
     });
     if (gone) gone->Answer(Error(StatusCode::kCancelled, "the client has gone"), table_.ttl());
   }
@@ -180,15 +182,19 @@ class Shell final : public std::enable_shared_from_this<Shell> {
   Status Renew(const v1::RenewLeaseRequest& request) {
     Status status;
     Apply([&](SteadyTime now) {
-      status = table_.Renew(now, request.device(), request.lease_id(), request.epoch());
+      status =
+          table_.Renew(now, {"", request.device(), request.lease_id(), request.epoch()}).status();
     });
     return status;
   }
 
   void Release(const v1::ReleaseLeaseRequest& request) {
     Apply([&](SteadyTime now) {
-      if (request.device().empty()) return table_.Cancel(now, request.lease_id());
-      table_.Release(now, request.device(), request.lease_id(), request.epoch());
+      if (request.device().empty()) {
+        (void)table_.Cancel(now, request.lease_id(), "");
+      } else {
+        (void)table_.Release(now, {"", request.device(), request.lease_id(), request.epoch()});
+      }
     });
   }
 
@@ -319,9 +325,9 @@ class TrackerServiceImpl final : public TrackerService, private v1::Tracker::Cal
     if (!valid.ok()) return Done(context, valid);
     const auto call = std::make_shared<AcquireCall>(shell_, reply, request->lease_id());
     AcquireCall::Begin(call);
-    shell_->Acquire(
-        call, {request->lease_id(), request->client(), request->target(), request->priority(),
-               std::chrono::milliseconds(request->wait_ms()), TimeKindOf(request->time_kind())});
+    shell_->Acquire(call, {request->lease_id(), request->client(), request->target(),
+                           request->priority(), std::chrono::milliseconds(request->wait_ms()),
+                           TimeKindOf(request->time_kind()), ""});
     return call.get();
   }
 

@@ -60,10 +60,15 @@ Status AsUsageError(Status status) {
   return status;
 }
 
-int ReportError(const std::string& program, const Status& status) {
-  WriteError(program + ": " + Message(status) + "\n");
+int ExitStatus(const Status& status) {
+  if (status.ok()) return 0;
   if (IsUsageError(status)) return kUsageStatus;
   return status.code() == StatusCode::kCancelled ? kInterruptedStatus : kFailureStatus;
+}
+
+int ReportError(const std::string& program, const Status& status) {
+  WriteError(program + ": " + Message(status) + "\n");
+  return ExitStatus(status);
 }
 
 std::optional<int> ParseCommandLine(CLI::App& app, int argc, char** argv) {

@@ -38,8 +38,10 @@ Status UsageError(const Parts&... parts) {
   return AsUsageError(Error(StatusCode::kInvalidArgument, parts...));
 }
 
-// Says "PROGRAM: MESSAGE" on standard error and returns the exit status: 2 for a usage error, 130
-// for kCancelled, else 1.
+// 0 for ok, 2 for a usage error, 130 for kCancelled, else 1.
+int ExitStatus(const Status& status);
+
+// Says "PROGRAM: MESSAGE" on standard error and returns the exit status of an error.
 int ReportError(const std::string& program, const Status& status);
 
 // ---- parsing

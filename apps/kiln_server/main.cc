@@ -28,7 +28,7 @@ struct Options {
   std::vector<std::string> labels;
   std::string cores;
   std::string emulator, emulated_cpu;  // empty: kernels run on this machine
-  ListenOptions listen;
+  ListenOptions listen{.traffic = kDeviceTraffic};
   std::int32_t parent_fd = -1;
 };
 
@@ -119,6 +119,7 @@ StatusOr<DeviceIdentity> Identify(const Options& options, const Target& target,
 
 Status Serve(const Options& options) {
   LogToStandardError();
+  RaiseDescriptorLimit();
   ASSIGN_OR_RETURN(const Target target, TargetOption(options.target));
   ASSIGN_OR_RETURN(HostCommand command, CommandFor(options, target));
   const std::unique_ptr<Reactor> reactor = NewReactor();
@@ -200,8 +201,7 @@ int Main(int argc, char** argv) {
       app, "--parent-fd", options.parent_fd,
       "for programs that start this one: a stream socket; it ends when that does", {0, 1 << 20});
   if (const std::optional<int> status = ParseCommandLine(app, argc, argv)) return *status;
-  const Status status = Serve(options);
-  return status.ok() ? 0 : ReportError("kiln-server", status);
+  return EndServing("kiln-server", Serve(options));
 }
 
 }  // namespace

@@ -19,6 +19,7 @@ struct Options {
 
 Status Serve(const Options& options) {
   LogToStandardError();
+  RaiseDescriptorLimit();
   const std::unique_ptr<Reactor> reactor = NewReactor();
   const std::shared_ptr<ServingLife> life = NewServingLife(*reactor);
   LeaseTableOptions leases;
@@ -59,8 +60,7 @@ int Main(int argc, char** argv) {
                     "seconds after which a lease without heartbeat ends", {0.1, 3600})
       ->default_str("10");
   if (const std::optional<int> status = ParseCommandLine(app, argc, argv)) return *status;
-  const Status status = Serve(options);
-  return status.ok() ? 0 : ReportError("kiln-tracker", status);
+  return EndServing("kiln-tracker", Serve(options));
 }
 
 }  // namespace

@@ -1,6 +1,5 @@
 #include "apps/serving/serving.h"
 
-#include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
 #include <unistd.h>
 
@@ -73,14 +72,10 @@ class ReactorServingLife final : public ServingLife,
 
 }  // namespace
 
-void LogToStandardError() {
-  spdlog::set_default_logger(spdlog::stderr_color_mt("kiln"));
-  spdlog::set_pattern("%Y-%m-%dT%H:%M:%S.%e %^%l%$ %v");
-}
-
 StatusOr<std::unique_ptr<RpcServer>> ListenAsAsked(const ListenOptions& options,
                                                    const std::vector<grpc::Service*>& services) {
   StatusOr<std::unique_ptr<RpcServer>> server = Listen(options, services);
+  LogGrpc();
   const bool wrong = server.status().code() == StatusCode::kInvalidArgument ||
                      server.status().code() == StatusCode::kPermissionDenied;
   return wrong ? AsUsageError(std::move(server)) : std::move(server);
@@ -89,6 +84,11 @@ StatusOr<std::unique_ptr<RpcServer>> ListenAsAsked(const ListenOptions& options,
 void AnnounceAddress(const std::string& address) {
   WriteOutputLine("listening on " + address);
   if (!FlushOutput()) spdlog::warn("listening on {}: standard output does not take it", address);
+}
+
+int EndServing(const std::string& program, const Status& status) {
+  if (!status.ok()) LogPlainLine(program + ": " + Message(status));
+  return ExitStatus(status);
 }
 
 std::shared_ptr<ServingLife> NewServingLife(Reactor& reactor) {

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "apps/serving/log.h"
 #include "base/reactor.h"
 #include "base/status.h"
 #include "proto/transport.h"
@@ -12,10 +13,7 @@
 
 namespace kiln {
 
-// The log goes to standard error: standard output has one line, the address.
-void LogToStandardError();
-
-// Listen() where the command line says; what is wrong with the address is a usage error.
+// Listen() where the command line says, with gRPC's lines in the log; what is wrong with the address is a usage error.
 StatusOr<std::unique_ptr<RpcServer>> ListenAsAsked(const ListenOptions& options,
                                                    const std::vector<grpc::Service*>& services);
 
@@ -35,6 +33,10 @@ class ServingLife {
   // From now on the program has this long to end in order; then it ends anyhow, with status 0.
   virtual void LimitEnding(std::chrono::nanoseconds time) = 0;
 };
+
+// The end of a serving program: its exit status, and what went wrong as the log's last line
+// (ReportError() would wait for whoever reads standard error).
+int EndServing(const std::string& program, const Status& status);
 
 // One per program. The reactor must outlive it.
 std::shared_ptr<ServingLife> NewServingLife(Reactor& reactor);

@@ -88,7 +88,7 @@ class FakeDevice {
                       TimeKind kind = TimeKind::kMeasured)
       : identity_{std::move(name), "t", {"avx2"}, {0, 1}, {{"rack", "4"}}, "test", kind},
         service_(NewDeviceService(identity_, fence_, QueueOf(std::move(kernel)))),
-        server_(*Listen({}, {&service_->service()})) {}
+        server_(*Listen({.traffic = TestTraffic()}, {&service_->service()})) {}
 
   const std::string& address() const { return server_->address(); }
   const DeviceIdentity& identity() const { return identity_; }
@@ -97,6 +97,13 @@ class FakeDevice {
   void Shutdown() { server_.reset(); }
 
  private:
+  // The client's objects are in the same process.
+  static Traffic TestTraffic() {
+    Traffic traffic = kDeviceTraffic;
+    traffic.memory.bytes = std::size_t{1} << 30;
+    return traffic;
+  }
+
   std::unique_ptr<MeasureQueue> QueueOf(FakeKernel kernel) {
     auto queue = std::make_unique<WatchedQueue>(NewMeasureQueue(
         std::make_unique<FakeHostProcess>(std::move(kernel)), std::make_unique<NoCoreLock>()));

@@ -74,7 +74,7 @@ class SimulatedFarm {
     request.target = "t";
     request.priority = static_cast<std::int32_t>(rng_.Below(3));
     request.wait = milliseconds(rng_.Below(60'000));
-    table_.Request(now_, request);
+    ASSERT_TRUE(table_.Request(now_, request).ok());
   }
 
   void Connect(const std::string& name, SimulatedDevice& device) {
@@ -94,7 +94,7 @@ class SimulatedFarm {
   void ReleaseAny() {
     if (grants_.empty()) return;
     const LeaseGrant grant = grants_[rng_.Below(grants_.size())];
-    table_.Release(now_, grant.device, grant.id, grant.epoch);
+    ASSERT_TRUE(table_.Release(now_, {"", grant.device, grant.id, grant.epoch}).ok());
   }
 
   void Do(const SendGrant& grant) {
@@ -123,7 +123,7 @@ class SimulatedFarm {
     last_epoch_[grant.device] = grant.epoch;
     for (const LeaseGrant& old : grants_) {
       if (old.device != grant.device) continue;
-      ASSERT_FALSE(table_.Renew(now_, old.device, old.id, old.epoch).ok());
+      ASSERT_FALSE(table_.Renew(now_, {"", old.device, old.id, old.epoch}).ok());
     }
     ASSERT_TRUE(devices_[grant.device].held.has_value());
     ASSERT_EQ(devices_[grant.device].held->id, grant.id);

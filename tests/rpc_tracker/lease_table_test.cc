@@ -3,104 +3,19 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "tests/rpc_tracker/table_fixture.h"
+
 namespace kiln {
 namespace {
 
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-constexpr milliseconds kTtl{10'000};
-constexpr milliseconds kAck{5'000};
-
-DeviceHello Hello(const std::string& name, const std::string& instance = "first") {
-  DeviceHello hello;
-  hello.name = name;
-  hello.instance = instance;
-  hello.target = "avx512vnni";
-  hello.address = "127.0.0.1:1";
-  return hello;
-}
-
-LeaseRequest Ask(const std::string& id, int priority = 0, milliseconds wait = seconds(60)) {
-  LeaseRequest request;
-  request.id = id;
-  request.client = "client-" + id;
-  request.target = "avx512vnni";
-  request.priority = priority;
-  request.wait = wait;
-  return request;
-}
-
-// The table together with a clock that the test moves.
-class LeaseTableTest : public ::testing::Test {
- protected:
-  template <typename T>
-  std::vector<T> Take() {
-    for (LeaseAction& action : table_.TakeActions()) {
-      std::visit([this](auto& known) { Sort(std::move(known)); }, action);
-    }
-    return std::exchange(std::get<std::vector<T>>(taken_), {});
-  }
-
-  void Pass(milliseconds time) {
-    now_ += time;
-    table_.Tick(now_);
-  }
-
-  // Acknowledges every grant that has been sent, and returns the ids that were answered, in order.
-  std::vector<std::string> AcknowledgeAll() {
-    for (const SendGrant& grant : Take<SendGrant>()) {
-      table_.Acknowledge(now_, grant.session, grant.lease.epoch);
-    }
-    std::vector<std::string> granted;
-    for (const AnswerRequest& answer : Take<AnswerRequest>()) {
-      if (answer.answer.ok()) granted.push_back(answer.id);
-    }
-    return granted;
-  }
-
-  LeaseGrant MustLease(const std::string& id) {
-    table_.Request(now_, Ask(id));
-    for (const SendGrant& grant : Take<SendGrant>()) {
-      table_.Acknowledge(now_, grant.session, grant.lease.epoch);
-    }
-    const auto answers = Take<AnswerRequest>();
-    EXPECT_EQ(answers.size(), 1u);
-    if (answers.size() != 1 || !answers[0].answer.ok()) return {};
-    EXPECT_EQ(answers[0].id, id);
-    return *answers[0].answer;
-  }
-
-  SessionId MustRegister(DeviceHello hello) {
-    const auto session = table_.Register(now_, std::move(hello));
-    EXPECT_TRUE(session.ok()) << session.status();
-    return session.value_or(0);
-  }
-
-  DeviceStatus StatusOf(const std::string& name) {
-    for (const DeviceView& view : table_.Devices()) {
-      if (view.hello.name == name) return view.status;
-    }
-    ADD_FAILURE() << "no device " << name;
-    return DeviceStatus::kLost;
-  }
-
-  SteadyTime now_{};
-  LeaseTable table_{{.ttl = kTtl, .ack_timeout = kAck}, now_};
-
- private:
-  template <typename T>
-  void Sort(T action) {
-    std::get<std::vector<T>>(taken_).push_back(std::move(action));
-  }
-  std::tuple<std::vector<SendGrant>, std::vector<SendRevoke>, std::vector<EndSession>,
-             std::vector<AnswerRequest>>
-      taken_;
-};
+using LeaseTableTest = TableFixture;
 
 TEST_F(LeaseTableTest, AnswersOnlyAfterTheDeviceAcknowledgedTheEpoch) {
   const SessionId session = MustRegister(Hello("a"));
-  table_.Request(now_, Ask("1"));
+  MustRequest(Ask("1"));
   EXPECT_TRUE(Take<AnswerRequest>().empty());
   EXPECT_EQ(StatusOf("a"), DeviceStatus::kOffered);
   const auto grants = Take<SendGrant>();
@@ -120,21 +35,22 @@ TEST_F(LeaseTableTest, AnswersOnlyAfterTheDeviceAcknowledgedTheEpoch) {
 TEST_F(LeaseTableTest, ExpiredLeaseFreesItsDevice) {
   MustRegister(Hello("a"));
   const LeaseGrant first = MustLease("1");
-  table_.Request(now_, Ask("2"));
+  MustRequest(Ask("2"));
   Pass(kTtl - milliseconds(1));
   EXPECT_TRUE(Take<SendGrant>().empty());
   Pass(milliseconds(1));
   EXPECT_THAT(AcknowledgeAll(), ::testing::ElementsAre("2"));
-  EXPECT_EQ(table_.Renew(now_, "a", "1", first.epoch).code(), StatusCode::kFailedPrecondition);
+  EXPECT_EQ(table_.Renew(now_, {"", "a", "1", first.epoch}).status().code(),
+            StatusCode::kFailedPrecondition);
 }
 
 TEST_F(LeaseTableTest, HeartbeatsKeepALease) {
   MustRegister(Hello("a"));
   const LeaseGrant grant = MustLease("1");
-  table_.Request(now_, Ask("2", 0, seconds(3600)));
+  MustRequest(Ask("2", 0, seconds(3600)));
   for (int beat = 0; beat < 20; ++beat) {
     Pass(kTtl - milliseconds(1));
-    ASSERT_TRUE(table_.Renew(now_, "a", "1", grant.epoch).ok());
+    ASSERT_TRUE(table_.Renew(now_, {"", "a", "1", grant.epoch}).ok());
   }
   EXPECT_TRUE(Take<SendGrant>().empty());
 }
@@ -146,7 +62,7 @@ TEST_F(LeaseTableTest, EpochsGrowWithEveryGrant) {
     const LeaseGrant grant = MustLease(std::to_string(i));
     EXPECT_GT(grant.epoch, last);
     last = grant.epoch;
-    table_.Release(now_, "a", grant.id, grant.epoch);
+    MustRelease({"", "a", grant.id, grant.epoch});
   }
 }
 
@@ -165,11 +81,16 @@ TEST_F(LeaseTableTest, EpochIsBeyondOursWhenTheDeviceForgot) {
   EXPECT_EQ(MustLease("2").epoch, grant.epoch + 1);
 }
 
-TEST_F(LeaseTableTest, PriorityThenArrivalOrdersTheQueue) {
-  table_.Request(now_, Ask("low", 0));
-  table_.Request(now_, Ask("late", 5));
-  table_.Request(now_, Ask("later", 5));
-  table_.Request(now_, Ask("high", 9));
+TEST_F(LeaseTableTest, PriorityThenArrivalOrdersTheRequestsOfAClient) {
+  const auto ask = [this](const std::string& id, int priority) {
+    LeaseRequest request = Ask(id, priority);
+    request.client = "one";
+    MustRequest(request);
+  };
+  ask("low", 0);
+  ask("late", 5);
+  ask("later", 5);
+  ask("high", 9);
   EXPECT_EQ(table_.waiting(), 4u);
   MustRegister(Hello("a"));
   std::vector<std::string> order;
@@ -177,7 +98,7 @@ TEST_F(LeaseTableTest, PriorityThenArrivalOrdersTheQueue) {
     const auto granted = AcknowledgeAll();
     ASSERT_EQ(granted.size(), 1u);
     order.push_back(granted[0]);
-    table_.Release(now_, "a", granted[0], static_cast<std::uint64_t>(i) + 1);
+    MustRelease({"", "a", granted[0], static_cast<std::uint64_t>(i) + 1});
   }
   EXPECT_THAT(order, ::testing::ElementsAre("high", "late", "later", "low"));
 }
@@ -192,7 +113,7 @@ TEST_F(LeaseTableTest, ADeviceOfAnotherTargetIsNoUse) {
   DeviceHello hello = Hello("pi");
   hello.target = "rasp4b";
   MustRegister(hello);
-  table_.Request(now_, Ask("1", 0, seconds(2)));
+  MustRequest(Ask("1", 0, seconds(2)));
   Pass(seconds(2));
   const auto answers = Take<AnswerRequest>();
   ASSERT_EQ(answers.size(), 1u);
@@ -204,7 +125,7 @@ TEST_F(LeaseTableTest, ADeviceOfAnotherTargetIsNoUse) {
 TEST_F(LeaseTableTest, TheAnswerNamesWhoHoldsTheDevices) {
   MustRegister(Hello("a"));
   const LeaseGrant grant = MustLease("1");
-  table_.Request(now_, Ask("2", 0, seconds(3)));
+  MustRequest(Ask("2", 0, seconds(3)));
   Pass(seconds(3));
   const auto answers = Take<AnswerRequest>();
   ASSERT_EQ(answers.size(), 1u);
@@ -214,14 +135,14 @@ TEST_F(LeaseTableTest, TheAnswerNamesWhoHoldsTheDevices) {
 }
 
 TEST_F(LeaseTableTest, NoWaitIsAnsweredAtOnce) {
-  table_.Request(now_, Ask("1", 0, milliseconds(0)));
+  MustRequest(Ask("1", 0, milliseconds(0)));
   EXPECT_EQ(Take<AnswerRequest>().size(), 1u);
 }
 
 TEST_F(LeaseTableTest, SilentDeviceIsCutOffAndItsRequestKeepsItsPlace) {
   const SessionId session = MustRegister(Hello("a"));
-  table_.Request(now_, Ask("first"));
-  table_.Request(now_, Ask("second"));
+  MustRequest(Ask("first"));
+  MustRequest(Ask("second"));
   ASSERT_EQ(Take<SendGrant>().size(), 1u);  // and no acknowledgement
   Pass(kAck);
   const auto ended = Take<EndSession>();
@@ -234,7 +155,7 @@ TEST_F(LeaseTableTest, SilentDeviceIsCutOffAndItsRequestKeepsItsPlace) {
 
 TEST_F(LeaseTableTest, DeviceLostWhileOfferedGivesTheRequestToAnother) {
   const SessionId a = MustRegister(Hello("a"));
-  table_.Request(now_, Ask("1"));
+  MustRequest(Ask("1"));
   MustRegister(Hello("b"));
   table_.Disconnect(now_, a);
   EXPECT_THAT(AcknowledgeAll(), ::testing::ElementsAre("1"));
@@ -246,13 +167,13 @@ TEST_F(LeaseTableTest, LeaseSurvivesALostConnection) {
   const LeaseGrant grant = MustLease("1");
   table_.Disconnect(now_, session);
   Pass(seconds(5));
-  EXPECT_TRUE(table_.Renew(now_, "a", "1", grant.epoch).ok());
+  EXPECT_TRUE(table_.Renew(now_, {"", "a", "1", grant.epoch}).ok());
   DeviceHello back = Hello("a");
   back.highest_epoch = grant.epoch;
   back.held = HeldLease{"1", "client-1", grant.epoch};
   MustRegister(back);
   EXPECT_EQ(StatusOf("a"), DeviceStatus::kLeased);
-  EXPECT_TRUE(table_.Renew(now_, "a", "1", grant.epoch).ok());
+  EXPECT_TRUE(table_.Renew(now_, {"", "a", "1", grant.epoch}).ok());
   EXPECT_TRUE(Take<SendRevoke>().empty());
 }
 
@@ -262,7 +183,8 @@ TEST_F(LeaseTableTest, RestartedDeviceHasEndedItsLease) {
   table_.Disconnect(now_, session);
   MustRegister(Hello("a", "restarted"));
   EXPECT_EQ(StatusOf("a"), DeviceStatus::kFree);
-  EXPECT_EQ(table_.Renew(now_, "a", "1", grant.epoch).code(), StatusCode::kFailedPrecondition);
+  EXPECT_EQ(table_.Renew(now_, {"", "a", "1", grant.epoch}).status().code(),
+            StatusCode::kFailedPrecondition);
 }
 
 TEST_F(LeaseTableTest, LeaseThatExpiredWhileTheDeviceWasAwayIsRevokedWhenItReturns) {
@@ -286,12 +208,12 @@ TEST_F(LeaseTableTest, AfterATrackerRestartTheDeviceBringsItsLeaseBack) {
   DeviceHello back = Hello("a");
   back.highest_epoch = 7;
   back.held = HeldLease{"1", "client-1", 7};
-  EXPECT_EQ(table_.Renew(now_, "a", "1", 7).code(), StatusCode::kUnavailable);
+  EXPECT_EQ(table_.Renew(now_, {"", "a", "1", 7}).status().code(), StatusCode::kUnavailable);
   MustRegister(back);
   EXPECT_EQ(StatusOf("a"), DeviceStatus::kLeased);
-  table_.Request(now_, Ask("2"));
+  MustRequest(Ask("2"));
   EXPECT_TRUE(Take<SendGrant>().empty());
-  EXPECT_TRUE(table_.Renew(now_, "a", "1", 7).ok());
+  EXPECT_TRUE(table_.Renew(now_, {"", "a", "1", 7}).ok());
   Pass(kTtl);  // and then the holder dies
   const auto grants = Take<SendGrant>();
   ASSERT_EQ(grants.size(), 1u);
@@ -300,28 +222,28 @@ TEST_F(LeaseTableTest, AfterATrackerRestartTheDeviceBringsItsLeaseBack) {
 
 TEST_F(LeaseTableTest, UnknownLeaseIsOverOnceTheTableIsOlderThanATtl) {
   Pass(kTtl);
-  EXPECT_EQ(table_.Renew(now_, "a", "1", 7).code(), StatusCode::kFailedPrecondition);
+  EXPECT_EQ(table_.Renew(now_, {"", "a", "1", 7}).status().code(), StatusCode::kFailedPrecondition);
 }
 
 TEST_F(LeaseTableTest, ReleaseRevokesAndServesTheNext) {
   MustRegister(Hello("a"));
   const LeaseGrant grant = MustLease("1");
-  table_.Request(now_, Ask("2"));
-  table_.Release(now_, "a", "1", grant.epoch + 1);  // not this lease
+  MustRequest(Ask("2"));
+  MustRelease({"", "a", "1", grant.epoch + 1});  // not this lease
   EXPECT_TRUE(Take<SendGrant>().empty());
-  table_.Release(now_, "a", "1", grant.epoch);
+  MustRelease({"", "a", "1", grant.epoch});
   EXPECT_EQ(Take<SendRevoke>().size(), 1u);
   EXPECT_THAT(AcknowledgeAll(), ::testing::ElementsAre("2"));
-  table_.Release(now_, "a", "1", grant.epoch);  // late and without effect
+  MustRelease({"", "a", "1", grant.epoch});  // late and without effect
   EXPECT_EQ(StatusOf("a"), DeviceStatus::kLeased);
 }
 
 TEST_F(LeaseTableTest, CancelledRequestLeavesTheQueue) {
   MustRegister(Hello("a"));
   const LeaseGrant grant = MustLease("1");
-  table_.Request(now_, Ask("2"));
-  table_.Cancel(now_, "2");
-  table_.Release(now_, "a", "1", grant.epoch);
+  MustRequest(Ask("2"));
+  MustCancel("2");
+  MustRelease({"", "a", "1", grant.epoch});
   EXPECT_TRUE(Take<SendGrant>().empty());
   EXPECT_EQ(StatusOf("a"), DeviceStatus::kFree);
 }
@@ -330,18 +252,18 @@ TEST_F(LeaseTableTest, CancelledRequestLeavesTheQueue) {
 TEST_F(LeaseTableTest, CancelledRequestThatWasGrantedFreesTheDevice) {
   MustRegister(Hello("a"));
   MustLease("1");
-  table_.Request(now_, Ask("2"));
-  table_.Cancel(now_, "1");
+  MustRequest(Ask("2"));
+  MustCancel("1");
   EXPECT_EQ(Take<SendRevoke>().size(), 1u);
   EXPECT_THAT(AcknowledgeAll(), ::testing::ElementsAre("2"));
 }
 
 TEST_F(LeaseTableTest, RequesterThatGoesBeforeTheAcknowledgementFreesTheDevice) {
   const SessionId session = MustRegister(Hello("a"));
-  table_.Request(now_, Ask("1"));
+  MustRequest(Ask("1"));
   const auto grants = Take<SendGrant>();
   ASSERT_EQ(grants.size(), 1u);
-  table_.Cancel(now_, "1");
+  MustCancel("1");
   table_.Acknowledge(now_, session, grants[0].lease.epoch);
   EXPECT_TRUE(Take<AnswerRequest>().empty());
   EXPECT_EQ(StatusOf("a"), DeviceStatus::kFree);
@@ -350,7 +272,7 @@ TEST_F(LeaseTableTest, RequesterThatGoesBeforeTheAcknowledgementFreesTheDevice) 
 TEST_F(LeaseTableTest, RepeatedRequestIsAnsweredWithTheLeaseThatItHas) {
   MustRegister(Hello("a"));
   const LeaseGrant grant = MustLease("1");
-  table_.Request(now_, Ask("1"));
+  MustRequest(Ask("1"));
   const auto answers = Take<AnswerRequest>();
   ASSERT_EQ(answers.size(), 1u);
   ASSERT_TRUE(answers[0].answer.ok());
@@ -388,11 +310,11 @@ TEST_F(LeaseTableTest, ARequestGetsADeviceOfTheKindOfTimesThatItAsksFor) {
   DeviceHello emulated = Hello("emulated");
   emulated.time_kind = "emulated";
   MustRegister(emulated);
-  table_.Request(now_, Ask("measures"));
+  MustRequest(Ask("measures"));
   EXPECT_TRUE(Take<SendGrant>().empty()) << "an emulated device is no substitute";
   LeaseRequest emulates = Ask("emulates");
   emulates.time_kind = "emulated";
-  table_.Request(now_, emulates);
+  MustRequest(emulates);
   const auto grants = Take<SendGrant>();
   ASSERT_EQ(grants.size(), 1u);
   table_.Acknowledge(now_, grants[0].session, grants[0].lease.epoch);
@@ -408,7 +330,7 @@ TEST_F(LeaseTableTest, ErrorSaysThatThereAreOnlyEmulatedDevices) {
   DeviceHello emulated = Hello("emulated");
   emulated.time_kind = "emulated";
   MustRegister(emulated);
-  table_.Request(now_, Ask("a", 0, milliseconds(0)));
+  MustRequest(Ask("a", 0, milliseconds(0)));
   const auto answers = Take<AnswerRequest>();
   ASSERT_EQ(answers.size(), 1u);
   EXPECT_THAT(Message(answers[0].answer.status()),

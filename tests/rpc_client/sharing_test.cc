@@ -146,17 +146,14 @@ class SharingTest : public ::testing::Test {
  protected:
   static constexpr int kTrials = 30;  // of each client
 
-  Client NewClient(const std::string& name) {
-    return Client(*reactor_, server_->address(), name);
-  }
+  Client NewClient(const std::string& name) { return Client(*reactor_, server_->address(), name); }
   // The trials of a client, when all are made.
   std::vector<StatusOr<Trial>> Measure(Client& client) {
     std::vector<std::promise<StatusOr<Trial>>> promises(kTrials);
     for (std::size_t i = 0; i < promises.size(); ++i) {
-      client.measurer->Submit({task_, task_.space().At(i), {RunCase{}}, {}, {}},
-                              [&promises, i](StatusOr<Trial> trial) {
-                                promises[i].set_value(std::move(trial));
-                              });
+      client.measurer->Submit(
+          {task_, task_.space().At(i), {RunCase{}}, {}, {}},
+          [&promises, i](StatusOr<Trial> trial) { promises[i].set_value(std::move(trial)); });
     }
     std::vector<StatusOr<Trial>> trials;
     for (auto& promise : promises) trials.push_back(promise.get_future().get());

@@ -147,7 +147,7 @@ class GrpcTrackerClient final : public TrackerClient {
   }
 
   std::unique_ptr<PendingCall> Renew(const GrantedLease& lease,
-                                     std::function<void(StatusOr<RenewReply>)> done) override {
+                                     std::function<void(StatusOr<RenewedLease>)> done) override {
     v1::RenewLeaseRequest request;
     request.set_lease_id(lease.id);
     request.set_device(lease.device);
@@ -156,7 +156,7 @@ class GrpcTrackerClient final : public TrackerClient {
         [this](auto... call) { stub_->async()->RenewLease(call...); }, std::move(request),
         lease.ttl / 3,
         [done = std::move(done)](const Status& status, const v1::RenewLeaseReply& reply) {
-          status.ok() ? done(RenewReply{reply.give_back()}) : done(status);
+          status.ok() ? done(RenewedLease{reply.give_back()}) : done(status);
         });
   }
 

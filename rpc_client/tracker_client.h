@@ -28,7 +28,7 @@ struct AcquireRequest {
 };
 
 // What the tracker says to a heartbeat.
-struct RenewReply {
+struct RenewedLease {
   bool give_back = false;  // somebody's turn has come: release when the trial under way has ended
 };
 
@@ -60,7 +60,7 @@ class TrackerClient {
       std::function<void(StatusOr<GrantedLease>)> done) = 0;
   // Calls `done` on a thread of gRPC's, which is then done with the call.
   virtual std::unique_ptr<PendingCall> Renew(const GrantedLease& lease,
-                                             std::function<void(StatusOr<RenewReply>)> done) = 0;
+                                             std::function<void(StatusOr<RenewedLease>)> done) = 0;
   virtual Status Release(const GrantedLease& lease, std::chrono::nanoseconds timeout) = 0;
   // After an Acquire that was cancelled: the tracker may have granted the lease all the same.
   virtual Status Withdraw(const std::string& lease_id, std::chrono::nanoseconds timeout) = 0;

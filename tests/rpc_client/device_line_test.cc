@@ -35,7 +35,7 @@ class FakeTracker final : public TrackerClient {
     return std::make_unique<FakeCall>(*this, calls_.back());
   }
   std::unique_ptr<PendingCall> Renew(const GrantedLease&,
-                                     std::function<void(StatusOr<RenewReply>)>) override {
+                                     std::function<void(StatusOr<RenewedLease>)>) override {
     return nullptr;
   }
   Status Release(const GrantedLease&, nanoseconds) override { return absl::OkStatus(); }

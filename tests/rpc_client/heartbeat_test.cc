@@ -14,11 +14,11 @@ using std::chrono::nanoseconds;
 // Answers renewals on the reactor's thread with what it is told, the last answer for ever.
 class FakeTracker final : public TrackerClient {
  public:
-  FakeTracker(Reactor& reactor, std::vector<StatusOr<RenewReply>> answers)
+  FakeTracker(Reactor& reactor, std::vector<StatusOr<RenewedLease>> answers)
       : reactor_(reactor), answers_(std::move(answers)) {}
 
   std::unique_ptr<PendingCall> Renew(const GrantedLease&,
-                                     std::function<void(StatusOr<RenewReply>)> done) override {
+                                     std::function<void(StatusOr<RenewedLease>)> done) override {
     auto answered = std::make_shared<std::promise<void>>();
     auto call = std::make_unique<FakeCall>(answered->get_future());
     reactor_.Post([this, answered, done = std::move(done)] {
@@ -58,12 +58,12 @@ class FakeTracker final : public TrackerClient {
 
   const std::string address_ = "fake";
   Reactor& reactor_;
-  const std::vector<StatusOr<RenewReply>> answers_;
+  const std::vector<StatusOr<RenewedLease>> answers_;
   std::size_t renewals_ = 0;
   std::promise<void> all_;
 };
 
-const RenewReply kKeep{.give_back = false}, kGiveBack{.give_back = true};
+const RenewedLease kKeep{.give_back = false}, kGiveBack{.give_back = true};
 const Status kRestarting = Error(StatusCode::kUnavailable, "the tracker restarts");
 const Status kOver = Error(StatusCode::kFailedPrecondition, "the lease is over");
 const GrantedLease kLease{"id", 1, "device", "address", milliseconds(9)};

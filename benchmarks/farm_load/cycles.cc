@@ -130,10 +130,10 @@ struct Row {
   double tracker_us = 0, own_us = 0;        // of processor time per cycle
   double tracker_share = 0, own_share = 0;  // of one core
 };
-constexpr double Row::* kRowMembers[] = {
-    &Row::rate,        &Row::p50,         &Row::p99,        &Row::most,
-    &Row::acquire_p50, &Row::acquire_p99, &Row::release_p50, &Row::release_p99,
-    &Row::tracker_us,  &Row::own_us,      &Row::tracker_share, &Row::own_share};
+constexpr double Row::*kRowMembers[] = {&Row::rate,        &Row::p50,           &Row::p99,
+                                        &Row::most,        &Row::acquire_p50,   &Row::acquire_p99,
+                                        &Row::release_p50, &Row::release_p99,   &Row::tracker_us,
+                                        &Row::own_us,      &Row::tracker_share, &Row::own_share};
 
 Row MedianOf(const std::vector<Row>& rows) {
   Row median;

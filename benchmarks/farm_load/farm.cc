@@ -12,7 +12,7 @@
 namespace kiln::load {
 namespace {
 
-constexpr std::chrono::seconds kPatience{120};     // for all devices to connect
+constexpr std::chrono::seconds kPatience{120};  // for all devices to connect
 constexpr std::chrono::seconds kLeavePatience{20};
 constexpr std::size_t kOtherDescriptors = 200;
 

@@ -43,10 +43,11 @@ Status RunHeartbeats(Farm& farm, const HeartbeatsOptions& options) {
                reading.tracker.total() / reading.seconds, reading.own.total() / reading.seconds);
     std::fflush(stdout);
   }
-  fmt::print("tracker: {:.1f} MB without devices, {:.2f} kB per device; from the first line to the "
-             "last {:+.1f} MB\n",
-             static_cast<double>(empty_kib) / 1024, per_device(last_kib, empty_kib),
-             (static_cast<double>(last_kib) - static_cast<double>(first_kib)) / 1024);
+  fmt::print(
+      "tracker: {:.1f} MB without devices, {:.2f} kB per device; from the first line to the "
+      "last {:+.1f} MB\n",
+      static_cast<double>(empty_kib) / 1024, per_device(last_kib, empty_kib),
+      (static_cast<double>(last_kib) - static_cast<double>(first_kib)) / 1024);
   fmt::print("descriptors: {} at most in one program: ulimit -n {} will do\n", most_descriptors,
              (most_descriptors / 256 + 1) * 256);
   return PrintFaults(farm);

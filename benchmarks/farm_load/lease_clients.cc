@@ -11,23 +11,38 @@ namespace kiln::load {
 namespace {
 
 const char* CodeName(int code) {
-  static constexpr std::array<const char*, 17> kNames = {
-      "OK",           "CANCELLED",      "UNKNOWN",           "INVALID_ARGUMENT",
-      "DEADLINE_EXCEEDED", "NOT_FOUND", "ALREADY_EXISTS",    "PERMISSION_DENIED",
-      "RESOURCE_EXHAUSTED", "FAILED_PRECONDITION", "ABORTED", "OUT_OF_RANGE",
-      "UNIMPLEMENTED", "INTERNAL",      "UNAVAILABLE",       "DATA_LOSS",
-      "UNAUTHENTICATED"};
+  static constexpr std::array<const char*, 17> kNames = {"OK",
+                                                         "CANCELLED",
+                                                         "UNKNOWN",
+                                                         "INVALID_ARGUMENT",
+                                                         "DEADLINE_EXCEEDED",
+                                                         "NOT_FOUND",
+                                                         "ALREADY_EXISTS",
+                                                         "PERMISSION_DENIED",
+                                                         "RESOURCE_EXHAUSTED",
+                                                         "FAILED_PRECONDITION",
+                                                         "ABORTED",
+                                                         "OUT_OF_RANGE",
+                                                         "UNIMPLEMENTED",
+                                                         "INTERNAL",
+                                                         "UNAVAILABLE",
+                                                         "DATA_LOSS",
+                                                         "UNAUTHENTICATED"};
   return code >= 0 && code < static_cast<int>(kNames.size()) ? kNames[code] : "?";
 }
 
 }  // namespace
 
 void LeaseLedger::Granted(const v1::AcquireLeaseReply& reply, SteadyTime now) {
-  const SteadyTime until = now + std::chrono::milliseconds(reply.ttl_ms());
-  const auto [entry, is_new] = until_.try_emplace(reply.device(), until);
-  if (!is_new && entry->second > now) ++faults_.held_twice;
-  entry->second = until;
-  if (!devices_.Serves(reply.device(), reply.lease_id(), reply.epoch())) ++faults_.unacknowledged;
+  // The tracker counts the lease's time from when it heard the device: not before that was said.
+  const std::optional<SteadyTime> acknowledged =
+      devices_.Acknowledged(reply.device(), reply.lease_id(), reply.epoch());
+  if (!acknowledged) ++faults_.unacknowledged;
+  if (const auto former = until_.find(reply.device());
+      former != until_.end() && acknowledged && former->second > *acknowledged) {
+    ++faults_.held_twice;
+  }
+  until_[reply.device()] = acknowledged.value_or(now) + std::chrono::milliseconds(reply.ttl_ms());
 }
 
 std::string LeaseClient::NewId() { return fmt::format("{:016x}{:016x}", ids_.Next(), ids_.Next()); }
@@ -91,7 +106,7 @@ void LeaseSlot::OnAcquired() {
 void LeaseSlot::OnRenewed() {
   if (!renew_.status().ok()) return Fail(renew_.status());
   const std::chrono::milliseconds ttl(renew_.reply().ttl_ms());
-  client_.ledger().Renewed(device(), LoadLoop::Now() + ttl);
+  client_.ledger().Renewed(device(), began_ + ttl);
   handler_(*this, Event::kRenewed);
 }
 

@@ -89,8 +89,7 @@ bool LoadLoop::RunUntil(const std::function<bool()>& done, std::chrono::nanoseco
   return true;
 }
 
-std::shared_ptr<grpc::Channel> MakeChannel(const Endpoint& endpoint,
-                                           const Credential& credential) {
+std::shared_ptr<grpc::Channel> MakeChannel(const Endpoint& endpoint, const Credential& credential) {
   grpc::ChannelArguments arguments;
   arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);  // or all would share one connection
   // As proto/transport.cc, since a tracker has to bear it.

@@ -57,7 +57,8 @@ void AddFarmOptions(CLI::App& app, Options& options) {
       ->default_str("1000");
   AddNumber<std::int32_t>(app, "--clients", farm.clients, "clients, a connection each", {1, 10'000})
       ->default_str("50");
-  AddNumber<double>(app, "--seconds", farm.seconds, "to measure for", {0.1, 1e6})->default_str("10");
+  AddNumber<double>(app, "--seconds", farm.seconds, "to measure for", {0.1, 1e6})
+      ->default_str("10");
   AddNumber<double>(app, "--warm-up", farm.warm_up, "seconds before that", {0, 1e6})
       ->default_str("2");
   AddNumber<std::uint64_t>(app, "--seed", farm.seed, "of everything random")->default_str("1");
@@ -96,9 +97,10 @@ void AddWorkloads(CLI::App& app, Options& options) {
   AddNumber<std::int32_t>(*cycles, "--rounds", options.cycles.rounds, "of both; medians count",
                           {1, 1000})
       ->default_str("1");
-  CLI::App* renewals = app.add_subcommand("renewals", "every device leased, renewals in closed loops");
-  AddNumber<std::int32_t>(*renewals, "--depth", options.renewals.depth, "renewals under way a client",
-                          {1, 1000})
+  CLI::App* renewals =
+      app.add_subcommand("renewals", "every device leased, renewals in closed loops");
+  AddNumber<std::int32_t>(*renewals, "--depth", options.renewals.depth,
+                          "renewals under way a client", {1, 1000})
       ->default_str("1");
   CLI::App* heartbeats = app.add_subcommand("heartbeats", "idle devices: memory, descriptors");
   AddNumber<double>(*heartbeats, "--interval", options.heartbeats.interval, "seconds a line",
@@ -127,7 +129,8 @@ void AddWorkloads(CLI::App& app, Options& options) {
   AddNumber<double>(*devices, "--noise", options.devices.noise, "of a sample, relative", {0, 10})
       ->default_str("0.01");
   app.require_subcommand(1);
-  for (CLI::App* command : {cycles, renewals, heartbeats, fairness, devices}) command->fallthrough();
+  for (CLI::App* command : {cycles, renewals, heartbeats, fairness, devices})
+    command->fallthrough();
 }
 
 Status Run(const CLI::App& app, Options options) {
@@ -141,12 +144,10 @@ Status Run(const CLI::App& app, Options options) {
   // Before gRPC has threads here.
   ASSIGN_OR_RETURN(TrackerProcess tracker, Farm::OpenTracker(options.farm));
   if (workload == "devices") {
-    ASSIGN_OR_RETURN(server,
-                     StartMeasureServer(options.farm, options.devices));
+    ASSIGN_OR_RETURN(server, StartMeasureServer(options.farm, options.devices));
     options.farm.device.address = server->address();
   }
-  ASSIGN_OR_RETURN(const std::unique_ptr<Farm> farm,
-                   Farm::Open(options.farm, std::move(tracker)));
+  ASSIGN_OR_RETURN(const std::unique_ptr<Farm> farm, Farm::Open(options.farm, std::move(tracker)));
   Status status;
   if (workload == "cycles") status = RunCycles(*farm, options.cycles);
   if (workload == "renewals") status = RunRenewals(*farm, options.renewals);

@@ -61,9 +61,9 @@ class MeasureCall final : public grpc::ServerBidiReactor<v1::MeasureRequest, v1:
  private:
   void OnReadDone(bool ok) override {
     if (!ok) return Finish(grpc::Status::OK);
-    const auto due = std::chrono::system_clock::now() +
-                     std::chrono::duration_cast<std::chrono::system_clock::duration>(
-                         laboratory_.latency());
+    const auto due =
+        std::chrono::system_clock::now() +
+        std::chrono::duration_cast<std::chrono::system_clock::duration>(laboratory_.latency());
     alarm_.Set(due, [this](bool) {
       reply_ = laboratory_.Answer(request_);
       StartWrite(&reply_);

@@ -38,8 +38,8 @@ class RenewalLoad {
     if (farm_.loop().RunUntil([&] { return leased_ == all; }, kLeasePatience)) {
       return absl::OkStatus();
     }
-    return Error(StatusCode::kUnavailable, "leased ", leased_, " of ", all, " devices; errors: ",
-                 errors_.Describe());
+    return Error(StatusCode::kUnavailable, "leased ", leased_, " of ", all,
+                 " devices; errors: ", errors_.Describe());
   }
   void Start() {
     running_ = true;

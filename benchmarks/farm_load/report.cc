@@ -31,9 +31,8 @@ Status PrintFaults(Farm& farm) {
       "faults: {} leases held twice, {} not acknowledged, {} stale epochs, {} wrong answers\n",
       faults.held_twice, faults.unacknowledged, devices.stale_grants, faults.wrong_reply);
   std::fflush(stdout);
-  const bool bad = faults.held_twice + faults.unacknowledged + devices.stale_grants +
-                       faults.wrong_reply !=
-                   0;
+  const bool bad =
+      faults.held_twice + faults.unacknowledged + devices.stale_grants + faults.wrong_reply != 0;
   return bad ? Error(StatusCode::kInternal, "the tracker broke its promises: see faults")
              : absl::OkStatus();
 }

@@ -25,8 +25,9 @@ class SimulatedDevice {
 
   const std::string& name() const { return name_; }
   bool open() const { return link_ != nullptr; }
-  bool Serves(std::string_view lease, std::uint64_t epoch) const {
-    return held_epoch_ == epoch && held_lease_ == lease;
+  std::optional<SteadyTime> Acknowledged(std::string_view lease, std::uint64_t epoch) const {
+    if (held_epoch_ != epoch || held_lease_ != lease) return std::nullopt;
+    return acknowledged_;
   }
 
   void Open();
@@ -122,7 +123,8 @@ class SimulatedDevice {
   void OnRegistered();
   void OnCommand(const v1::DeviceCommand& command);
   void OnGrant(const v1::GrantEpoch& grant);
-  void Acknowledge(std::uint64_t epoch, nanoseconds delay);
+  void AcknowledgeAfter(nanoseconds delay, std::uint64_t epoch);
+  void Acknowledge(std::uint64_t epoch);
   void OnEnded(const grpc::Status& status, bool was_registered);
 
   SimulatedDevices& farm_;
@@ -136,6 +138,7 @@ class SimulatedDevice {
   std::uint64_t highest_epoch_ = 0;
   std::string held_lease_, held_client_, held_owner_;
   std::uint64_t held_epoch_ = 0;  // 0: nothing
+  std::optional<SteadyTime> acknowledged_;
   milliseconds pause_ = kFirstPause;
   bool dropping_ = false;
 };
@@ -223,19 +226,21 @@ void SimulatedDevice::OnGrant(const v1::GrantEpoch& grant) {
     ++counts.late;
     delay += behaviour.late_by;
   }
-  Acknowledge(grant.epoch(), delay);
+  acknowledged_.reset();
+  AcknowledgeAfter(delay, grant.epoch());
 }
 
-void SimulatedDevice::Acknowledge(std::uint64_t epoch, nanoseconds delay) {
-  if (delay.count() <= 0) {
-    ++farm_.counts_.acknowledged;
-    return link_->Acknowledge(epoch);
-  }
+void SimulatedDevice::AcknowledgeAfter(nanoseconds delay, std::uint64_t epoch) {
+  if (delay.count() <= 0) return Acknowledge(epoch);
   farm_.loop_.After(delay, [this, epoch, number = link_number_] {
-    if (!link_ || number != link_number_) return;
-    ++farm_.counts_.acknowledged;
-    link_->Acknowledge(epoch);
+    if (link_ && number == link_number_) Acknowledge(epoch);
   });
+}
+
+void SimulatedDevice::Acknowledge(std::uint64_t epoch) {
+  ++farm_.counts_.acknowledged;
+  if (epoch == held_epoch_) acknowledged_ = LoadLoop::Now();
+  link_->Acknowledge(epoch);
 }
 
 void SimulatedDevice::OnEnded(const grpc::Status& status, bool was_registered) {
@@ -304,10 +309,12 @@ bool SimulatedDevices::Close(nanoseconds patience) {
   return loop_.RunUntil([this] { return open_ == 0; }, patience);
 }
 
-bool SimulatedDevices::Serves(const std::string& device, std::string_view lease,
-                              std::uint64_t epoch) const {
+std::optional<SteadyTime> SimulatedDevices::Acknowledged(const std::string& device,
+                                                         std::string_view lease,
+                                                         std::uint64_t epoch) const {
   const auto found = by_name_.find(device);
-  return found != by_name_.end() && found->second->Serves(lease, epoch);
+  if (found == by_name_.end()) return std::nullopt;
+  return found->second->Acknowledged(lease, epoch);
 }
 
 }  // namespace kiln::load

@@ -5,6 +5,7 @@
 #include <deque>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -18,11 +19,11 @@ namespace kiln::load {
 // What a device does when it is granted a lease. Of each grant it decides once, by its own random
 // numbers, whether it drops its connection, keeps silent, answers late, or acknowledges.
 struct DeviceBehaviour {
-  std::chrono::nanoseconds latency{0};  // before it acknowledges
-  double noise = 0;                     // the latency is uniform within this fraction around it
-  double drop = 0, silence = 0, late = 0;         // probabilities
-  std::chrono::nanoseconds late_by{};             // after the usual latency
-  std::chrono::nanoseconds away{};                // until it comes back after a drop
+  std::chrono::nanoseconds latency{0};     // before it acknowledges
+  double noise = 0;                        // the latency is uniform within this fraction around it
+  double drop = 0, silence = 0, late = 0;  // probabilities
+  std::chrono::nanoseconds late_by{};      // after the usual latency
+  std::chrono::nanoseconds away{};         // until it comes back after a drop
 };
 
 struct DeviceOptions {
@@ -61,8 +62,9 @@ class SimulatedDevices {
 
   std::size_t connected() const { return connected_; }
   const DeviceCounts& counts() const { return counts_; }
-  // Whether the device has acknowledged this lease and heard nothing else since.
-  bool Serves(const std::string& device, std::string_view lease, std::uint64_t epoch) const;
+  // When the device acknowledged this lease; nullopt: it has not, or has heard of another since.
+  std::optional<SteadyTime> Acknowledged(const std::string& device, std::string_view lease,
+                                         std::uint64_t epoch) const;
 
  private:
   friend class SimulatedDevice;

@@ -131,9 +131,9 @@ StatusOr<TrackerProcess> TrackerProcess::Open(const TrackerOptions& options) {
   constexpr std::string_view kAnnounced = "listening on ";
   const std::string line = ReadLine(pipe_ends[0]);
   if (!line.starts_with(kAnnounced)) {
-    return Error(StatusCode::kUnavailable, options.program, " did not start; ",
-                 options.log.empty() ? "--tracker-log FILE keeps what it says"
-                                     : "see " + options.log);
+    return Error(
+        StatusCode::kUnavailable, options.program, " did not start; ",
+        options.log.empty() ? "--tracker-log FILE keeps what it says" : "see " + options.log);
   }
   tracker.address_ = line.substr(kAnnounced.size());
   return tracker;
@@ -176,8 +176,7 @@ std::size_t TrackerProcess::descriptors() const { return visible() ? Descriptors
 std::size_t TrackerProcess::connections() const {
   const std::size_t colon = address_.rfind(':');
   if (!visible() || colon == std::string::npos) return 0;
-  const auto port =
-      static_cast<unsigned>(std::strtoul(address_.c_str() + colon + 1, nullptr, 10));
+  const auto port = static_cast<unsigned>(std::strtoul(address_.c_str() + colon + 1, nullptr, 10));
   std::set<std::string> peers;
   CollectPeers(ProcPath(pid_, "net/tcp"), port, &peers);
   CollectPeers(ProcPath(pid_, "net/tcp6"), port, &peers);

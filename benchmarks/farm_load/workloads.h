@@ -14,9 +14,9 @@ namespace kiln::load {
 // Clients that acquire, get a grant that a device has acknowledged, and release, in a closed loop;
 // and the same beside requests for a target that nobody serves.
 struct CyclesOptions {
-  std::int32_t waiting = 0;          // such requests; 0: only without
+  std::int32_t waiting = 0;           // such requests; 0: only without
   std::int32_t waiting_clients = 10;  // over which they are spread
-  std::int32_t rounds = 1;           // of both, in turns: the table has the medians
+  std::int32_t rounds = 1;            // of both, in turns: the table has the medians
 };
 Status RunCycles(Farm& farm, const CyclesOptions& options);
 
@@ -44,9 +44,9 @@ Status RunFairness(Farm& farm, const FairnessOptions& options);
 // Devices that also serve proto/device.proto's Measure with made-up times, for real clients, until
 // the user has had enough.
 struct DevicesOptions {
-  double trial_ms = 1;   // from a request to its answer
+  double trial_ms = 1;     // from a request to its answer
   double kernel_us = 100;  // what a kernel is said to take
-  double noise = 0.01;   // relative, of each sample
+  double noise = 0.01;     // relative, of each sample
 };
 
 // This is the Device service of all devices, on one port, whose address goes into their hellos.

@@ -24,7 +24,10 @@ bool MayUse(const std::string& owner, std::string_view party) {
 }  // namespace
 
 LeaseTable::LeaseTable(const LeaseTableOptions& options, SteadyTime start)
-    : options_(options), start_(start), limits_(options.waiting) {
+    : options_(options),
+      start_(start),
+      limits_(options.waiting),
+      epoch_floor_(options.first_epoch) {
   if (options_.record_events) {
     events_.push_back({.kind = LeaseEventKind::kStarted, .epoch = options_.first_epoch});
   }
@@ -121,6 +124,7 @@ void LeaseTable::Welcome(SteadyTime now, Device& device, DeviceHello hello) {
   SetWish(device, hello);
   const std::uint64_t known_epoch = device.epoch;
   device.epoch = std::max(known_epoch, hello.highest_epoch);
+  if (device.epoch > std::max(known_epoch, epoch_floor_)) device.believed = false;
   device.hello = std::move(hello);
   ++changes_;
   RecordDevice(LeaseEventKind::kRegistered, device.hello, device.epoch);
@@ -198,6 +202,7 @@ void LeaseTable::SetWish(Device& device, const DeviceHello& hello) {
 // The device is lost and has no lease.
 void LeaseTable::Forget(Device& device) {
   RecordDevice(LeaseEventKind::kForgotten, device.hello, device.epoch);
+  if (device.believed) epoch_floor_ = std::max(epoch_floor_, device.epoch);
   lost_.erase(std::get<Lost>(device.use).place);
   SetDue(device, std::nullopt);
   device.wish->devices.erase(&device);
@@ -512,7 +517,7 @@ void LeaseTable::SetDue(Device& device, std::optional<SteadyTime> due) {
 }
 
 std::uint64_t LeaseTable::NextEpoch(const Device& device) const {
-  return std::max(options_.first_epoch, device.epoch) + 1;
+  return std::max(epoch_floor_, device.epoch) + 1;
 }
 
 // ---- Wishes, and words.

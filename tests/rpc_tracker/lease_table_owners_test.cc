@@ -223,6 +223,29 @@ TEST_F(LeaseTableOwnersTest, ADeviceWithoutEpochsLeftIsGrantedNone) {
   EXPECT_EQ(Take<AnswerRequest>().size(), 1u);
 }
 
+TEST_F(LeaseTableOwnersTest, EpochsDoNotFallThoughTableAndDeviceHaveForgotten) {
+  const SessionId session = MustRegister(Hello("a"));
+  std::uint64_t epoch = 0;
+  for (const char* id : {"1", "2", "3"}) {
+    epoch = MustLease(id).epoch;
+    MustRelease({"", "a", id, epoch});
+  }
+  table_.Disconnect(now_, session);
+  Pass(std::chrono::hours(1));
+  ASSERT_TRUE(table_.Devices().empty());
+  MustRegister(Hello("a", "restarted"));
+  EXPECT_GT(MustLease("4").epoch, epoch);
+}
+
+TEST_F(LeaseTableOwnersTest, ALiarsEpochsAreItsOwnAffair) {
+  DeviceHello liar = Hello("liar");
+  liar.highest_epoch = kEpochLimit - 1;
+  table_.Disconnect(now_, MustRegister(liar));
+  Pass(std::chrono::hours(1));
+  MustRegister(Hello("a"));
+  EXPECT_EQ(MustLease("1").epoch, 1u);
+}
+
 TEST_F(LeaseTableOwnersTest, AnAdoptedLeaseIsRevokedByItsOwnEpoch) {
   DeviceHello hello = Hello("a");
   hello.highest_epoch = 9;

@@ -33,6 +33,7 @@ class FakeTracker final : public TrackerClient {
   std::size_t renewals() const { return renewals_; }
 
   const std::string& address() const override { return address_; }
+  const TlsFiles& tls() const override { return tls_; }
   Status Connect(nanoseconds) override { return absl::OkStatus(); }
   void AwaitDisconnect() override {}
   std::unique_ptr<PendingCall> Acquire(const AcquireRequest&, nanoseconds,
@@ -57,6 +58,7 @@ class FakeTracker final : public TrackerClient {
   static Status Unused() { return Error(StatusCode::kUnimplemented, "not part of this test"); }
 
   const std::string address_ = "fake";
+  const TlsFiles tls_;
   Reactor& reactor_;
   const std::vector<StatusOr<RenewedLease>> answers_;
   std::size_t renewals_ = 0;

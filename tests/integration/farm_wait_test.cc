@@ -24,7 +24,8 @@ constexpr std::chrono::seconds kSoon{15};
 class FarmWaitTest : public KilnTest {
  protected:
   void SetUp() override {
-    tracker_ = Start({"kiln-tracker", "--listen", address_});
+    // No lease ends by itself while a test waits.
+    tracker_ = Start({"kiln-tracker", "--listen", address_, "--lease-ttl", "600"});
     ASSERT_TRUE(tracker_->WaitUntil([&] { return tracker_->out().ends_with('\n'); }))
         << tracker_->err();
   }
@@ -78,11 +79,13 @@ TEST_F(FarmWaitTest, SecondTunerWaitsItsTurn) {
   const auto holder = StartTuner(1'000'000, {"--db", scratch_.Path("holder.db")});
   ASSERT_TRUE(holder->WaitUntil([&] { return ReadTrials(scratch_.Path("holder.db")).size() >= 4; }))
       << holder->err();
+  holder->Signal(SIGSTOP);  // so that it does not hear that the device is wanted back
   const auto second = StartTuner(4);
   EXPECT_TRUE(Waits(*second, " device: 1 registered, 1 leased by ")) << second->err();
   EXPECT_THAT(Kiln({"devices", "--tracker", address_}).out,
               HasSubstr("1 devices, 1 clients waiting"))
       << "the holder asks for what it cannot have";
+  holder->Signal(SIGCONT);
   holder->Signal(SIGTERM);
   EXPECT_EQ(holder->Wait().status, 130);
   const Outcome outcome = second->Wait();
@@ -94,6 +97,7 @@ TEST_F(FarmWaitTest, WaitThatIsGivenIsKept) {
   const auto device = StartDevice();
   const auto holder = StartTuner(1'000'000, {"--db", scratch_.Path("holder.db")});
   ASSERT_TRUE(holder->WaitUntil([&] { return State() == "leased"; })) << holder->err();
+  holder->Signal(SIGSTOP);
   const Outcome outcome = StartTuner(4, {"--wait", "3s"})->Wait();
   EXPECT_EQ(outcome.status, 1);
   EXPECT_THAT(outcome.err, HasSubstr(" within 3 s (1 registered, 1 leased by "));

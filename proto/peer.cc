@@ -85,7 +85,7 @@ StatusOr<std::unique_ptr<PeerCheck>> NewPeerCheck(const TlsFiles& tls, const Clo
   std::unique_ptr<PeerBook> book;
   if (tls.enabled()) {
     ASSIGN_OR_RETURN(book, OpenPeerBook(tls, clock, [](const std::string& trouble) {
-                       spdlog::warn("{}", trouble);
+                       spdlog::warn("credentials: {}", trouble);
                      }));
   }
   return std::make_unique<BookPeerCheck>(std::move(book), clock, rate);

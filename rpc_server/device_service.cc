@@ -270,7 +270,7 @@ class DeviceServiceImpl final : public DeviceService, private RawDevice {
     if (status.ok()) status = device_.fence.Check(claim->lease, claim->epoch);
     if (status.ok()) status = CheckOwner(*claim);
     if (status.ok()) return claim;
-    spdlog::warn("Measure of {} refused: {}", who, Message(status));
+    spdlog::warn("call of Measure by {} refused: {}", who, Message(status));
     return status;
   }
 
@@ -298,7 +298,7 @@ class DeviceServiceImpl final : public DeviceService, private RawDevice {
   StatusOr<Peer> Admit(grpc::CallbackServerContext* context, const char* method) {
     StatusOr<Peer> peer = device_.peers.Admit(*context, method, kClients);
     if (!peer.ok()) {
-      spdlog::warn("{} of {} refused: {}", method, context->peer(), Message(peer.status()));
+      spdlog::warn("call of {} by {} refused: {}", method, context->peer(), Message(peer.status()));
     }
     return peer;
   }

@@ -344,7 +344,7 @@ void DeviceSession::OnMessage(v1::DeviceReport report) {
   }
   StatusOr<DeviceHello> hello = ReadHello(report.hello(), peer_);
   if (!hello.ok()) {
-    spdlog::warn("{} refused: {}", peer_.Describe(), Message(hello.status()));
+    spdlog::warn("hello of {} refused: {}", peer_.Describe(), Message(hello.status()));
     return End(hello.status());
   }
   const StatusOr<SessionId> session = shell_->Register(self, *std::move(hello));
@@ -479,7 +479,7 @@ class TrackerServiceImpl final : public TrackerService, private RawTracker {
                        std::initializer_list<Role> roles) {
     StatusOr<Peer> peer = shell_->peers().Admit(*context, method, roles);
     if (!peer.ok()) {
-      spdlog::warn("{} of {} refused: {}", method, context->peer(), Message(peer.status()));
+      spdlog::warn("call of {} by {} refused: {}", method, context->peer(), Message(peer.status()));
     }
     return peer;
   }

@@ -3,6 +3,8 @@
 // as its shell does) of 50 clients on 1,000 devices, alone and while requests wait for a target that
 // nobody serves; and renewals with few and many devices. Prints ratios measured in one run.
 
+#include "rpc_tracker/lease_table.h"
+
 #include <fmt/core.h>
 
 #include <algorithm>
@@ -11,8 +13,6 @@
 #include <functional>
 #include <string>
 #include <vector>
-
-#include "rpc_tracker/lease_table.h"
 
 namespace {
 
@@ -151,8 +151,8 @@ int main() {
   fmt::print("cycles/s, 1,000 devices, {} clients:        {:9.0f}\n", kClients, alone);
   for (const int waiting : {2'000, 4'000}) {
     const double beside = Cycles(1'000, waiting);
-    fmt::print("  {:6} requests wait for another target:   {:9.0f}  {:.2f} of it\n", waiting, beside,
-               beside / alone);
+    fmt::print("  {:6} requests wait for another target:   {:9.0f}  {:.2f} of it\n", waiting,
+               beside, beside / alone);
   }
   const double many = Cycles(10'000, 0);
   fmt::print("  10,000 devices:                            {:9.0f}  {:.2f} of it\n", many,

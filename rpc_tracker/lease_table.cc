@@ -169,7 +169,7 @@ void LeaseTable::Disconnect(SteadyTime now, SessionId session) {
   if (!device) return;
   Drop(now, *device, LeaseEventKind::kLost, "its connection has ended");
   Match(now, *device->wish);
-  while (lost_.size() > options_.max_lost) Forget(*lost_.front());
+  LimitLost();
 }
 
 // The session ends. A request that was being offered goes back to its place; a lease lives on.
@@ -209,6 +209,10 @@ void LeaseTable::Forget(Device& device) {
   DropIfUnused(device.wish);
   ++changes_;
   devices_.erase(devices_.find(device.hello.name));
+}
+
+void LeaseTable::LimitLost() {
+  while (lost_.size() > options_.max_lost) Forget(*lost_.front());
 }
 
 // ---- Requests wait, and are served.
@@ -475,6 +479,7 @@ void LeaseTable::Tick(SteadyTime now) {
   while (!device_deadlines_.empty() && *(*device_deadlines_.begin())->due <= now) {
     Expire(now, **device_deadlines_.begin());
   }
+  LimitLost();
   while (!request_deadlines_.empty() && request_deadlines_.begin()->first <= now) {
     const Ticket ticket = request_deadlines_.begin()->second;
     const Waiting& waiting = waiting_.at(ticket);

@@ -150,7 +150,8 @@ struct LeaseTableOptions {
 //   - a device has at most one lease, and a lease is answered only after the device acknowledged;
 //   - the epochs of a device only grow, beyond what it has itself seen: max(first_epoch, ours, its)
 //     + 1, also after it was forgotten here and has forgotten them itself (over restarts of the
-//     tracker: if that keeps first_epoch). They end below kEpochLimit, and a hello with epochs that could break this is turned away;
+//     tracker: if that keeps first_epoch). They end below kEpochLimit, and a hello with
+//     epochs that could break this is turned away;
 //   - a request gets a device of its wish, in the turns of fair_queue.h; a request whose offer came
 //     to nothing keeps its place;
 //   - as long as somebody waits for a wish, no device of it is free;
@@ -280,6 +281,7 @@ class LeaseTable {
   void Drop(SteadyTime now, Device& device, LeaseEventKind how, const std::string& reason);
   void SetWish(Device& device, const DeviceHello& hello);
   void Forget(Device& device);
+  void LimitLost();
 
   Status RepeatRequest(SteadyTime now, const LeaseRequest& request, const Place& place);
   Status Admit(SteadyTime now, const LeaseRequest& request);

@@ -219,7 +219,7 @@ void LeaseTable::LimitLost() {
 
 Status LeaseTable::Request(SteadyTime now, const LeaseRequest& request) {
   if (const auto place = places_.find(request.id); place != places_.end()) {
-    const Status status = RepeatRequest(now, request, place->second);
+    Status status = RepeatRequest(now, request, place->second);
     if (!status.ok()) RecordRequest(LeaseEventKind::kRequestRefused, request, Message(status));
     return status;
   }

@@ -205,7 +205,7 @@ class Reference {
     SessionId session = 0;
     std::uint64_t epoch = 0;
     Use use = Use::kNone;
-    Waiting request;        // offered or leased
+    Waiting request;  // offered or leased
     SteadyTime deadline, since, lost_since;
     std::uint64_t rests = 0;  // grows with every device that becomes free
     std::optional<SteadyTime> asked;
@@ -270,8 +270,8 @@ class Reference {
   }
 
   void Join(const LeaseRequest& request) {
-    for (const Name& name : {Name(PartyLevel(request), request.party),
-                             Name(ClientLevel(request), request.client)}) {
+    for (const Name& name :
+         {Name(PartyLevel(request), request.party), Name(ClientLevel(request), request.client)}) {
       Account& account = AccountOf(name);
       if (IsWaiting(name)) continue;
       account.used = std::max(account.used, present_[account.level]);
@@ -324,10 +324,9 @@ class Reference {
   }
 
   std::size_t CountOf(const Name& client) const {
-    return static_cast<std::size_t>(
-        std::count_if(requests_.begin(), requests_.end(), [&](const Waiting& waiting) {
-          return client == Name(waiting.party, waiting.client);
-        }));
+    return static_cast<std::size_t>(std::count_if(
+        requests_.begin(), requests_.end(),
+        [&](const Waiting& waiting) { return client == Name(waiting.party, waiting.client); }));
   }
   bool MakeRoom(const LeaseRequest& request) {
     const std::size_t own = CountOf({request.party, request.client});
@@ -399,8 +398,7 @@ class Reference {
       device->deadline = now + kOptions.ack_timeout;
       ++device->epoch;
       Sweep();
-      Act(SendGrant{device->session,
-                    {request.id, request.client, device->epoch, request.party}});
+      Act(SendGrant{device->session, {request.id, request.client, device->epoch, request.party}});
     }
   }
 
@@ -542,7 +540,8 @@ class Duel {
 
   void Request() {
     LeaseRequest request;
-    request.id = rng_.Below(20) == 0 ? std::to_string(rng_.Below(ids_ + 1)) : std::to_string(++ids_);
+    request.id =
+        rng_.Below(20) == 0 ? std::to_string(rng_.Below(ids_ + 1)) : std::to_string(++ids_);
     request.party = Any("party", 3);
     request.client = Any("client", 2);
     request.target = Any("target", 2);
@@ -586,7 +585,8 @@ class Duel {
     if (grants_.empty()) return std::nullopt;
     const std::size_t back = rng_.Below(std::min<std::size_t>(grants_.size(), 6)) + 1;
     const auto& [device, lease] = grants_[grants_.size() - back];
-    return LeaseClaim{rng_.Below(10) == 0 ? "stranger" : lease.owner, device, lease.id, lease.epoch};
+    return LeaseClaim{rng_.Below(10) == 0 ? "stranger" : lease.owner, device, lease.id,
+                      lease.epoch};
   }
 
   void Renew() {

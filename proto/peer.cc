@@ -37,9 +37,8 @@ class BookPeerCheck final : public PeerCheck {
     }
     if (peer.principal &&
         std::find(roles.begin(), roles.end(), peer.principal->role) == roles.end()) {
-      return Error(StatusCode::kPermissionDenied, kiln::Describe(*peer.principal),
-                   " may not call ", method, ": that takes a certificate with the role ",
-                   AnyOf(roles));
+      return Error(StatusCode::kPermissionDenied, kiln::Describe(*peer.principal), " may not call ",
+                   method, ": that takes a certificate with the role ", AnyOf(roles));
     }
     return peer;
   }

@@ -211,12 +211,21 @@ std::size_t FairQueue::OthersDue(const Turn& turn) const {
   const Client& holder = *turn.client_;
   const std::size_t others = spots_.size() - holder.waiting;
   if (others == 0) return 0;
-  const ByUse before;
-  const Party* first = *parties_.waiting.begin();
-  if (first != holder.party && before(first, holder.party)) return others;
-  if (holder.party->waiting == holder.waiting) return 0;  // none of its other clients waits
-  const Client* next = *holder.party->clients.waiting.begin();
-  return next != &holder && before(next, &holder) ? others : 0;
+  const bool due = SomebodyIsDue(parties_.waiting, *holder.party) ||
+                   SomebodyIsDue(holder.party->clients.waiting, holder);
+  return due ? others : 0;
+}
+
+// Who holds as many devices already would only change places with the holder.
+template <typename Entry>
+bool FairQueue::SomebodyIsDue(const std::set<Entry*, ByUse>& waiting, const Entry& holder) {
+  constexpr int kLooks = 16;
+  int looks = 0;
+  for (const Entry* entry : waiting) {
+    if (!ByUse()(entry, &holder) || ++looks > kLooks) return false;
+    if (entry->holding < holder.holding) return true;
+  }
+  return false;
 }
 
 std::size_t FairQueue::accounts() const {

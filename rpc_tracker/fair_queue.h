@@ -103,8 +103,8 @@ class FairQueue {
   void Charge(SteadyTime now, Turn& turn);
   void End(SteadyTime now, Turn turn);
 
-  // How many requests of others wait, if the next turn among them comes before one of the client
-  // that holds this one; otherwise 0.
+  // How many requests of others wait, if one of them holds fewer devices and has its turn before the
+  // client that holds this one; otherwise 0.
   std::size_t OthersDue(const Turn& turn) const;
 
   bool empty() const { return spots_.empty(); }
@@ -157,6 +157,8 @@ class FairQueue {
     int priority = 0;
   };
 
+  template <typename Entry>
+  static bool SomebodyIsDue(const std::set<Entry*, ByUse>& waiting, const Entry& holder);
   void Advance(SteadyTime now);
   Client& Find(const Asker& asker);
   void Insert(Client& client, Ticket ticket, int priority);

@@ -44,9 +44,10 @@ StatusOr<std::uint64_t> ReadStarts(const std::string& path) {
     const auto [last, error] = std::from_chars(text.data() + kKey.size(), end, starts);
     if (error == std::errc() && last == end && starts < kMaxStarts - 1) return starts;
   }
-  return Error(StatusCode::kFailedPrecondition, path,
-               " is damaged: write `starts N` into it, with an N above the number of times that this "
-               "tracker was ever started (1000000 will do)");
+  return Error(
+      StatusCode::kFailedPrecondition, path,
+      " is damaged: write `starts N` into it, with an N above the number of times that this "
+      "tracker was ever started (1000000 will do)");
 }
 
 }  // namespace

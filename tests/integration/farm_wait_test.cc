@@ -110,8 +110,6 @@ TEST_F(FarmWaitTest, SecondTunerWaitsItsTurn) {
 }
 
 TEST_F(FarmWaitTest, TwoTunersShareOneDeviceEvenly) {
-  GTEST_SKIP()
-      << "kiln-tracker does not ask for leases yet: RenewLeaseReply.give_back is never set";
   constexpr std::uint64_t kTurns = 24;  // of both
   const auto device = StartDevice();
   const std::string databases[] = {scratch_.Path("ann.db"), scratch_.Path("bob.db")};

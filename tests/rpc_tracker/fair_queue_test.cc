@@ -197,6 +197,21 @@ TEST_F(FairQueueTest, AHolderIsDueOnlyForOthers) {
   queue_.End(now_, turn);
 }
 
+TEST_F(FairQueueTest, AHolderIsNotDueForWhoHoldsAsMuch) {
+  Push("p", "ann");
+  Push("q", "bob");
+  FairQueue::Turn anns = queue_.Pop(now_);
+  const FairQueue::Turn bobs = queue_.Pop(now_);
+  Push("p", "ann");  // each would like a second device
+  Push("q", "bob");
+  now_ += seconds(3);
+  queue_.Charge(now_, anns);
+  EXPECT_EQ(queue_.OthersDue(anns), 0u) << "they would change places";
+  queue_.End(now_, bobs);
+  EXPECT_EQ(queue_.OthersDue(anns), 1u);
+  queue_.End(now_, anns);
+}
+
 TEST_F(FairQueueTest, AHolderWhoseShareIsNotUsedUpIsNotDue) {
   Push(2, "p", "greedy");  // 1 2
   Push("p", "holder");     // 3

@@ -411,7 +411,18 @@ class Reference {
     return rank(a) < rank(b);
   }
 
-  // Whether somebody waits whose turn comes before the holder's, its own requests left aside.
+  // Devices that a party has, or one client of it.
+  std::size_t Held(const std::string& target, const std::string& party, const std::string& client) {
+    return static_cast<std::size_t>(
+        std::count_if(devices_.begin(), devices_.end(), [&](const Device& device) {
+          return (device.use == Use::kLeased || device.use == Use::kOffered) &&
+                 device.target == target && device.request.party == party &&
+                 (client.empty() || device.request.client == client);
+        }));
+  }
+
+  // Whether somebody waits who has less and whose turn comes before the holder's, its own requests
+  // left aside.
   bool GiveBack(SteadyTime now, Device& holder) {
     const Account &party = PartyOf(holder.request), &client = ClientOf(holder.request);
     bool due = false;
@@ -424,7 +435,9 @@ class Reference {
       ++others;
       const Account& theirs = same_party ? ClientOf(waiting) : PartyOf(waiting);
       const Account& own = same_party ? client : party;
-      due |= std::pair(theirs.used, theirs.place) < std::pair(own.used, own.place);
+      due |= std::pair(theirs.used, theirs.place) < std::pair(own.used, own.place) &&
+             Held(holder.target, waiting.party, same_party ? waiting.client : "") <
+                 Held(holder.target, holder.request.party, same_party ? holder.request.client : "");
     }
     if (!due || now - holder.since < kOptions.turn) others = 0;
     if (others == 0 || (holder.asked && now - *holder.asked >= kOptions.ttl)) {

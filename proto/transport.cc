@@ -143,11 +143,11 @@ void SetLimits(grpc::ServerBuilder& builder, const Traffic& traffic) {
 
 }  // namespace
 
-Status CheckProtocol(int version, std::string_view who) {
+Status CheckProtocol(int version, std::string_view who, std::string_view self) {
   if (version == kProtocolVersion) return absl::OkStatus();
-  const std::string_view older = version < kProtocolVersion ? who : "this side";
-  return Error(StatusCode::kFailedPrecondition, who, " speaks protocol version ", version,
-               ", this side (Kiln ", kVersion, ") ", kProtocolVersion, ": upgrade ", older);
+  const std::string_view older = version < kProtocolVersion ? who : self;
+  return Error(StatusCode::kFailedPrecondition, who, " speaks protocol version ", version, ", ",
+               self, " (Kiln ", kVersion, ") ", kProtocolVersion, ": upgrade ", older);
 }
 
 bool IsName(std::string_view text) {

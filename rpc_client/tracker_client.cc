@@ -120,8 +120,10 @@ class GrpcTrackerClient final : public TrackerClient {
   Status Connect(nanoseconds timeout) override {
     if (channel_->WaitForConnected(In(timeout))) return absl::OkStatus();
     const Status why = WhyNoConnection(address_, tls_, "", kProbeTime);
-    const bool may_come = why.ok() || why.code() == StatusCode::kUnavailable;
-    return may_come ? NothingAnswers(address_, timeout) : why;
+    if (why.ok()) return NothingAnswers(address_, timeout);
+    if (why.code() != StatusCode::kUnavailable) return why;  // it will not come by itself
+    return Error(StatusCode::kUnavailable, Message(NothingAnswers(address_, timeout)), " (",
+                 Message(why), ")");
   }
 
   void AwaitDisconnect() override { channel_->WaitForStateChange(GRPC_CHANNEL_READY, In(kNotice)); }

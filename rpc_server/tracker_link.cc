@@ -132,6 +132,8 @@ class Registration final : public std::enable_shared_from_this<Registration> {
     std::lock_guard lock(mutex_);
     if (stopping_) return;
     if (stream_) stream_->AwaitDone();  // it has ended, but gRPC may still be about to return
+    if (redial_) stub_ = v1::Tracker::NewStub(Dial(options_.tracker, options_.dial));
+    redial_ = false;
     stream_ = std::make_unique<LinkStream>(*this);
     stub_->async()->Serve(&stream_->context(), stream_.get());
     stream_->Send(Hello());
@@ -179,6 +181,8 @@ class Registration final : public std::enable_shared_from_this<Registration> {
     if (stopping_) return;
     if (status.code() == StatusCode::kAborted) return Replaced(status);
     troubles_.Tell(status);
+    // A connection keeps the certificate that it was made with, and there may be a new one.
+    redial_ = status.code() == StatusCode::kUnauthenticated;
     reactor_.After(pause_, [weak = weak_from_this()] {
       if (const auto registration = weak.lock()) registration->Connect();
     });
@@ -222,8 +226,9 @@ class Registration final : public std::enable_shared_from_this<Registration> {
   const TrackerLinkOptions options_;
   const std::string instance_ = RandomName();
   LinkTroubles troubles_;
-  const std::unique_ptr<v1::Tracker::Stub> stub_;
-  std::mutex mutex_;                    // guards what follows
+  std::mutex mutex_;  // guards what follows
+  std::unique_ptr<v1::Tracker::Stub> stub_;
+  bool redial_ = false;                 // before the next attempt
   std::unique_ptr<LinkStream> stream_;  // the latest
   milliseconds pause_ = kFirstPause;    // before the next attempt
   bool stopping_ = false;

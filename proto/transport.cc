@@ -35,6 +35,9 @@ constexpr std::chrono::milliseconds kLongestPause{1000};
 constexpr std::chrono::milliseconds kHandshakeTimeout{10'000};
 constexpr std::chrono::milliseconds kIdle{300'000};
 constexpr unsigned kCertificateSeconds = 1;
+// A connection keeps the certificates that it was made with. Calls that begin later than this go over
+// a new one, with those that are in the files then; calls under way are not concerned.
+constexpr std::chrono::milliseconds kTlsConnectionAge{300'000};
 
 // Of answers: outputs of kernels, or the list of all devices.
 constexpr int kMaxReplyBytes = 64 << 20;
@@ -143,11 +146,11 @@ void SetLimits(grpc::ServerBuilder& builder, const Traffic& traffic) {
 
 }  // namespace
 
-Status CheckProtocol(int version, std::string_view who) {
+Status CheckProtocol(int version, std::string_view who, std::string_view self) {
   if (version == kProtocolVersion) return absl::OkStatus();
-  const std::string_view older = version < kProtocolVersion ? who : "this side";
-  return Error(StatusCode::kFailedPrecondition, who, " speaks protocol version ", version,
-               ", this side (Kiln ", kVersion, ") ", kProtocolVersion, ": upgrade ", older);
+  const std::string_view older = version < kProtocolVersion ? who : self;
+  return Error(StatusCode::kFailedPrecondition, who, " speaks protocol version ", version, ", ",
+               self, " (Kiln ", kVersion, ") ", kProtocolVersion, ": upgrade ", older);
 }
 
 bool IsName(std::string_view text) {
@@ -178,6 +181,9 @@ StatusOr<std::unique_ptr<RpcServer>> Listen(const ListenOptions& options,
       grpc::ServerBuilder::experimental_type::ExternalConnectionType::FROM_FD,
       CredentialsToListen(options));
   SetLimits(builder, options.traffic);
+  if (options.tls.enabled()) {
+    builder.AddChannelArgument(GRPC_ARG_MAX_CONNECTION_AGE_MS, Count(kTlsConnectionAge));
+  }
   for (grpc::Service* service : services) builder.RegisterService(service);
   std::unique_ptr<grpc::Server> server = builder.BuildAndStart();
   if (!server) {
@@ -201,6 +207,8 @@ std::shared_ptr<grpc::Channel> Dial(const std::string& address, const DialOption
   // In spite of its name this is the time that an attempt may take.
   arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, Count(kConnectTimeout));
   arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);  // a farm is not behind the web's proxy
+  // Two channels to one address have connections of their own: a new channel has new certificates.
+  if (options.tls.enabled()) arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
   if (!options.host.empty()) arguments.SetSslTargetNameOverride(options.host);
   return grpc::CreateCustomChannel(address, CredentialsToDial(address, options), arguments);
 }

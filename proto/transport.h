@@ -32,8 +32,9 @@ inline constexpr char kProtocolMetadata[] = "kiln-protocol";
 inline constexpr char kLeaseMetadata[] = "kiln-lease";
 inline constexpr char kEpochMetadata[] = "kiln-epoch";
 
-// kFailedPrecondition if the two versions differ, with the side to upgrade; `who` is the other side.
-Status CheckProtocol(int version, std::string_view who);
+// kFailedPrecondition if the two versions differ, with the side to upgrade; `who` is the other side,
+// `self` this one, both as either of them calls it: "the device".
+Status CheckProtocol(int version, std::string_view who, std::string_view self);
 
 // Whether the text can name a device, a target, a client or a lease: 1 to 128 printable characters
 // without spaces.

@@ -4,6 +4,7 @@
 #include <grpcpp/support/client_callback.h>
 
 #include <algorithm>
+#include <atomic>
 #include <condition_variable>
 #include <mutex>
 #include <utility>
@@ -118,13 +119,17 @@ class GrpcTrackerClient final : public TrackerClient {
   const TlsFiles& tls() const override { return tls_; }
 
   Status Connect(nanoseconds timeout) override {
-    if (channel_->WaitForConnected(In(timeout))) return absl::OkStatus();
+    if (Channel()->WaitForConnected(In(timeout))) return absl::OkStatus();
     const Status why = WhyNoConnection(address_, tls_, "", kProbeTime);
-    const bool may_come = why.ok() || why.code() == StatusCode::kUnavailable;
-    return may_come ? NothingAnswers(address_, timeout) : why;
+    if (why.ok()) return NothingAnswers(address_, timeout);
+    if (why.code() != StatusCode::kUnavailable) return why;  // it will not come by itself
+    return Error(StatusCode::kUnavailable, Message(NothingAnswers(address_, timeout)), " (",
+                 Message(why), ")");
   }
 
-  void AwaitDisconnect() override { channel_->WaitForStateChange(GRPC_CHANNEL_READY, In(kNotice)); }
+  void AwaitDisconnect() override {
+    Channel()->WaitForStateChange(GRPC_CHANNEL_READY, In(kNotice));
+  }
 
   std::unique_ptr<PendingCall> Acquire(const AcquireRequest& request, nanoseconds wait,
                                        std::function<void(StatusOr<GrantedLease>)> done) override {
@@ -139,10 +144,10 @@ class GrpcTrackerClient final : public TrackerClient {
     message.set_wait_ms(queue.count());
     message.set_time_kind(Name(request.time_kind));
     return std::make_unique<AcquireCall>(
-        [this](auto... call) { stub_->async()->AcquireLease(call...); }, std::move(message),
+        [stub = Stub()](auto... call) { stub->async()->AcquireLease(call...); }, std::move(message),
         queue + kAnswerTime,
         [this, done = std::move(done)](const Status& status, const v1::AcquireLeaseReply& reply) {
-          status.ok() ? done(ReadGrant(reply)) : done(status);
+          status.ok() ? done(ReadGrant(reply)) : done(Heard(status));
         });
   }
 
@@ -153,10 +158,10 @@ class GrpcTrackerClient final : public TrackerClient {
     request.set_device(lease.device);
     request.set_epoch(lease.epoch);
     return std::make_unique<RenewCall>(
-        [this](auto... call) { stub_->async()->RenewLease(call...); }, std::move(request),
+        [stub = Stub()](auto... call) { stub->async()->RenewLease(call...); }, std::move(request),
         lease.ttl / 3,
-        [done = std::move(done)](const Status& status, const v1::RenewLeaseReply& reply) {
-          status.ok() ? done(RenewedLease{reply.give_back()}) : done(status);
+        [this, done = std::move(done)](const Status& status, const v1::RenewLeaseReply& reply) {
+          status.ok() ? done(RenewedLease{reply.give_back()}) : done(Heard(status));
         });
   }
 
@@ -168,7 +173,7 @@ class GrpcTrackerClient final : public TrackerClient {
     request.set_device(lease.device);
     request.set_epoch(lease.epoch);
     v1::ReleaseLeaseReply reply;
-    return FromGrpc(stub_->ReleaseLease(&context, request, &reply));
+    return Heard(FromGrpc(Stub()->ReleaseLease(&context, request, &reply)));
   }
 
   Status Withdraw(const std::string& lease_id, nanoseconds timeout) override {
@@ -179,7 +184,7 @@ class GrpcTrackerClient final : public TrackerClient {
     grpc::ClientContext context;
     context.set_deadline(In(timeout));
     v1::ListDevicesReply reply;
-    RETURN_IF_ERROR(FromGrpc(stub_->ListDevices(&context, {}, &reply)));
+    RETURN_IF_ERROR(Heard(FromGrpc(Stub()->ListDevices(&context, {}, &reply))));
     FarmInfo farm;
     farm.waiting = reply.waiting();
     for (const v1::DeviceEntry& entry : reply.devices()) {
@@ -191,6 +196,26 @@ class GrpcTrackerClient final : public TrackerClient {
   }
 
  private:
+  // A connection keeps the certificate that it was made with, and there may be a new one by now: after
+  // it was refused the next call makes another connection. (Not here: gRPC's threads come by, on
+  // which no channel may end.)
+  Status Heard(const Status& status) {
+    if (status.code() == StatusCode::kUnauthenticated) refused_ = true;
+    return status;
+  }
+  std::shared_ptr<v1::Tracker::Stub> Stub() {
+    std::lock_guard lock(mutex_);
+    if (refused_.exchange(false)) {
+      channel_ = Dial(address_, {tls_});
+      stub_ = v1::Tracker::NewStub(channel_);
+    }
+    return stub_;
+  }
+  std::shared_ptr<grpc::Channel> Channel() {
+    std::lock_guard lock(mutex_);
+    return channel_;
+  }
+
   StatusOr<GrantedLease> ReadGrant(const v1::AcquireLeaseReply& reply) const {
     ASSIGN_OR_RETURN(const TimeKind kind, ReadTimeKind(reply.time_kind(), reply.device()));
     const std::string& address = reply.address().empty() ? address_ : reply.address();
@@ -204,8 +229,10 @@ class GrpcTrackerClient final : public TrackerClient {
 
   const std::string address_;
   const TlsFiles tls_;
-  const std::shared_ptr<grpc::Channel> channel_;
-  const std::unique_ptr<v1::Tracker::Stub> stub_;
+  std::atomic<bool> refused_ = false;
+  std::mutex mutex_;  // guards what follows
+  std::shared_ptr<grpc::Channel> channel_;
+  std::shared_ptr<v1::Tracker::Stub> stub_;
 };
 
 }  // namespace

@@ -207,7 +207,7 @@ StatusOr<Claim> ReadClaim(const grpc::CallbackServerContext& context, Peer peer)
     return Error(StatusCode::kInvalidArgument, "a call of Measure with no number as ",
                  kProtocolMetadata);
   }
-  RETURN_IF_ERROR(CheckProtocol(protocol.empty() ? 2 : version, "the client"));
+  RETURN_IF_ERROR(CheckProtocol(protocol.empty() ? 2 : version, "the client", "the device"));
   Claim claim{Metadata(context, kLeaseMetadata), 0, std::move(peer)};
   if (!IsName(claim.lease) || !absl::SimpleAtoi(Metadata(context, kEpochMetadata), &claim.epoch)) {
     return Error(StatusCode::kInvalidArgument, "a call of Measure names its lease as ",

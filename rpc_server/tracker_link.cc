@@ -5,12 +5,17 @@
 
 #include <algorithm>
 #include <chrono>
+#include <condition_variable>
 #include <mutex>
+#include <optional>
 #include <random>
+#include <thread>
 #include <utility>
 
+#include "base/clock.h"
 #include "base/digest.h"
 #include "proto/streams.h"
+#include "proto/tls_probe.h"
 #include "proto/tracker.grpc.pb.h"
 #include "proto/transport.h"
 
@@ -26,6 +31,79 @@ std::string RandomName() {
   std::random_device device;
   return Hex((std::uint64_t{device()} << 32) | device());
 }
+
+// Says in the log why there is no connection to the tracker, once and not at each attempt. gRPC tells
+// little of one that cannot be made, so it is tried by hand; that blocks, so on a thread of its own.
+class LinkTroubles {
+ public:
+  LinkTroubles(std::string tracker, const DialOptions& dial)
+      : tracker_(std::move(tracker)),
+        tls_(IsUnixAddress(tracker_) ? TlsFiles() : dial.tls),
+        host_(dial.host) {}
+  ~LinkTroubles() { Stop(); }
+
+  // A connection has ended, or has not come to be.
+  void Tell(const Status& status) {
+    std::lock_guard lock(mutex_);
+    const std::string words = Message(status);
+    if (status.code() != StatusCode::kUnavailable) return Say(words);
+    const SteadyTime now = std::chrono::steady_clock::now();
+    if (stopping_ || question_ || (words == asked_ && now - asked_at_ < kAskAgain)) return;
+    question_ = asked_ = words;
+    asked_at_ = now;
+    if (!thread_.joinable()) thread_ = std::thread([this] { AnswerQuestions(); });
+    changed_.notify_all();
+  }
+  // There is a connection.
+  void AreOver() {
+    std::lock_guard lock(mutex_);
+    said_.clear();
+    asked_.clear();
+  }
+  // Afterwards nothing is said. May take as long as trying by hand.
+  void Stop() {
+    {
+      std::lock_guard lock(mutex_);
+      stopping_ = true;
+    }
+    changed_.notify_all();
+    if (thread_.joinable()) thread_.join();
+  }
+
+ private:
+  static constexpr milliseconds kTryTime{2'000};
+  static constexpr std::chrono::seconds kAskAgain{10};  // of the same words of gRPC's
+
+  void AnswerQuestions() {
+    std::unique_lock lock(mutex_);
+    while (true) {
+      changed_.wait(lock, [this] { return stopping_ || question_; });
+      if (stopping_) return;
+      lock.unlock();
+      const Status why = WhyNoConnection(tracker_, tls_, host_, kTryTime);
+      lock.lock();
+      Say(why.ok() ? *question_ : Message(why));
+      question_.reset();
+    }
+  }
+
+  void Say(const std::string& words) {
+    if (stopping_ || words == said_) return;
+    spdlog::warn("no connection to tracker {}: {}; trying again", tracker_, words);
+    said_ = words;
+  }
+
+  const std::string tracker_;
+  const TlsFiles tls_;
+  const std::string host_;
+  std::mutex mutex_;  // guards what follows, but for the thread's end
+  std::condition_variable changed_;
+  std::optional<std::string> question_;  // gRPC's words, which nobody has looked into yet
+  std::string asked_, said_;             // the latest
+  SteadyTime asked_at_;
+  bool stopping_ = false;
+  std::thread thread_;  // from the first question on
+};
 
 class Registration;
 
@@ -47,12 +125,15 @@ class Registration final : public std::enable_shared_from_this<Registration> {
       : reactor_(reactor),
         fence_(fence),
         options_(options),
+        troubles_(options.tracker, options.dial),
         stub_(v1::Tracker::NewStub(Dial(options.tracker, options.dial))) {}
 
   void Connect() {
     std::lock_guard lock(mutex_);
     if (stopping_) return;
     if (stream_) stream_->AwaitDone();  // it has ended, but gRPC may still be about to return
+    if (redial_) stub_ = v1::Tracker::NewStub(Dial(options_.tracker, options_.dial));
+    redial_ = false;
     stream_ = std::make_unique<LinkStream>(*this);
     stub_->async()->Serve(&stream_->context(), stream_.get());
     stream_->Send(Hello());
@@ -67,17 +148,19 @@ class Registration final : public std::enable_shared_from_this<Registration> {
       stopping_ = true;
       stream = std::move(stream_);
     }
-    if (!stream) return;
-    stream->Cancel();
-    stream->AwaitDone();
+    if (stream) {
+      stream->Cancel();
+      stream->AwaitDone();
+    }
+    troubles_.Stop();
   }
 
   void Obey(LinkStream& stream, const v1::DeviceCommand& command) {
     {
       std::lock_guard lock(mutex_);
       pause_ = kFirstPause;
-      said_.clear();
     }
+    troubles_.AreOver();
     if (command.has_revoke()) fence_.Revoke(command.revoke().epoch());
     if (!command.has_grant()) return;
     const v1::GrantEpoch& grant = command.grant();
@@ -96,10 +179,10 @@ class Registration final : public std::enable_shared_from_this<Registration> {
   void Ended(const Status& status) {
     std::lock_guard lock(mutex_);
     if (stopping_) return;
-    if (const std::string text = Message(status); text != said_) {  // once, not at each attempt
-      spdlog::warn("connection to tracker {} ended: {}; trying again", options_.tracker, text);
-      said_ = text;
-    }
+    if (status.code() == StatusCode::kAborted) return Replaced(status);
+    troubles_.Tell(status);
+    // A connection keeps the certificate that it was made with, and there may be a new one.
+    redial_ = status.code() == StatusCode::kUnauthenticated;
     reactor_.After(pause_, [weak = weak_from_this()] {
       if (const auto registration = weak.lock()) registration->Connect();
     });
@@ -107,6 +190,13 @@ class Registration final : public std::enable_shared_from_this<Registration> {
   }
 
  private:
+  // Another instance has taken the name. If both came back they would replace each other for ever.
+  void Replaced(const Status& status) {
+    if (const auto held = fence_.held()) fence_.Revoke(held->epoch);
+    spdlog::error("no device of tracker {} any more: {}; this one stays away until it is restarted",
+                  options_.tracker, Message(status));
+  }
+
   v1::DeviceReport Hello() const {
     v1::DeviceReport report;
     v1::DeviceHello& hello = *report.mutable_hello();
@@ -135,11 +225,12 @@ class Registration final : public std::enable_shared_from_this<Registration> {
   LeaseFence& fence_;
   const TrackerLinkOptions options_;
   const std::string instance_ = RandomName();
-  const std::unique_ptr<v1::Tracker::Stub> stub_;
-  std::mutex mutex_;                    // guards what follows
+  LinkTroubles troubles_;
+  std::mutex mutex_;  // guards what follows
+  std::unique_ptr<v1::Tracker::Stub> stub_;
+  bool redial_ = false;                 // before the next attempt
   std::unique_ptr<LinkStream> stream_;  // the latest
   milliseconds pause_ = kFirstPause;    // before the next attempt
-  std::string said_;                    // the last error in the log
   bool stopping_ = false;
 };
 

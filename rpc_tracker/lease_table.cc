@@ -96,8 +96,9 @@ Status LeaseTable::MayTakeName(const DeviceHello& hello, const Device& known) co
 void LeaseTable::ReplaceSession(SteadyTime now, Device& device, const DeviceHello& hello) {
   const SessionId old = device.session;
   const bool same = device.hello.instance == hello.instance;
+  // Only the latter is told to stay away (kAborted), see tracker.proto.
   const Status why =
-      same ? Error(StatusCode::kAborted, "the device has reconnected")
+      same ? Error(StatusCode::kUnavailable, "the device has reconnected")
            : Error(StatusCode::kAborted, "another kiln-server with this device's certificate has ",
                    "registered as ", hello.name, ", at ", hello.address,
                    ": stop one of the two, or give it a name and a certificate of its own");

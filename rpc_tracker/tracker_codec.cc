@@ -35,7 +35,7 @@ Status CheckHeld(const v1::HeldLease& held) {
 }
 
 Status CheckHello(const v1::DeviceHello& message) {
-  RETURN_IF_ERROR(CheckProtocol(message.protocol(), "the device"));
+  RETURN_IF_ERROR(CheckProtocol(message.protocol(), "the device", "the tracker"));
   RETURN_IF_ERROR(NeedName(message.name(), "name"));
   RETURN_IF_ERROR(NeedName(message.target(), "target"));
   RETURN_IF_ERROR(NeedName(message.instance(), "instance"));
@@ -104,7 +104,7 @@ StatusOr<DeviceHello> ReadHello(const v1::DeviceHello& message, const Peer& peer
 }
 
 StatusOr<LeaseRequest> ReadAcquire(const v1::AcquireLeaseRequest& message, const Peer& peer) {
-  RETURN_IF_ERROR(CheckProtocol(message.protocol(), "the client"));
+  RETURN_IF_ERROR(CheckProtocol(message.protocol(), "the client", "the tracker"));
   RETURN_IF_ERROR(NeedName(message.lease_id(), "lease_id"));
   RETURN_IF_ERROR(NeedName(message.client(), "client"));
   RETURN_IF_ERROR(NeedName(message.target(), "target"));

@@ -34,6 +34,8 @@ Status Serve(const Options& options) {
   RaiseDescriptorLimit();
   const std::unique_ptr<Reactor> reactor = NewReactor();
   const std::shared_ptr<ServingLife> life = NewServingLife(*reactor);
+  ASSIGN_OR_RETURN(const auto peers,
+                   CheckPeers(options.listen, Role::kTracker, SystemClock(), options.rate));
   LeaseTableOptions leases;
   leases.ttl = std::chrono::milliseconds(static_cast<std::int64_t>(options.lease_ttl * 1000));
   ASSIGN_OR_RETURN(const auto state, OpenState(options));
@@ -42,8 +44,6 @@ Status Serve(const Options& options) {
   if (!options.event_log.empty()) {
     ASSIGN_OR_RETURN(events, OpenEventLog(options.event_log, SystemClock()));
   }
-  ASSIGN_OR_RETURN(const auto peers,
-                   CheckPeers(options.listen, Role::kTracker, SystemClock(), options.rate));
   const auto tracker = NewTrackerService(*reactor, SystemClock(), *peers, leases, events.get());
   ASSIGN_OR_RETURN(const auto server, ListenAsAsked(options.listen, {&tracker->service()}));
   WarnIfOpen(options.listen, server->address(), "lease the devices and run native code on them");

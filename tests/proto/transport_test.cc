@@ -111,11 +111,14 @@ TEST(TransportTest, ServerThatCancelsIsUnavailable) {
 }
 
 TEST(TransportTest, OtherProtocolsAreRefusedWithAWord) {
-  EXPECT_TRUE(CheckProtocol(kProtocolVersion, "the device").ok());
-  const Status status = CheckProtocol(kProtocolVersion + 1, "the device");
-  EXPECT_EQ(status.code(), StatusCode::kFailedPrecondition);
-  EXPECT_THAT(Message(status), HasSubstr("the device speaks protocol version " +
-                                         std::to_string(kProtocolVersion + 1)));
+  EXPECT_TRUE(CheckProtocol(kProtocolVersion, "the device", "the tracker").ok());
+  const Status newer = CheckProtocol(kProtocolVersion + 1, "the device", "the tracker");
+  EXPECT_EQ(newer.code(), StatusCode::kFailedPrecondition);
+  EXPECT_THAT(Message(newer), HasSubstr("the device speaks protocol version " +
+                                        std::to_string(kProtocolVersion + 1)));
+  EXPECT_THAT(Message(newer), testing::EndsWith(": upgrade the tracker"));
+  const Status older = CheckProtocol(kProtocolVersion - 1, "the device", "the tracker");
+  EXPECT_THAT(Message(older), testing::EndsWith(": upgrade the device"));
 }
 
 }  // namespace

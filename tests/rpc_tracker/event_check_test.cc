@@ -81,10 +81,10 @@ TEST(EventCheckTest, HoldsATrackerThatKeepsItsStateToItsEpochs) {
 }
 
 TEST(EventCheckTest, ReadsLinesOfJson) {
-  std::vector<LeaseEvent> events{
-      Event(Kind::kOffered, "a", "1", 1), Event(Kind::kGranted, "a", "1", 1),
-      {Kind::kRequestRefused, "", "2", "ann \"\n", "p\xff", 0, "words"},
-      Event(Kind::kGranted, "b", "3", 1)};
+  std::vector<LeaseEvent> events{Event(Kind::kOffered, "a", "1", 1),
+                                 Event(Kind::kGranted, "a", "1", 1),
+                                 {Kind::kRequestRefused, "", "2", "ann \"\n", "p\xff", 0, "words"},
+                                 Event(Kind::kGranted, "b", "3", 1)};
   std::stringstream lines;
   for (const LeaseEvent& event : events) {
     const std::string line = ToJsonLine(event, WallTime(std::chrono::milliseconds(7)));
@@ -98,8 +98,9 @@ TEST(EventCheckTest, ReadsLinesOfJson) {
 }
 
 TEST(EventCheckTest, NamesALineThatIsNoEvent) {
-  for (const char* bad : {"", "nonsense", "[]", "{}", R"({"event":"unheard"})", R"({"event":7})",
-                          R"({"event":"granted","device":1})", R"({"event":"granted","epoch":-1})"}) {
+  for (const char* bad :
+       {"", "nonsense", "[]", "{}", R"({"event":"unheard"})", R"({"event":7})",
+        R"({"event":"granted","device":1})", R"({"event":"granted","epoch":-1})"}) {
     std::stringstream lines(std::string(bad) + "\n");
     EXPECT_EQ(CheckEventLog(lines).code(), StatusCode::kInvalidArgument) << bad;
   }

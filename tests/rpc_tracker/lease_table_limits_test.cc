@@ -23,8 +23,7 @@ class LeaseTableLimitsTest : public TableFixture {
   int AskOften(int count, const std::string& party, const std::string& client) {
     int taken = 0;
     for (int i = 0; i < count; ++i) {
-      const Status status =
-          table_.Request(now_, AskAs(std::to_string(++last_id_), party, client));
+      const Status status = table_.Request(now_, AskAs(std::to_string(++last_id_), party, client));
       if (status.ok()) ++taken;
       if (!status.ok()) refusal_ = status;
     }

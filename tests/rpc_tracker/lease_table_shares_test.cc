@@ -200,7 +200,8 @@ TEST(LeaseTableSharesTest, ATunerWithLongTrialsGetsNoMoreTime) {
 }
 
 TEST(LeaseTableSharesTest, ATunerAndManyShortLeasesShareTheTime) {
-  Simulation farm(1, {{"p", "tuner", 1, seconds(1), 0, true}, {"p", "short", 20, milliseconds(50)}});
+  Simulation farm(1,
+                  {{"p", "tuner", 1, seconds(1), 0, true}, {"p", "short", 20, milliseconds(50)}});
   farm.Run(minutes(30));
   EXPECT_NEAR(Share(farm[0].used.count(), farm[1].used.count()), 0.5, 0.03);
 }

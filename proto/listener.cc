@@ -36,14 +36,16 @@ using std::chrono::seconds;
 // Descriptors that connections never get: for the program's files, helpers and pipes.
 constexpr int kReservedDescriptors = 64;
 constexpr int kBacklog = 4096;  // the system's own limit may be lower
-// Between two looks at the memory: a peer on this machine sends 50 MB in this time.
-constexpr milliseconds kTick{50};
+// Between two looks at the memory: a peer on this machine sends 50 MB in the first, which is why
+// the second is taken from half of what is allowed on.
+constexpr milliseconds kTick{50}, kCloseTick{5};
 // Between two looks at what each connection has sent.
 constexpr seconds kLook{2};
 // Between two returns of free memory to the system, which takes a while.
 constexpr milliseconds kTrim{500};
-// A connection that has sent less since then is not what fills the memory.
-constexpr std::uint64_t kMuch = 1 << 20;
+// A connection that has sent less since then is not what fills the memory. But where that is a quarter
+// more than allowed it may be those with hundreds of small calls, each of which takes kilobytes here.
+constexpr std::uint64_t kMuch = 1 << 20, kSome = 64 << 10;
 // Before the next try where the system has no descriptors or no memory.
 constexpr milliseconds kPause{100};
 // Between two lines of the same kind in the log.
@@ -55,18 +57,6 @@ std::size_t DescriptorLimit() {
   rlimit limit{};
   if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return 1024;
   return static_cast<std::size_t>(std::min<rlim_t>(limit.rlim_cur, 1 << 30));
-}
-
-// Without the pages of files, such as the program itself.
-std::size_t AnonymousMemory() {
-  const int file = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
-  if (file < 0) return 0;
-  char text[128] = "";
-  const ssize_t size = read(file, text, sizeof text - 1);
-  close(file);
-  unsigned long total = 0, resident = 0, shared = 0;
-  if (size <= 0 || std::sscanf(text, "%lu %lu %lu", &total, &resident, &shared) != 3) return 0;
-  return (resident - std::min(resident, shared)) * static_cast<std::size_t>(getpagesize());
 }
 
 class Descriptor {
@@ -84,6 +74,24 @@ class Descriptor {
 
  private:
   int number_;
+};
+
+// The memory of this program without the pages of files, such as the program itself. Its file stays
+// open: memory is looked at when there are no descriptors left, too.
+class AnonymousMemory {
+ public:
+  std::size_t bytes() const {
+    char text[128] = "";
+    unsigned long total = 0, resident = 0, shared = 0;
+    if (pread(file_.number(), text, sizeof text - 1, 0) <= 0 ||
+        std::sscanf(text, "%lu %lu %lu", &total, &resident, &shared) != 3) {
+      return 0;
+    }
+    return (resident - std::min(resident, shared)) * static_cast<std::size_t>(getpagesize());
+  }
+
+ private:
+  const Descriptor file_{open("/proc/self/statm", O_RDONLY | O_CLOEXEC)};
 };
 
 // A line in the log at most once in a while, with how often it would have been said.
@@ -240,7 +248,7 @@ class PollListener final : public Listener {
       waiting.push_back({socket.number(), POLLIN, 0});
     }
     while (true) {
-      poll(waiting.data(), waiting.size(), static_cast<int>(kTick.count()));
+      poll(waiting.data(), waiting.size(), static_cast<int>((close_ ? kCloseTick : kTick).count()));
       if (waiting[0].revents != 0) return;
       for (std::size_t i = 1; i < waiting.size(); ++i) {
         if (waiting[i].revents != 0) AcceptAll(waiting[i].fd);
@@ -282,13 +290,15 @@ class PollListener final : public Listener {
   void GuardMemory() {
     const SteadyTime now = Now();
     const std::size_t allowed = limit_.bytes + inflow_.size() * limit_.bytes_per_connection;
-    if (std::size_t used = AnonymousMemory(); used > allowed) {
+    std::size_t used = memory_.bytes();
+    close_ = used > allowed / 2;
+    if (used > allowed) {
       if (now - trimmed_ >= kTrim) {  // what is free already is not the peers' doing
         trimmed_ = now;
         malloc_trim(0);
-        used = AnonymousMemory();
+        used = memory_.bytes();
       }
-      if (used > allowed) return CutLargest(used);
+      if (used > allowed) return CutLargest(used, used > allowed + allowed / 4 ? kSome : kMuch);
     }
     if (now - looked_ >= kLook) {
       looked_ = now;
@@ -297,15 +307,15 @@ class PollListener final : public Listener {
   }
 
   // Those that have sent about as much as the one that has sent most.
-  void CutLargest(std::size_t used) {
+  void CutLargest(std::size_t used, std::uint64_t least) {
     looked_ = Now();
-    const std::vector<Inflow::Sender> senders = inflow_.Look(kMuch);
+    const std::vector<Inflow::Sender> senders = inflow_.Look(least);
     for (const Inflow::Sender& sender : senders) {
       if (sender.bytes < senders.front().bytes / 2) break;
       if (!Inflow::Cut(sender)) continue;
       flood_.Say(
-          "a connection from {} cut off: it has sent {} MB at once, and the program has {} MB",
-          sender.peer, sender.bytes >> 20, used >> 20);
+          "a connection from {} cut off: it has sent {} kB at once, and the program has {} MB",
+          sender.peer, sender.bytes >> 10, used >> 20);
     }
   }
 
@@ -313,8 +323,10 @@ class PollListener final : public Listener {
   const MemoryLimit limit_;
   const Descriptor stop_;
   std::function<void(int)> take_;
+  const AnonymousMemory memory_;
   Inflow inflow_;
   SteadyTime looked_{}, trimmed_{};
+  bool close_ = false;  // to what is allowed
   Complaint full_, failed_, flood_;
   std::thread thread_;
 };

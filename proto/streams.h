@@ -145,8 +145,8 @@ class ServerStream : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::Byte
     StatusOr<In> message = ParseMessage<In>(in_, limits_.message_bytes);
     in_.Clear();
     if (!message.ok()) {
-      OnClosed();
-      return End(message.status());
+      End(message.status());  // before a subclass ends it as closed in order
+      return OnClosed();
     }
     OnMessage(*std::move(message));
   }

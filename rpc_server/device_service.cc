@@ -26,6 +26,7 @@ constexpr int kMaxUnderWay = 4;
 constexpr std::size_t kMaxHeldBytes = 16 << 20;
 // Answers with outputs may be as large as a message of the client's.
 constexpr StreamLimits kMeasureStream{kMaxMessageBytes, 2 * kMaxMessageBytes};
+constexpr std::size_t kMaxDescribeBytes = 4096;  // it has no fields, so far
 
 constexpr auto kClients = {Role::kClient, Role::kAdmin};
 
@@ -229,9 +230,12 @@ class DeviceServiceImpl final : public DeviceService, private RawDevice {
  private:
   using Bytes = grpc::ByteBuffer;
 
-  grpc::ServerUnaryReactor* Describe(grpc::CallbackServerContext* context, const Bytes*,
+  grpc::ServerUnaryReactor* Describe(grpc::CallbackServerContext* context, const Bytes* request,
                                      Bytes* bytes) override {
-    const StatusOr<Peer> peer = Admit(context, "Describe");
+    Status status = Admit(context, "Describe").status();
+    if (status.ok()) {
+      status = ParseMessage<v1::DescribeRequest>(*request, kMaxDescribeBytes).status();
+    }
     const DeviceIdentity& identity = device_.identity;
     v1::DescribeReply reply;
     reply.set_protocol(kProtocolVersion);
@@ -242,9 +246,9 @@ class DeviceServiceImpl final : public DeviceService, private RawDevice {
     reply.mutable_cores()->Add(identity.cores.begin(), identity.cores.end());
     reply.set_time_kind(Name(identity.time_kind));
     if (const auto held = device_.fence.held()) reply.set_epoch(held->epoch);
-    if (peer.ok()) *bytes = SerializeMessage(reply);
+    if (status.ok()) *bytes = SerializeMessage(reply);
     grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-    reactor->Finish(ToGrpc(peer.status()));
+    reactor->Finish(ToGrpc(status));
     return reactor;
   }
 

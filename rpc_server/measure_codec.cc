@@ -9,6 +9,8 @@ namespace {
 
 constexpr int kMaxCases = 8;
 constexpr std::size_t kMaxSymbolBytes = 256, kMaxWorkloadBytes = 512;
+// Of a trial, that come back: an answer is here several times on its way out.
+constexpr std::int64_t kMaxOutputBytes = 16 << 20;
 
 StatusOr<MeasurePlan> ReadPlan(const v1::MeasurePlan& message, std::size_t cores) {
   if (message.threads() > static_cast<std::int64_t>(cores)) {
@@ -142,6 +144,14 @@ StatusOr<HostRequest> ReadRequest(const v1::MeasureRequest& message, std::size_t
   for (const v1::MeasureCase& one : message.cases()) {
     ASSIGN_OR_RETURN(HostCase host_case, ReadCase(one));
     request.cases.push_back(std::move(host_case));
+  }
+  std::int64_t output_bytes = 0;
+  for (const HostCase& one : request.cases) {
+    if (one.return_output) output_bytes += request.workload.y_bytes();
+  }
+  if (output_bytes > kMaxOutputBytes) {
+    return Error(StatusCode::kResourceExhausted, "a measurement that returns ", output_bytes,
+                 " bytes of output; at most ", kMaxOutputBytes, ": ask for digests");
   }
   return request;
 }

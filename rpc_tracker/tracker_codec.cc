@@ -9,6 +9,8 @@ namespace kiln {
 namespace {
 
 constexpr std::int64_t kMaxWaitMs = 86'400'000;
+// All devices together must fit into the answer of ListDevices.
+constexpr std::size_t kMaxHelloBytes = 4096;
 constexpr int kMaxIsa = 64, kMaxLabels = 32, kMaxCores = 1 << 20;
 
 // Empty stands for the usual kind.
@@ -36,6 +38,10 @@ Status CheckHeld(const v1::HeldLease& held) {
 
 Status CheckHello(const v1::DeviceHello& message) {
   RETURN_IF_ERROR(CheckProtocol(message.protocol(), "the device", "the tracker"));
+  if (const std::size_t bytes = message.ByteSizeLong(); bytes > kMaxHelloBytes) {
+    return Error(StatusCode::kInvalidArgument, "a device's hello has at most ", kMaxHelloBytes,
+                 " bytes, this one has ", bytes, ": give it fewer or shorter labels");
+  }
   RETURN_IF_ERROR(NeedName(message.name(), "name"));
   RETURN_IF_ERROR(NeedName(message.target(), "target"));
   RETURN_IF_ERROR(NeedName(message.instance(), "instance"));

@@ -35,8 +35,8 @@ class OpenState final : public TrackerState {
 // Of a file like "starts 12\n".
 StatusOr<std::uint64_t> ReadStarts(const std::string& path) {
   if (!std::filesystem::exists(path)) return 0;
-  ASSIGN_OR_RETURN(const std::vector<std::uint8_t> bytes, ReadFile(path, 4096));
-  const std::string text(bytes.begin(), bytes.end());
+  const StatusOr<std::vector<std::uint8_t>> bytes = ReadFile(path, 4096);
+  const std::string text = bytes.ok() ? std::string(bytes->begin(), bytes->end()) : "";
   constexpr std::string_view kKey = "starts ";
   std::uint64_t starts = 0;
   if (text.starts_with(kKey) && text.ends_with('\n')) {

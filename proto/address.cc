@@ -92,8 +92,9 @@ std::string ReachableAddress(std::string_view address, std::string_view peer) {
 }
 
 std::string PeerHost(std::string_view peer) {
-  if (const std::optional<HostPort> split = SplitPeer(peer)) return split->host;
-  return "local";
+  const std::optional<HostPort> split = SplitPeer(peer);
+  if (!split || IsLocalAddress(JoinAddress(split->host, split->port))) return "local";
+  return split->host;
 }
 
 }  // namespace kiln

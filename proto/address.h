@@ -37,7 +37,7 @@ bool IsLocalAddress(std::string_view address);
 // `peer` (gRPC's notation, "ipv4:10.0.0.7:40123"): a wildcard host becomes the peer's.
 std::string ReachableAddress(std::string_view address, std::string_view peer);
 
-// The host of a peer in gRPC's notation: "10.0.0.7", "fe80::1"; "local" for a Unix socket's.
+// The host of a peer in gRPC's notation: "10.0.0.7", "fe80::1"; "local" for all of this machine's.
 std::string PeerHost(std::string_view peer);
 
 }  // namespace kiln

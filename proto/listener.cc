@@ -96,7 +96,7 @@ class Complaint {
     if (said_ != SteadyTime() && now - said_ < kQuiet) return;
     said_ = now;
     const std::string text = fmt::format(format, std::forward<Args>(args)...);
-    spdlog::warn("{}{}", text,
+    spdlog::warn("connections: {}{}", text,
                  count_ > 1 ? fmt::format(" ({} times since the last such line)", count_) : "");
     count_ = 0;
   }

@@ -12,7 +12,9 @@
 #include <grpcpp/support/client_callback.h>
 #include <grpcpp/support/server_callback.h>
 
+#include <algorithm>
 #include <condition_variable>
+#include <cstddef>
 #include <deque>
 #include <memory>
 #include <mutex>
@@ -24,23 +26,71 @@
 
 namespace kiln {
 
+// Bytes as gRPC carries them, to and from messages. Parsing is ours, and not the generated service's,
+// which answers bytes that are no message with UNIMPLEMENTED.
+template <typename Message>
+StatusOr<Message> ParseMessage(const grpc::ByteBuffer& bytes, std::size_t most) {
+  if (bytes.Length() > most) {
+    return Error(StatusCode::kResourceExhausted, "a message of ", bytes.Length(),
+                 " bytes; at most ", most);
+  }
+  Message message;
+  grpc::ByteBuffer unread = bytes;  // its slices are shared
+  if (!bytes.Valid() || !grpc::SerializationTraits<Message>::Deserialize(&unread, &message).ok()) {
+    return Error(StatusCode::kInvalidArgument, "the request's ", bytes.Length(),
+                 " bytes are no message of kiln.v1: is the client of another version?");
+  }
+  return message;
+}
+
+template <typename Message>
+grpc::ByteBuffer SerializeMessage(const Message& message) {
+  grpc::ByteBuffer bytes;
+  bool own = false;
+  // It fails only where no memory is left.
+  (void)grpc::SerializationTraits<Message>::Serialize(message, &bytes, &own);
+  return bytes;
+}
+
+// How much of a stream may lie here.
+struct StreamLimits {
+  std::size_t message_bytes = 0;  // of one that comes
+  // Of those that go, with the one under way. The peer does not read: the stream is broken off.
+  std::size_t unsent_bytes = 0;
+};
+
 // The server's end. A subclass reacts to messages; End() must be called once in the end, at the
 // latest after OnClosed(). Create with std::make_shared, then Open().
 template <typename In, typename Out>
-class ServerStream : public grpc::ServerBidiReactor<In, Out> {
+class ServerStream : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer> {
  public:
+  ServerStream(grpc::CallbackServerContext& context, const StreamLimits& limits)
+      : context_(context), limits_(limits) {}
+
   // Keeps `stream` alive until gRPC is done with it, and asks for the first message.
   static void Open(const std::shared_ptr<ServerStream>& stream) {
     stream->self_ = stream;
     stream->ReadNext();
   }
+  // The same for a stream that is refused before its first message.
+  static void OpenAndEnd(const std::shared_ptr<ServerStream>& stream, const Status& status) {
+    stream->self_ = stream;
+    stream->End(status);
+  }
 
-  // Queues a message. Any thread; without effect after End().
-  void Send(Out message) {
+  // Queues a message. Any thread; without effect after End(). OnSent() follows.
+  void Send(const Out& message) {
+    grpc::ByteBuffer bytes = SerializeMessage(message);
+    bool overflow = false;
     {
       std::lock_guard lock(mutex_);
       if (ending_) return;
-      queue_.push_back(std::move(message));
+      unsent_ += bytes.Length();
+      overflow = unsent_ > limits_.unsent_bytes;
+      if (!overflow) queue_.push_back(std::move(bytes));
+    }
+    if (overflow) {
+      return Break(Error(StatusCode::kResourceExhausted, "the peer does not read what it is sent"));
     }
     Advance();
   }
@@ -56,6 +106,19 @@ class ServerStream : public grpc::ServerBidiReactor<In, Out> {
     Advance();
   }
 
+  // Ends the stream though its peer may never read: what was queued is not sent.
+  void Break(const Status& status) {
+    End(status);
+    {
+      std::lock_guard lock(mutex_);
+      if (finished_) return;
+      while (queue_.size() > (writing_ ? 1u : 0u)) queue_.pop_back();
+      ++holds_;
+    }
+    context_.TryCancel();
+    LetGo();
+  }
+
  protected:
   // This object, alive as long as it is held; empty once gRPC is done with it.
   std::shared_ptr<ServerStream> shared() const { return self_; }
@@ -66,41 +129,51 @@ class ServerStream : public grpc::ServerBidiReactor<In, Out> {
     {
       std::lock_guard lock(mutex_);
       if (ending_) return;
-      starting_read_ = true;  // gRPC must not be done before StartRead() has returned
+      ++holds_;
     }
     this->StartRead(&in_);
-    {
-      std::lock_guard lock(mutex_);
-      starting_read_ = false;
-    }
-    Advance();
+    LetGo();
   }
 
   virtual void OnMessage(In message) = 0;
+  virtual void OnSent() {}      // a message has left, or never will
   virtual void OnClosed() = 0;  // nothing more will come: half-closed, cancelled or broken
 
  private:
   void OnReadDone(bool ok) final {
-    if (ok) {
-      OnMessage(std::move(in_));
-    } else {
+    if (!ok) return OnClosed();
+    StatusOr<In> message = ParseMessage<In>(in_, limits_.message_bytes);
+    in_.Clear();
+    if (!message.ok()) {
       OnClosed();
+      return End(message.status());
     }
+    OnMessage(*std::move(message));
   }
   void OnWriteDone(bool ok) final {
     {
       std::lock_guard lock(mutex_);
       writing_ = false;
+      unsent_ -= std::min(unsent_, queue_.front().Length());
       queue_.pop_front();
       if (!ok) queue_.clear();
     }
+    OnSent();
     Advance();
   }
   void OnDone() final { self_.reset(); }
 
+  void LetGo() {
+    {
+      std::lock_guard lock(mutex_);
+      --holds_;
+    }
+    Advance();
+  }
+
   // Starts the next operation, if there is one and none is under way.
   void Advance() {
-    const Out* message = nullptr;
+    const grpc::ByteBuffer* message = nullptr;
     std::optional<grpc::Status> last;
     {
       std::lock_guard lock(mutex_);
@@ -108,7 +181,7 @@ class ServerStream : public grpc::ServerBidiReactor<In, Out> {
       if (!queue_.empty()) {
         writing_ = true;
         message = &queue_.front();  // a deque does not move its elements when others come
-      } else if (ending_ && !starting_read_) {
+      } else if (ending_ && holds_ == 0) {
         finished_ = true;
         last = *ending_;
       } else {
@@ -122,11 +195,15 @@ class ServerStream : public grpc::ServerBidiReactor<In, Out> {
     }
   }
 
+  grpc::CallbackServerContext& context_;
+  const StreamLimits limits_;
   std::mutex mutex_;
-  std::deque<Out> queue_;  // the front is being written if writing_
-  bool writing_ = false, starting_read_ = false, finished_ = false;
+  std::deque<grpc::ByteBuffer> queue_;  // the front is being written if writing_
+  std::size_t unsent_ = 0;              // bytes in the queue
+  bool writing_ = false, finished_ = false;
+  int holds_ = 0;  // calls into gRPC under way, during which it must not be done
   std::optional<grpc::Status> ending_;
-  In in_;  // of the read under way
+  grpc::ByteBuffer in_;  // of the read under way
   std::shared_ptr<ServerStream> self_;
 };
 

@@ -377,7 +377,7 @@ class Probe {
       ERR_clear_error();
       const int result = step(session.ssl.get());
       const int error = result > 0 ? SSL_ERROR_NONE : SSL_get_error(session.ssl.get(), result);
-      const Pumped failure = error == SSL_ERROR_SSL ? Failure() : Pumped{Outcome::kClosed};
+      Pumped failure = error == SSL_ERROR_SSL ? Failure() : Pumped{Outcome::kClosed};
       // Also what tells the peer that it has failed.
       const Ended sent = socket.Send(session.Outgoing(), deadline_);
       if (result > 0) return {Outcome::kDone};
@@ -414,7 +414,7 @@ class Probe {
   Status WithTls() const {
     const bool anonymous = files_.cert.empty() && files_.key.empty();
     // Without a certificate it is the peer who says whether it wants one.
-    const Status own = anonymous ? absl::OkStatus() : CheckTlsFiles(files_, std::nullopt, Now());
+    Status own = anonymous ? absl::OkStatus() : CheckTlsFiles(files_, std::nullopt, Now());
     if (!own.ok() && own.code() != StatusCode::kFailedPrecondition) return own;
 
     const ContextPtr context = NewContext();
@@ -446,7 +446,7 @@ class Probe {
       case Outcome::kClosed:
         return Refused(0, "", own);
       default:
-        return absl::OkStatus();
+        return own;  // it works, whatever may be said of our own files
     }
   }
 

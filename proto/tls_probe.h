@@ -14,7 +14,8 @@ namespace kiln {
 // nothing wrong that can be seen from here, and the channel's own words are to be kept.
 //   kInvalidArgument     not an address; files as of CheckTlsFiles()
 //   kUnavailable         nothing listens or answers there, no such host, no way to it
-//   kFailedPrecondition  one side speaks TLS and the other does not, or it is no server of Kiln
+//   kFailedPrecondition  one side speaks TLS and the other does not; it is no server of Kiln; or
+//                        all works, but CheckTlsFiles() has something against our own files
 //   kUnauthenticated     one side refuses the certificate of the other
 // Thread-safe; blocks.
 Status WhyNoConnection(const std::string& address, const TlsFiles& files,

@@ -40,6 +40,7 @@ constexpr unsigned kCertificateSeconds = 1;
 constexpr int kMaxReplyBytes = 64 << 20;
 
 constexpr std::size_t kMaxNameBytes = 128;
+constexpr std::size_t kMaxTextBytes = 256;
 
 int Count(std::chrono::milliseconds time) { return static_cast<int>(time.count()); }
 
@@ -152,6 +153,12 @@ Status CheckProtocol(int version, std::string_view who) {
 bool IsName(std::string_view text) {
   return !text.empty() && text.size() <= kMaxNameBytes &&
          std::all_of(text.begin(), text.end(), [](char c) { return c > ' ' && c < 127; });
+}
+
+bool IsText(std::string_view text) {
+  return text.size() <= kMaxTextBytes && std::all_of(text.begin(), text.end(), [](char c) {
+           return static_cast<unsigned char>(c) >= ' ' && c != 127;
+         });
 }
 
 StatusOr<std::unique_ptr<RpcServer>> Listen(const ListenOptions& options,

@@ -27,12 +27,20 @@ inline constexpr std::size_t kMaxTrackerMessageBytes = 64 << 10;
 // The version in tracker.proto, and what this build calls itself: "kiln-server 0.1.0".
 inline constexpr int kProtocolVersion = 3;
 
+// Metadata of a Measure call (device.proto).
+inline constexpr char kProtocolMetadata[] = "kiln-protocol";
+inline constexpr char kLeaseMetadata[] = "kiln-lease";
+inline constexpr char kEpochMetadata[] = "kiln-epoch";
+
 // kFailedPrecondition if the two versions differ, with the side to upgrade; `who` is the other side.
 Status CheckProtocol(int version, std::string_view who);
 
 // Whether the text can name a device, a target, a client or a lease: 1 to 128 printable characters
 // without spaces.
 bool IsName(std::string_view text);
+
+// Whether the text can be shown to people on one line: at most 256 bytes, no control characters.
+bool IsText(std::string_view text);
 
 // What a server takes from all its peers together.
 struct Traffic {

@@ -130,7 +130,8 @@ Status DeviceLine::Connect(const Wait& wait) {
     }
     const SteadyTime now = Now();
     const nanoseconds left = std::max<nanoseconds>(nanoseconds(0), wait.deadline - now);
-    if (tracker_.Connect(std::min<nanoseconds>(kStep, left)).ok()) return absl::OkStatus();
+    const Status connected = tracker_.Connect(std::min<nanoseconds>(kStep, left));
+    if (connected.code() != StatusCode::kUnavailable) return connected;
     if (now >= wait.deadline) return NothingAnswers(tracker_.address(), now - wait.begun);
     if (Now() - wait.begun >= options_.moment) {
       Tell("tracker",

@@ -70,10 +70,11 @@ std::string DefaultClientName() {
   return who + "@" + host + ":" + std::to_string(getpid());
 }
 
-StatusOr<std::unique_ptr<DevicePool>> ConnectTracker(Reactor& reactor, const std::string& address,
+StatusOr<std::unique_ptr<DevicePool>> ConnectTracker(Reactor& reactor,
+                                                     const TrackerEndpoint& endpoint,
                                                      const ClientIdentity& client,
                                                      WaitObserver observer) {
-  std::shared_ptr<TrackerClient> tracker = NewTrackerClient(address);
+  std::shared_ptr<TrackerClient> tracker = NewTrackerClient(endpoint);
   RETURN_IF_ERROR(tracker->Connect(kConnectTime));
   return std::make_unique<RemoteDevicePool>(reactor, nullptr, std::move(tracker), client,
                                             std::move(observer));
@@ -89,8 +90,8 @@ StatusOr<std::unique_ptr<DevicePool>> StartLocalDevice(Reactor& reactor,
 
 std::unique_ptr<Runner> NewRemoteRunner() { return std::make_unique<RemoteRunner>(); }
 
-StatusOr<FarmInfo> ListDevices(const std::string& address) {
-  const auto tracker = NewTrackerClient(address);
+StatusOr<FarmInfo> ListDevices(const TrackerEndpoint& endpoint) {
+  const auto tracker = NewTrackerClient(endpoint);
   RETURN_IF_ERROR(tracker->Connect(kConnectTime));
   return tracker->List(kConnectTime);
 }

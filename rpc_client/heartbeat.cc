@@ -49,10 +49,11 @@ class Beating final : public std::enable_shared_from_this<Beating> {
     std::lock_guard lock(mutex_);
     if (stopping_) return;
     call_.reset();
-    call_ = tracker_.Renew(lease_, [this](const StatusOr<Renewal>& renewal) { Answered(renewal); });
+    call_ = tracker_.Renew(lease_,
+                           [this](const StatusOr<RenewedLease>& renewal) { Answered(renewal); });
   }
 
-  void Answered(const StatusOr<Renewal>& renewal) {
+  void Answered(const StatusOr<RenewedLease>& renewal) {
     std::lock_guard lock(mutex_);
     is_wanted_back_ = renewal.ok() && renewal->give_back;
     if (renewal.status().code() == StatusCode::kFailedPrecondition) {

@@ -72,8 +72,11 @@ class Call final : public ClientStream<v1::MeasureRequest, v1::MeasureReply> {
 
 class GrpcMeasureStream final : public MeasureStream {
  public:
-  explicit GrpcMeasureStream(const std::string& address)
-      : stub_(v1::Device::NewStub(Dial(address))) {
+  GrpcMeasureStream(const GrantedLease& lease, const TlsFiles& tls)
+      : stub_(v1::Device::NewStub(Dial(lease.address, {tls, DeviceHostName(lease.device)}))) {
+    call_.context().AddMetadata(kProtocolMetadata, std::to_string(kProtocolVersion));
+    call_.context().AddMetadata(kLeaseMetadata, lease.id);
+    call_.context().AddMetadata(kEpochMetadata, std::to_string(lease.epoch));
     stub_->async()->Measure(&call_.context(), &call_);
     call_.Open();
   }
@@ -94,8 +97,8 @@ class GrpcMeasureStream final : public MeasureStream {
 
 }  // namespace
 
-std::unique_ptr<MeasureStream> OpenMeasureStream(const std::string& address) {
-  return std::make_unique<GrpcMeasureStream>(address);
+std::unique_ptr<MeasureStream> OpenMeasureStream(const GrantedLease& lease, const TlsFiles& tls) {
+  return std::make_unique<GrpcMeasureStream>(lease, tls);
 }
 
 }  // namespace kiln

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "base/status.h"
+#include "rpc_client/tracker_client.h"
 
 namespace kiln::v1 {
 class MeasureReply;
@@ -25,7 +26,8 @@ class MeasureStream {
                                               std::chrono::nanoseconds timeout) = 0;
 };
 
-// To the device service at `address`; connects when it is first used.
-std::unique_ptr<MeasureStream> OpenMeasureStream(const std::string& address);
+// To the device of a lease; connects when it is first used. Over TLS its certificate must be that of
+// the device which was granted, wherever it is.
+std::unique_ptr<MeasureStream> OpenMeasureStream(const GrantedLease& lease, const TlsFiles& tls);
 
 }  // namespace kiln

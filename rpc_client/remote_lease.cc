@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "proto/device.pb.h"
+#include "proto/tls_probe.h"
 #include "rpc_client/random_id.h"
 #include "rpc_client/run_codec.h"
 
@@ -11,6 +12,7 @@ namespace kiln {
 namespace {
 
 constexpr std::chrono::seconds kReleaseTime{2};
+constexpr std::chrono::seconds kProbeTime{1};
 // For a request that makes no progress though the connection lives: the device may first have to
 // wait for a trial of another lease, and try again in a new host.
 constexpr std::chrono::seconds kPatience{90};
@@ -57,7 +59,7 @@ StatusOr<RunResult> RemoteLease::Measure(const RunRequest& request, Sending obje
   StatusOr<v1::MeasureReply> reply = stream->Exchange(std::move(message), timeout);
   if (!reply.ok()) {
     Drop(stream);
-    return reply.status();
+    return Explained(reply.status());
   }
   if (reply->has_need_object()) {
     return Error(object == Sending::kAgain ? StatusCode::kInternal : StatusCode::kNotFound,
@@ -69,7 +71,7 @@ StatusOr<RunResult> RemoteLease::Measure(const RunRequest& request, Sending obje
 std::shared_ptr<MeasureStream> RemoteLease::Stream() {
   std::lock_guard lock(mutex_);
   if (!stream_) {
-    stream_ = OpenMeasureStream(grant_.address);
+    stream_ = OpenMeasureStream(grant_, tracker_->tls());
     sent_.clear();
   }
   return stream_;
@@ -83,6 +85,14 @@ void RemoteLease::Drop(const std::shared_ptr<MeasureStream>& broken) {
 bool RemoteLease::IsNew(std::uint64_t object_digest) {
   std::lock_guard lock(mutex_);
   return sent_.insert(object_digest).second;
+}
+
+// gRPC's words for a connection that was never made say little.
+Status RemoteLease::Explained(const Status& status) const {
+  if (status.code() != StatusCode::kUnavailable || !tracker_->tls().enabled()) return status;
+  const Status why =
+      WhyNoConnection(grant_.address, tracker_->tls(), DeviceHostName(grant_.device), kProbeTime);
+  return why.ok() ? status : Error(status.code(), Message(why));
 }
 
 Status RemoteLease::WithDevice(const Status& status) const {

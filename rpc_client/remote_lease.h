@@ -37,6 +37,7 @@ class RemoteLease final : public Lease {
   std::shared_ptr<MeasureStream> Stream();
   void Drop(const std::shared_ptr<MeasureStream>& broken);
   bool IsNew(std::uint64_t object_digest);
+  Status Explained(const Status& status) const;
   Status WithDevice(const Status& status) const;
 
   const std::shared_ptr<DeviceTurn> turn_;

@@ -5,11 +5,13 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/reactor.h"
 #include "base/status.h"
 #include "measure/measurer.h"
+#include "proto/security.h"
 
 // The client's side of the farm: measure's DevicePool, Lease and Runner over gRPC. A machine of its
 // own and a farm are one code path: StartLocalDevice() starts the device server that a farm's
@@ -23,6 +25,15 @@ struct ClientIdentity {
   std::int32_t priority = 0;
 };
 
+// Where a tracker is and how it, and its devices, are reached.
+struct TrackerEndpoint {
+  // NOLINTNEXTLINE(google-explicit-constructor): in plaintext it is its address
+  TrackerEndpoint(std::string place, TlsFiles files = {})
+      : address(std::move(place)), tls(std::move(files)) {}
+  std::string address;  // HOST:PORT or unix:PATH
+  TlsFiles tls;
+};
+
 // "user@host:pid".
 std::string DefaultClientName();
 
@@ -32,12 +43,13 @@ std::string DefaultClientName();
 // for only if that takes longer than turns do. Called on threads that wait, never on two at a time.
 using WaitObserver = std::function<void(const std::string& what)>;
 
-// The devices of the tracker at `address` (HOST:PORT or unix:PATH). kUnavailable if nothing answers
+// The devices of a tracker. kUnavailable if nothing answers
 // there within some seconds; later on, the pool reconnects by itself. Its leases are kept alive in
 // the background until they go. It asks for no more leases at a time than there are devices; where
 // none is registered Acquire() ends after 30 s, whatever its timeout. The reactor must outlive the
 // pool.
-StatusOr<std::unique_ptr<DevicePool>> ConnectTracker(Reactor& reactor, const std::string& address,
+StatusOr<std::unique_ptr<DevicePool>> ConnectTracker(Reactor& reactor,
+                                                     const TrackerEndpoint& endpoint,
                                                      const ClientIdentity& client,
                                                      WaitObserver observer = nullptr);
 
@@ -77,6 +89,6 @@ struct FarmInfo {
   std::int32_t waiting = 0;         // clients in the queue
 };
 
-StatusOr<FarmInfo> ListDevices(const std::string& address);
+StatusOr<FarmInfo> ListDevices(const TrackerEndpoint& endpoint);
 
 }  // namespace kiln

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "proto/device_stock.h"
+#include "proto/tls_probe.h"
 #include "proto/tracker.grpc.pb.h"
 #include "proto/transport.h"
 
@@ -19,6 +20,7 @@ using std::chrono::milliseconds;
 using std::chrono::nanoseconds;
 
 constexpr milliseconds kNotice{200};
+constexpr milliseconds kProbeTime{2000};
 // The tracker answers at the end of the wait that it is asked for; it is given this much longer.
 constexpr std::chrono::seconds kAnswerTime{5};
 constexpr std::chrono::hours kLongestWait{24};  // AcquireLeaseRequest.wait_ms
@@ -106,14 +108,20 @@ using AcquireCall = UnaryCall<v1::AcquireLeaseRequest, v1::AcquireLeaseReply>;
 
 class GrpcTrackerClient final : public TrackerClient {
  public:
-  explicit GrpcTrackerClient(const std::string& address)
-      : address_(address), channel_(Dial(address)), stub_(v1::Tracker::NewStub(channel_)) {}
+  explicit GrpcTrackerClient(const TrackerEndpoint& endpoint)
+      : address_(endpoint.address),
+        tls_(endpoint.tls),
+        channel_(Dial(address_, {tls_})),
+        stub_(v1::Tracker::NewStub(channel_)) {}
 
   const std::string& address() const override { return address_; }
+  const TlsFiles& tls() const override { return tls_; }
 
   Status Connect(nanoseconds timeout) override {
     if (channel_->WaitForConnected(In(timeout))) return absl::OkStatus();
-    return NothingAnswers(address_, timeout);
+    const Status why = WhyNoConnection(address_, tls_, "", kProbeTime);
+    const bool may_come = why.ok() || why.code() == StatusCode::kUnavailable;
+    return may_come ? NothingAnswers(address_, timeout) : why;
   }
 
   void AwaitDisconnect() override { channel_->WaitForStateChange(GRPC_CHANNEL_READY, In(kNotice)); }
@@ -139,7 +147,7 @@ class GrpcTrackerClient final : public TrackerClient {
   }
 
   std::unique_ptr<PendingCall> Renew(const GrantedLease& lease,
-                                     std::function<void(StatusOr<Renewal>)> done) override {
+                                     std::function<void(StatusOr<RenewedLease>)> done) override {
     v1::RenewLeaseRequest request;
     request.set_lease_id(lease.id);
     request.set_device(lease.device);
@@ -148,7 +156,7 @@ class GrpcTrackerClient final : public TrackerClient {
         [this](auto... call) { stub_->async()->RenewLease(call...); }, std::move(request),
         lease.ttl / 3,
         [done = std::move(done)](const Status& status, const v1::RenewLeaseReply& reply) {
-          status.ok() ? done(Renewal{reply.give_back()}) : done(status);
+          status.ok() ? done(RenewedLease{reply.give_back()}) : done(status);
         });
   }
 
@@ -195,6 +203,7 @@ class GrpcTrackerClient final : public TrackerClient {
   }
 
   const std::string address_;
+  const TlsFiles tls_;
   const std::shared_ptr<grpc::Channel> channel_;
   const std::unique_ptr<v1::Tracker::Stub> stub_;
 };
@@ -207,8 +216,8 @@ Status NothingAnswers(const std::string& address, nanoseconds tried_for) {
                "): is kiln-tracker running there?");
 }
 
-std::unique_ptr<TrackerClient> NewTrackerClient(const std::string& address) {
-  return std::make_unique<GrpcTrackerClient>(address);
+std::unique_ptr<TrackerClient> NewTrackerClient(const TrackerEndpoint& endpoint) {
+  return std::make_unique<GrpcTrackerClient>(endpoint);
 }
 
 }  // namespace kiln

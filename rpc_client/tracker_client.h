@@ -28,7 +28,7 @@ struct AcquireRequest {
 };
 
 // What the tracker says to a heartbeat.
-struct Renewal {
+struct RenewedLease {
   bool give_back = false;  // somebody's turn has come: release when the trial under way has ended
 };
 
@@ -45,8 +45,10 @@ class TrackerClient {
  public:
   virtual ~TrackerClient() = default;
   virtual const std::string& address() const = 0;
+  virtual const TlsFiles& tls() const = 0;
 
-  // Blocks until there is a connection. kUnavailable: not within the time.
+  // Blocks until there is a connection. kUnavailable: not within the time. Another error says why
+  // there will be none: the two sides' certificates do not fit, or one of them has none.
   virtual Status Connect(std::chrono::nanoseconds timeout) = 0;
   // After kUnavailable: blocks until the broken connection is noticed, a short while at most.
   virtual void AwaitDisconnect() = 0;
@@ -58,7 +60,7 @@ class TrackerClient {
       std::function<void(StatusOr<GrantedLease>)> done) = 0;
   // Calls `done` on a thread of gRPC's, which is then done with the call.
   virtual std::unique_ptr<PendingCall> Renew(const GrantedLease& lease,
-                                             std::function<void(StatusOr<Renewal>)> done) = 0;
+                                             std::function<void(StatusOr<RenewedLease>)> done) = 0;
   virtual Status Release(const GrantedLease& lease, std::chrono::nanoseconds timeout) = 0;
   // After an Acquire that was cancelled: the tracker may have granted the lease all the same.
   virtual Status Withdraw(const std::string& lease_id, std::chrono::nanoseconds timeout) = 0;
@@ -68,6 +70,6 @@ class TrackerClient {
 // kUnavailable: nobody is at a tracker's address.
 Status NothingAnswers(const std::string& address, std::chrono::nanoseconds tried_for);
 
-std::unique_ptr<TrackerClient> NewTrackerClient(const std::string& address);
+std::unique_ptr<TrackerClient> NewTrackerClient(const TrackerEndpoint& endpoint);
 
 }  // namespace kiln

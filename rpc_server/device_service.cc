@@ -7,6 +7,7 @@
 #include <mutex>
 #include <utility>
 
+#include "absl/strings/numbers.h"
 #include "base/digest.h"
 #include "proto/device.grpc.pb.h"
 #include "proto/streams.h"
@@ -17,43 +18,80 @@
 namespace kiln {
 namespace {
 
-constexpr std::size_t kCacheBytes = 64 << 20;
-// Requests of one call that are here and not answered: the one that runs and those whose bytes
-// arrive meanwhile.
+constexpr std::size_t kCacheBytes = 32 << 20;
+// Requests of one call that are here and whose answers have not left: the one that runs and those
+// whose bytes arrive meanwhile.
 constexpr int kMaxUnderWay = 4;
+// While those have more bytes, no further one is read.
+constexpr std::size_t kMaxHeldBytes = 16 << 20;
+// Answers with outputs may be as large as a message of the client's.
+constexpr StreamLimits kMeasureStream{kMaxMessageBytes, 2 * kMaxMessageBytes};
+
+constexpr auto kClients = {Role::kClient, Role::kAdmin};
+
+class MeasureCall;
 
 // What the calls share.
 struct Device {
   const DeviceIdentity identity;
   const LeaseFence& fence;
+  PeerCheck& peers;
   const std::unique_ptr<MeasureQueue> queue;
   ObjectCache objects{kCacheBytes};
+  std::mutex mutex;
+  std::weak_ptr<MeasureCall> current;  // the one call that may send; guarded by the mutex
+};
+
+// A lease as its holder names it, and whose call does.
+struct Claim {
+  std::string lease;
+  std::uint64_t epoch = 0;
+  Peer peer;
 };
 
 // One stream of measurements.
 class MeasureCall final : public ServerStream<v1::MeasureRequest, v1::MeasureReply> {
  public:
-  MeasureCall(Device& device, std::string peer) : device_(device), peer_(std::move(peer)) {}
+  MeasureCall(grpc::CallbackServerContext& context, Device& device, Claim claim)
+      : ServerStream(context, kMeasureStream), device_(device), claim_(std::move(claim)) {}
+
+  // The client may not use the device, or not any more.
+  void GiveWay() {
+    gone_ = true;
+    Break(Error(StatusCode::kUnavailable, "a newer call has taken the place of this one"));
+  }
 
  private:
   using Object = ObjectCache::Object;
 
   void OnMessage(v1::MeasureRequest message) override {
-    Status status = device_.fence.Check(message.lease_id(), message.epoch());
+    const std::size_t bytes = message.ByteSizeLong();
+    Status status = CheckLease(message);
     if (!status.ok()) return Refuse(status);
     StatusOr<HostRequest> request = ReadRequest(message, device_.identity.cores.size());
     if (!request.ok()) return Refuse(request.status());
     request->cores = device_.identity.cores;
     StatusOr<Object> object = Keep(message);
     if (!object.ok()) return Refuse(object.status());
-    if (!*object) {
+    const bool more = Begin(bytes);
+    if (*object) {
+      Submit(message, *std::move(request), *std::move(object), bytes);
+    } else {
       v1::MeasureReply reply;
       reply.set_trial_id(message.trial_id());
       reply.mutable_need_object();
-      Send(std::move(reply));
-      return ReadNext();
+      Answer(reply, bytes);
     }
-    Submit(message, *std::move(request), *std::move(object));
+    if (more) ReadNext();
+  }
+
+  // The lease that the call was admitted with, which may have gone since.
+  Status CheckLease(const v1::MeasureRequest& message) const {
+    if (message.lease_id() != claim_.lease || message.epoch() != claim_.epoch) {
+      return Error(StatusCode::kInvalidArgument,
+                   "a measurement names another lease than the call that it comes with");
+    }
+    return device_.fence.Check(claim_.lease, claim_.epoch);
   }
 
   // The object that the request brings or names; null if it is not here.
@@ -68,53 +106,64 @@ class MeasureCall final : public ServerStream<v1::MeasureRequest, v1::MeasureRep
     return object;
   }
 
-  void Submit(const v1::MeasureRequest& message, HostRequest request, Object object) {
+  void Submit(const v1::MeasureRequest& message, HostRequest request, Object object,
+              std::size_t bytes) {
     const auto self = std::static_pointer_cast<MeasureCall>(shared());
     MeasureJob job;
     job.object = std::move(object);
     job.request = std::move(request);
-    job.wanted = [self, lease = message.lease_id(), epoch = message.epoch()] {
-      return self->Wanted(lease, epoch);
+    job.wanted = [self] { return self->Wanted(); };
+    job.done = [self, trial = message.trial_id(), bytes](const HostReply& result) {
+      v1::MeasureReply reply;
+      reply.set_trial_id(trial);
+      WriteResult(result, reply.mutable_result());
+      self->Answer(reply, bytes);
     };
-    job.done = [self, trial = message.trial_id()](const HostReply& reply) {
-      self->Answer(trial, reply);
-    };
-    bool more = false;
-    {
-      std::lock_guard lock(mutex_);
-      more = ++under_way_ < kMaxUnderWay;
-      paused_ = !more;
-    }
     device_.queue->Submit(std::move(job));
-    if (more) ReadNext();
   }
 
   // The lease may have gone while the job waited.
-  bool Wanted(const std::string& lease, std::uint64_t epoch) {
+  bool Wanted() {
     if (gone_) return false;
-    const Status status = device_.fence.Check(lease, epoch);
+    const Status status = device_.fence.Check(claim_.lease, claim_.epoch);
     if (!status.ok()) Refuse(status);
     return status.ok();
   }
 
-  void Answer(const std::string& trial, const HostReply& result) {
-    v1::MeasureReply reply;
-    reply.set_trial_id(trial);
-    WriteResult(result, reply.mutable_result());
-    Send(std::move(reply));
+  // A request is here. Whether the next may come.
+  bool Begin(std::size_t bytes) {
+    std::lock_guard lock(mutex_);
+    ++under_way_;
+    held_ += bytes;
+    paused_ = !HasRoom();
+    return !paused_;
+  }
+
+  void Answer(const v1::MeasureReply& reply, std::size_t bytes) {
+    {
+      std::lock_guard lock(mutex_);
+      held_ -= bytes;
+    }
+    Send(reply);
+  }
+
+  void OnSent() override {
     bool read = false, end = false;
     {
       std::lock_guard lock(mutex_);
       --under_way_;
-      read = std::exchange(paused_, false);
+      read = paused_ && HasRoom();
+      if (read) paused_ = false;
       end = closed_ && under_way_ == 0;
     }
     if (read) ReadNext();
     if (end) End(absl::OkStatus());
   }
 
+  bool HasRoom() const { return under_way_ < kMaxUnderWay && held_ <= kMaxHeldBytes; }
+
   void Refuse(const Status& status) {
-    spdlog::warn("measurement of {} refused: {}", peer_, Message(status));
+    spdlog::warn("measurement of {} refused: {}", claim_.peer.Describe(), Message(status));
     End(status);
   }
 
@@ -134,44 +183,124 @@ class MeasureCall final : public ServerStream<v1::MeasureRequest, v1::MeasureRep
   }
 
   Device& device_;
-  const std::string peer_;
+  const Claim claim_;
   std::atomic<bool> gone_{false};
   std::mutex mutex_;
   int under_way_ = 0;
-  bool paused_ = false;  // not reading until there is room
-  bool closed_ = false;  // the client will send no more
+  std::size_t held_ = 0;  // bytes of requests without an answer
+  bool paused_ = false;   // not reading until there is room
+  bool closed_ = false;   // the client will send no more
 };
 
-class DeviceServiceImpl final : public DeviceService, private v1::Device::CallbackService {
+std::string Metadata(const grpc::CallbackServerContext& context, const char* key) {
+  const auto found = context.client_metadata().find(key);
+  if (found == context.client_metadata().end()) return "";
+  return std::string(found->second.data(), found->second.size());
+}
+
+// What the call says before its first message.
+StatusOr<Claim> ReadClaim(const grpc::CallbackServerContext& context, Peer peer) {
+  const std::string protocol = Metadata(context, kProtocolMetadata);
+  int version = 0;
+  // Before version 3 there was none.
+  if (!protocol.empty() && !absl::SimpleAtoi(protocol, &version)) {
+    return Error(StatusCode::kInvalidArgument, "a call of Measure with no number as ",
+                 kProtocolMetadata);
+  }
+  RETURN_IF_ERROR(CheckProtocol(protocol.empty() ? 2 : version, "the client"));
+  Claim claim{Metadata(context, kLeaseMetadata), 0, std::move(peer)};
+  if (!IsName(claim.lease) || !absl::SimpleAtoi(Metadata(context, kEpochMetadata), &claim.epoch)) {
+    return Error(StatusCode::kInvalidArgument, "a call of Measure names its lease as ",
+                 kLeaseMetadata, " and ", kEpochMetadata);
+  }
+  return claim;
+}
+
+using RawDevice = v1::Device::WithRawCallbackMethod_Describe<
+    v1::Device::WithRawCallbackMethod_Measure<v1::Device::Service>>;
+
+class DeviceServiceImpl final : public DeviceService, private RawDevice {
  public:
-  DeviceServiceImpl(const DeviceIdentity& identity, const LeaseFence& fence,
+  DeviceServiceImpl(const DeviceIdentity& identity, const LeaseFence& fence, PeerCheck& peers,
                     std::unique_ptr<MeasureQueue> queue)
-      : device_{identity, fence, std::move(queue)} {}
+      : device_{identity, fence, peers, std::move(queue)} {}
   grpc::Service& service() override { return *this; }
 
  private:
-  grpc::ServerUnaryReactor* Describe(grpc::CallbackServerContext* context,
-                                     const v1::DescribeRequest*,
-                                     v1::DescribeReply* reply) override {
+  using Bytes = grpc::ByteBuffer;
+
+  grpc::ServerUnaryReactor* Describe(grpc::CallbackServerContext* context, const Bytes*,
+                                     Bytes* bytes) override {
+    const StatusOr<Peer> peer = Admit(context, "Describe");
     const DeviceIdentity& identity = device_.identity;
-    reply->set_protocol(kProtocolVersion);
-    reply->set_build(identity.build);
-    reply->set_name(identity.name);
-    reply->set_target(identity.target);
-    reply->mutable_isa()->Add(identity.isa.begin(), identity.isa.end());
-    reply->mutable_cores()->Add(identity.cores.begin(), identity.cores.end());
-    reply->set_time_kind(Name(identity.time_kind));
-    if (const auto held = device_.fence.held()) reply->set_epoch(held->epoch);
+    v1::DescribeReply reply;
+    reply.set_protocol(kProtocolVersion);
+    reply.set_build(identity.build);
+    reply.set_name(identity.name);
+    reply.set_target(identity.target);
+    reply.mutable_isa()->Add(identity.isa.begin(), identity.isa.end());
+    reply.mutable_cores()->Add(identity.cores.begin(), identity.cores.end());
+    reply.set_time_kind(Name(identity.time_kind));
+    if (const auto held = device_.fence.held()) reply.set_epoch(held->epoch);
+    if (peer.ok()) *bytes = SerializeMessage(reply);
     grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-    reactor->Finish(grpc::Status::OK);
+    reactor->Finish(ToGrpc(peer.status()));
     return reactor;
   }
 
-  grpc::ServerBidiReactor<v1::MeasureRequest, v1::MeasureReply>* Measure(
-      grpc::CallbackServerContext* context) override {
-    const auto call = std::make_shared<MeasureCall>(device_, context->peer());
-    MeasureCall::Open(call);
+  grpc::ServerBidiReactor<Bytes, Bytes>* Measure(grpc::CallbackServerContext* context) override {
+    StatusOr<Claim> claim = Claimed(*context);
+    const auto call =
+        std::make_shared<MeasureCall>(*context, device_, claim.ok() ? *claim : Claim());
+    if (claim.ok()) {
+      BecomeCurrent(call);
+      MeasureCall::Open(call);
+    } else {
+      MeasureCall::OpenAndEnd(call, claim.status());
+    }
     return call.get();
+  }
+
+  // Before a byte of a message is taken.
+  StatusOr<Claim> Claimed(grpc::CallbackServerContext& context) {
+    ASSIGN_OR_RETURN(Peer peer, Admit(&context, "Measure"));
+    const std::string who = peer.Describe();
+    StatusOr<Claim> claim = ReadClaim(context, std::move(peer));
+    Status status = claim.status();
+    if (status.ok()) status = device_.fence.Check(claim->lease, claim->epoch);
+    if (status.ok()) status = CheckOwner(*claim);
+    if (status.ok()) return claim;
+    spdlog::warn("call of Measure by {} refused: {}", who, Message(status));
+    return status;
+  }
+
+  // In plaintext a client may look different from here and from the tracker.
+  Status CheckOwner(const Claim& claim) const {
+    const auto held = device_.fence.held();
+    if (!claim.peer.principal || !held || held->owner == claim.peer.party()) {
+      return absl::OkStatus();
+    }
+    return Error(StatusCode::kPermissionDenied, "the lease is that of ", held->owner,
+                 ": take one of your own");
+  }
+
+  // A lease has one call at a time; what a former one has sent is not wanted any more.
+  void BecomeCurrent(const std::shared_ptr<MeasureCall>& call) {
+    std::shared_ptr<MeasureCall> former;
+    {
+      std::lock_guard lock(device_.mutex);
+      former = device_.current.lock();
+      device_.current = call;
+    }
+    if (former) former->GiveWay();
+  }
+
+  StatusOr<Peer> Admit(grpc::CallbackServerContext* context, const char* method) {
+    StatusOr<Peer> peer = device_.peers.Admit(*context, method, kClients);
+    if (!peer.ok()) {
+      spdlog::warn("call of {} by {} refused: {}", method, context->peer(), Message(peer.status()));
+    }
+    return peer;
   }
 
   Device device_;
@@ -180,9 +309,9 @@ class DeviceServiceImpl final : public DeviceService, private v1::Device::Callba
 }  // namespace
 
 std::unique_ptr<DeviceService> NewDeviceService(const DeviceIdentity& identity,
-                                                const LeaseFence& fence,
+                                                const LeaseFence& fence, PeerCheck& peers,
                                                 std::unique_ptr<MeasureQueue> queue) {
-  return std::make_unique<DeviceServiceImpl>(identity, fence, std::move(queue));
+  return std::make_unique<DeviceServiceImpl>(identity, fence, peers, std::move(queue));
 }
 
 }  // namespace kiln

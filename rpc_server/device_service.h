@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "ops/measurement.h"
+#include "proto/peer.h"
 #include "rpc_server/lease_fence.h"
 #include "rpc_server/measure_queue.h"
 
@@ -30,7 +31,8 @@ struct DeviceIdentity {
 // This is the gRPC service kiln.v1.Device: it checks each request against the fence and the limits
 // of proto/device.proto, keeps what objects it has been sent, and passes the work to the queue,
 // which makes the measurements of all callers one after the other. It knows nothing of kernels.
-// Thread-safe. Give service() to Listen(); the server must go before this object, the fence after.
+// Thread-safe. Give service() to Listen(); the server must go before this object, the fence and the
+// check of peers after.
 class DeviceService {
  public:
   virtual ~DeviceService() = default;
@@ -38,7 +40,7 @@ class DeviceService {
 };
 
 std::unique_ptr<DeviceService> NewDeviceService(const DeviceIdentity& identity,
-                                                const LeaseFence& fence,
+                                                const LeaseFence& fence, PeerCheck& peers,
                                                 std::unique_ptr<MeasureQueue> queue);
 
 }  // namespace kiln

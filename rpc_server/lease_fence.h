@@ -14,6 +14,7 @@ struct FencedLease {
   std::string id;
   std::string client;
   std::uint64_t epoch = 0;
+  std::string owner = {};  // GrantEpoch.owner of proto/tracker.proto
 };
 
 // This is the device's side of the fencing token: which lease it serves. Whatever trackers and

@@ -2,12 +2,13 @@
 
 #include "ops/workload_key.h"
 #include "proto/device.pb.h"
+#include "proto/transport.h"
 
 namespace kiln {
 namespace {
 
 constexpr int kMaxCases = 8;
-constexpr std::size_t kMaxSymbolBytes = 256;
+constexpr std::size_t kMaxSymbolBytes = 256, kMaxWorkloadBytes = 512;
 
 StatusOr<MeasurePlan> ReadPlan(const v1::MeasurePlan& message, std::size_t cores) {
   if (message.threads() > static_cast<std::int64_t>(cores)) {
@@ -123,9 +124,12 @@ StatusOr<HostRequest> ReadRequest(const v1::MeasureRequest& message, std::size_t
     return Error(StatusCode::kResourceExhausted, "a kernel object of ", message.object().size(),
                  " bytes; at most ", kMaxObjectBytes);
   }
-  if (message.trial_id().empty() || message.symbol().empty() ||
-      message.symbol().size() > kMaxSymbolBytes) {
-    return Error(StatusCode::kInvalidArgument, "a measurement needs a trial_id and a symbol");
+  if (!IsName(message.trial_id()) || message.symbol().empty() ||
+      message.symbol().size() > kMaxSymbolBytes || message.workload().size() > kMaxWorkloadBytes) {
+    return Error(
+        StatusCode::kInvalidArgument,
+        "a measurement needs a trial_id of 1..128 printable characters, a symbol of at most ",
+        kMaxSymbolBytes, " bytes and a workload of at most ", kMaxWorkloadBytes);
   }
   if (message.cases_size() < 1 || message.cases_size() > kMaxCases) {
     return Error(StatusCode::kInvalidArgument, "a measurement with ", message.cases_size(),

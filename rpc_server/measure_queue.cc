@@ -2,6 +2,7 @@
 
 #include <condition_variable>
 #include <deque>
+#include <iterator>
 #include <mutex>
 #include <thread>
 #include <utility>
@@ -24,6 +25,7 @@ class ThreadMeasureQueue final : public MeasureQueue {
   }
 
   void Submit(MeasureJob job) override {
+    DropUnwanted();
     {
       std::lock_guard lock(mutex_);
       jobs_.push_back(std::move(job));
@@ -32,6 +34,24 @@ class ThreadMeasureQueue final : public MeasureQueue {
   }
 
  private:
+  // While one kernel runs for minutes, clients come and go, and leave their jobs.
+  void DropUnwanted() {
+    std::lock_guard one_at_a_time(drop_mutex_);
+    std::deque<MeasureJob> jobs;
+    {
+      std::lock_guard lock(mutex_);
+      jobs.swap(jobs_);
+    }
+    std::erase_if(jobs, [](const MeasureJob& job) { return !job.wanted(); });
+    {
+      std::lock_guard lock(mutex_);
+      // What came meanwhile came later.
+      std::move(jobs_.begin(), jobs_.end(), std::back_inserter(jobs));
+      jobs_ = std::move(jobs);
+    }
+    changed_.notify_one();
+  }
+
   void Work() {
     std::unique_lock lock(mutex_);
     for (;;) {
@@ -61,7 +81,8 @@ class ThreadMeasureQueue final : public MeasureQueue {
 
   const std::unique_ptr<HostProcess> host_;
   const std::unique_ptr<CoreLock> cores_;
-  std::mutex mutex_;
+  std::mutex drop_mutex_;
+  std::mutex mutex_;  // guards what follows
   std::condition_variable changed_;
   std::deque<MeasureJob> jobs_;
   bool stopping_ = false;

@@ -47,7 +47,7 @@ class Registration final : public std::enable_shared_from_this<Registration> {
       : reactor_(reactor),
         fence_(fence),
         options_(options),
-        stub_(v1::Tracker::NewStub(Dial(options.tracker))) {}
+        stub_(v1::Tracker::NewStub(Dial(options.tracker, options.dial))) {}
 
   void Connect() {
     std::lock_guard lock(mutex_);
@@ -81,7 +81,7 @@ class Registration final : public std::enable_shared_from_this<Registration> {
     if (command.has_revoke()) fence_.Revoke(command.revoke().epoch());
     if (!command.has_grant()) return;
     const v1::GrantEpoch& grant = command.grant();
-    if (!fence_.Grant({grant.lease_id(), grant.client(), grant.epoch()})) {
+    if (!fence_.Grant({grant.lease_id(), grant.client(), grant.epoch(), grant.owner()})) {
       // Not acknowledged, so the tracker ends this connection, and learns from the next hello what
       // epochs there have been.
       spdlog::error("the tracker grants epoch {}, but {} has been served", grant.epoch(),
@@ -126,6 +126,7 @@ class Registration final : public std::enable_shared_from_this<Registration> {
       hello.mutable_held()->set_lease_id(held->id);
       hello.mutable_held()->set_client(held->client);
       hello.mutable_held()->set_epoch(held->epoch);
+      hello.mutable_held()->set_owner(held->owner);
     }
     return report;
   }

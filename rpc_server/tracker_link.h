@@ -6,6 +6,7 @@
 
 #include "base/reactor.h"
 #include "base/status.h"
+#include "proto/transport.h"
 #include "rpc_server/device_service.h"
 #include "rpc_server/lease_fence.h"
 
@@ -21,6 +22,7 @@ class TrackerLink {
 
 struct TrackerLinkOptions {
   std::string tracker;  // its address
+  DialOptions dial;     // how it is reached
   std::string address;  // where clients reach the device; empty: where they reach the tracker
   DeviceIdentity identity;
 };

@@ -24,7 +24,10 @@ bool MayUse(const std::string& owner, std::string_view party) {
 }  // namespace
 
 LeaseTable::LeaseTable(const LeaseTableOptions& options, SteadyTime start)
-    : options_(options), start_(start), limits_(options.waiting) {
+    : options_(options),
+      start_(start),
+      limits_(options.waiting),
+      epoch_floor_(options.first_epoch) {
   if (options_.record_events) {
     events_.push_back({.kind = LeaseEventKind::kStarted, .epoch = options_.first_epoch});
   }
@@ -121,6 +124,7 @@ void LeaseTable::Welcome(SteadyTime now, Device& device, DeviceHello hello) {
   SetWish(device, hello);
   const std::uint64_t known_epoch = device.epoch;
   device.epoch = std::max(known_epoch, hello.highest_epoch);
+  if (device.epoch > std::max(known_epoch, epoch_floor_)) device.believed = false;
   device.hello = std::move(hello);
   ++changes_;
   RecordDevice(LeaseEventKind::kRegistered, device.hello, device.epoch);
@@ -165,7 +169,7 @@ void LeaseTable::Disconnect(SteadyTime now, SessionId session) {
   if (!device) return;
   Drop(now, *device, LeaseEventKind::kLost, "its connection has ended");
   Match(now, *device->wish);
-  while (lost_.size() > options_.max_lost) Forget(*lost_.front());
+  LimitLost();
 }
 
 // The session ends. A request that was being offered goes back to its place; a lease lives on.
@@ -198,6 +202,7 @@ void LeaseTable::SetWish(Device& device, const DeviceHello& hello) {
 // The device is lost and has no lease.
 void LeaseTable::Forget(Device& device) {
   RecordDevice(LeaseEventKind::kForgotten, device.hello, device.epoch);
+  if (device.believed) epoch_floor_ = std::max(epoch_floor_, device.epoch);
   lost_.erase(std::get<Lost>(device.use).place);
   SetDue(device, std::nullopt);
   device.wish->devices.erase(&device);
@@ -206,11 +211,15 @@ void LeaseTable::Forget(Device& device) {
   devices_.erase(devices_.find(device.hello.name));
 }
 
+void LeaseTable::LimitLost() {
+  while (lost_.size() > options_.max_lost) Forget(*lost_.front());
+}
+
 // ---- Requests wait, and are served.
 
 Status LeaseTable::Request(SteadyTime now, const LeaseRequest& request) {
   if (const auto place = places_.find(request.id); place != places_.end()) {
-    const Status status = RepeatRequest(now, request, place->second);
+    Status status = RepeatRequest(now, request, place->second);
     if (!status.ok()) RecordRequest(LeaseEventKind::kRequestRefused, request, Message(status));
     return status;
   }
@@ -470,6 +479,7 @@ void LeaseTable::Tick(SteadyTime now) {
   while (!device_deadlines_.empty() && *(*device_deadlines_.begin())->due <= now) {
     Expire(now, **device_deadlines_.begin());
   }
+  LimitLost();
   while (!request_deadlines_.empty() && request_deadlines_.begin()->first <= now) {
     const Ticket ticket = request_deadlines_.begin()->second;
     const Waiting& waiting = waiting_.at(ticket);
@@ -512,7 +522,7 @@ void LeaseTable::SetDue(Device& device, std::optional<SteadyTime> due) {
 }
 
 std::uint64_t LeaseTable::NextEpoch(const Device& device) const {
-  return std::max(options_.first_epoch, device.epoch) + 1;
+  return std::max(epoch_floor_, device.epoch) + 1;
 }
 
 // ---- Wishes, and words.

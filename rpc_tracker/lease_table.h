@@ -128,7 +128,7 @@ struct LeaseTableOptions {
   std::size_t max_devices = 16'384;  // registered at a time
   std::size_t max_lost =
       16'384;  // remembered though lost; of more, the one lost first is forgotten
-  // No device is granted an epoch up to this. A tracker that keeps state counts its starts and
+  // No device is granted an epoch up to this one. A tracker that keeps state counts its starts and
   // gives (starts << 40), so that its epochs grow over restarts even if a device forgets its own.
   std::uint64_t first_epoch = 0;
   bool record_events = false;  // for TakeEvents()
@@ -149,7 +149,9 @@ struct LeaseTableOptions {
 // and a device is: a target and a kind of times. What holds, whatever happens:
 //   - a device has at most one lease, and a lease is answered only after the device acknowledged;
 //   - the epochs of a device only grow, beyond what it has itself seen: max(first_epoch, ours, its)
-//     + 1, and end below kEpochLimit; a hello with epochs that could break this is turned away;
+//     + 1, also after it was forgotten here and has forgotten them itself (over restarts of the
+//     tracker: if that keeps first_epoch). They end below kEpochLimit, and a hello with
+//     epochs that could break this is turned away;
 //   - a request gets a device of its wish, in the turns of fair_queue.h; a request whose offer came
 //     to nothing keeps its place;
 //   - as long as somebody waits for a wish, no device of it is free;
@@ -257,6 +259,7 @@ class LeaseTable {
     SessionId session = 0;  // 0: lost
     SteadyTime lost_since;
     std::uint64_t epoch = 0;  // the highest granted or reported
+    bool believed = true;     // it has reported no epoch beyond those that we know of
     Use use;
     std::optional<SteadyTime> due;  // of the acknowledgement, the lease, or being forgotten
   };
@@ -278,6 +281,7 @@ class LeaseTable {
   void Drop(SteadyTime now, Device& device, LeaseEventKind how, const std::string& reason);
   void SetWish(Device& device, const DeviceHello& hello);
   void Forget(Device& device);
+  void LimitLost();
 
   Status RepeatRequest(SteadyTime now, const LeaseRequest& request, const Place& place);
   Status Admit(SteadyTime now, const LeaseRequest& request);
@@ -330,6 +334,9 @@ class LeaseTable {
   SessionId last_session_ = 0;
   Ticket last_ticket_ = 0;
   std::uint64_t last_number_ = 0;
+  // No epoch up to this is granted: it is beyond all that a forgotten device was granted, who may
+  // itself have forgotten them. Epochs that only a device speaks of do not count: it may lie.
+  std::uint64_t epoch_floor_;
   std::uint64_t changes_ = 0;  // of what DeviceStock counts, so far
 };
 

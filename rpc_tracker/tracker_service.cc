@@ -4,129 +4,115 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <atomic>
+#include <deque>
+#include <functional>
 #include <mutex>
+#include <unordered_map>
 #include <utility>
 
 #include "proto/streams.h"
 #include "proto/tracker.grpc.pb.h"
 #include "proto/transport.h"
+#include "rpc_tracker/tracker_codec.h"
 
 namespace kiln {
 namespace {
 
-constexpr std::int64_t kMaxWaitMs = 86'400'000;
+// From its connection on, a device has this long to say hello; so many may be about to.
+constexpr std::chrono::seconds kHelloTime{10};
+constexpr int kMaxUnregistered = 1024;
+// A device acknowledges each lease, so that little is ever on its way to it.
+constexpr StreamLimits kDeviceStream{kMaxTrackerMessageBytes, 64 << 10};
+// Lists of devices that have been made and not yet read by those who asked.
+constexpr std::size_t kMaxListedBytes = 16 << 20;
+// How often the credentials of registered devices are looked at again.
+constexpr std::chrono::seconds kRecheck{1};
 
-// Empty stands for the usual kind.
-std::string TimeKindOf(const std::string& text) { return text.empty() ? "measured" : text; }
-
-StatusOr<DeviceHello> ReadHello(const v1::DeviceHello& message, const std::string& peer) {
-  RETURN_IF_ERROR(CheckProtocol(message.protocol(), "the device"));
-  if (!IsName(message.name()) || !IsName(message.target()) || message.instance().empty() ||
-      message.cores() < 1 || !IsName(TimeKindOf(message.time_kind()))) {
-    return Error(StatusCode::kInvalidArgument,
-                 "a device's hello needs a name and a target of 1..128 printable characters "
-                 "without spaces, an instance, at least one core and a word as time_kind");
-  }
-  DeviceHello hello;
-  hello.name = message.name();
-  hello.instance = message.instance();
-  hello.target = message.target();
-  hello.isa.assign(message.isa().begin(), message.isa().end());
-  hello.cores = message.cores();
-  hello.labels.insert(message.labels().begin(), message.labels().end());
-  hello.address = ReachableAddress(message.address(), peer);
-  hello.build = message.build();
-  hello.highest_epoch = message.highest_epoch();
-  hello.time_kind = TimeKindOf(message.time_kind());
-  if (message.has_held()) {
-    const v1::HeldLease& held = message.held();
-    hello.held = HeldLease{held.lease_id(), held.client(), held.epoch(), held.owner()};
-  }
-  return hello;
-}
-
-v1::DeviceEntry::State ToProto(DeviceStatus status) {
-  switch (status) {
-    case DeviceStatus::kFree:
-      return v1::DeviceEntry::STATE_FREE;
-    case DeviceStatus::kOffered:
-      return v1::DeviceEntry::STATE_OFFERED;
-    case DeviceStatus::kLeased:
-      return v1::DeviceEntry::STATE_LEASED;
-    case DeviceStatus::kLost:
-      return v1::DeviceEntry::STATE_LOST;
-  }
-  return v1::DeviceEntry::STATE_UNSPECIFIED;
-}
-
-v1::DeviceEntry ToProto(const DeviceView& view) {
-  v1::DeviceEntry entry;
-  entry.set_name(view.hello.name);
-  entry.set_target(view.hello.target);
-  entry.mutable_isa()->Add(view.hello.isa.begin(), view.hello.isa.end());
-  entry.set_cores(view.hello.cores);
-  entry.mutable_labels()->insert(view.hello.labels.begin(), view.hello.labels.end());
-  entry.set_address(view.hello.address);
-  entry.set_build(view.hello.build);
-  entry.set_state(ToProto(view.status));
-  entry.set_client(view.client);
-  entry.set_epoch(view.epoch);
-  entry.set_time_kind(view.hello.time_kind);
-  return entry;
-}
+constexpr auto kClients = {Role::kClient, Role::kAdmin};
+constexpr auto kDevices = {Role::kDevice};
 
 class Shell;
 
 // A device's connection.
 class DeviceSession final : public ServerStream<v1::DeviceReport, v1::DeviceCommand> {
  public:
-  DeviceSession(std::shared_ptr<Shell> shell, std::string peer)
-      : shell_(std::move(shell)), peer_(std::move(peer)) {}
+  DeviceSession(grpc::CallbackServerContext& context, std::shared_ptr<Shell> shell, Peer peer);
+  ~DeviceSession() override;
+
+  const Peer& peer() const { return peer_; }
+  // Ends it if it has not said hello by now.
+  void HelloIsDue();
 
  private:
   void OnMessage(v1::DeviceReport report) override;
   void OnClosed() override;
 
   const std::shared_ptr<Shell> shell_;
-  const std::string peer_;
-  SessionId id_ = 0;  // 0: before its hello; touched by gRPC's reactions only, one at a time
+  const Peer peer_;
+  std::atomic<SessionId> id_ = 0;  // 0: before its hello; written by gRPC's reactions only
 };
 
 // A client in the queue. Answered once: by the table or, replaced by a repeated call, with ABORTED.
 class AcquireCall final : public grpc::ServerUnaryReactor {
  public:
-  AcquireCall(std::shared_ptr<Shell> shell, v1::AcquireLeaseReply* reply, std::string id)
-      : shell_(std::move(shell)), reply_(reply), id_(std::move(id)) {}
+  AcquireCall(std::shared_ptr<Shell> shell, grpc::ByteBuffer* reply, std::string id,
+              std::string party)
+      : shell_(std::move(shell)), reply_(reply), id_(std::move(id)), party_(std::move(party)) {}
 
   static void Begin(const std::shared_ptr<AcquireCall>& call) { call->self_ = call; }
   void Answer(const StatusOr<LeaseGrant>& answer, std::chrono::milliseconds ttl) {
     if (answer.ok()) {
-      reply_->set_lease_id(answer->id);
-      reply_->set_epoch(answer->epoch);
-      reply_->set_device(answer->device);
-      reply_->set_address(answer->address);
-      reply_->set_time_kind(answer->time_kind);
-      reply_->set_ttl_ms(ttl.count());
+      v1::AcquireLeaseReply reply;
+      reply.set_lease_id(answer->id);
+      reply.set_epoch(answer->epoch);
+      reply.set_device(answer->device);
+      reply.set_address(answer->address);
+      reply.set_time_kind(answer->time_kind);
+      reply.set_ttl_ms(ttl.count());
+      *reply_ = SerializeMessage(reply);
     }
     Finish(ToGrpc(answer.status()));
   }
+  const std::string& party() const { return party_; }
 
  private:
   void OnCancel() override;
   void OnDone() override { self_.reset(); }
 
   const std::shared_ptr<Shell> shell_;
-  v1::AcquireLeaseReply* const reply_;
-  const std::string id_;
+  grpc::ByteBuffer* const reply_;
+  const std::string id_, party_;
   std::shared_ptr<AcquireCall> self_;
 };
 
 // The table with its lock, and who is to be told what. gRPC's objects hold it by shared_ptr, since
 // their last reactions may come late.
+//
+// What the table wants done is put into the outbox under the lock, in the table's order, and carried
+// out without it, by one thread at a time: gRPC's operations take longer than the table's.
 class Shell final : public std::enable_shared_from_this<Shell> {
  public:
-  Shell(Reactor& reactor, const Clock& clock, const LeaseTableOptions& options)
-      : reactor_(reactor), clock_(clock), table_(options, clock.Now()) {}
+  Shell(Reactor& reactor, const Clock& clock, PeerCheck& peers, const LeaseTableOptions& options,
+        EventLog* events)
+      : reactor_(reactor),
+        clock_(clock),
+        peers_(peers),
+        events_(events),
+        ttl_(options.ttl),
+        table_(WithEvents(options, events), clock.Now()) {}
+
+  PeerCheck& peers() { return peers_; }
+  std::chrono::milliseconds ttl() const { return ttl_; }
+
+  // A connection without hello begins; false: there are too many.
+  bool Open(const std::shared_ptr<DeviceSession>& session) {
+    reactor_.After(kHelloTime, [weak = std::weak_ptr(session)] {
+      if (const auto late = weak.lock()) late->HelloIsDue();
+    });
+    return unregistered_.load() <= kMaxUnregistered;
+  }
+  void CountUnregistered(int change) { unregistered_ += change; }
 
   StatusOr<SessionId> Register(const std::shared_ptr<DeviceSession>& stream, DeviceHello hello) {
     const std::string name = hello.name, address = hello.address, target = hello.target;
@@ -156,15 +142,21 @@ class Shell final : public std::enable_shared_from_this<Shell> {
 
   void Acquire(const std::shared_ptr<AcquireCall>& call, const LeaseRequest& request) {
     std::shared_ptr<AcquireCall> former;
-    Status status;
+    Status refused;
     Apply([&](SteadyTime now) {
-      status = table_.Request(now, request);
-      if (status.ok()) former = std::exchange(calls_[request.id], call);
+      auto& entry = calls_[request.id];
+      const std::shared_ptr<AcquireCall> before = std::exchange(entry, call);
+      refused = table_.Request(now, request);
+      if (refused.ok()) {
+        former = before;
+      } else if (before) {
+        entry = before;  // it may be another's
+      } else {
+        calls_.erase(request.id);
+      }
     });
-    if (!status.ok()) call->Answer(status, table_.ttl());
-    if (former) {
-      former->Answer(Error(StatusCode::kAborted, "repeated by its client"), table_.ttl());
-    }
+    if (!refused.ok()) call->Answer(refused, ttl_);
+    if (former) former->Answer(Error(StatusCode::kAborted, "repeated by its client"), ttl_);
   }
 
   void Cancel(const AcquireCall* call, const std::string& id) {
@@ -174,81 +166,113 @@ class Shell final : public std::enable_shared_from_this<Shell> {
       if (found == calls_.end() || found->second.get() != call) return;
       gone = std::move(found->second);
       calls_.erase(found);
-      (void)table_.Cancel(now, id, "");
+      table_.Cancel(now, id, gone->party()).IgnoreError();
     });
-    if (gone) gone->Answer(Error(StatusCode::kCancelled, "the client has gone"), table_.ttl());
+    if (gone) gone->Answer(Error(StatusCode::kCancelled, "the client has gone"), ttl_);
   }
 
-  Status Renew(const v1::RenewLeaseRequest& request) {
+  StatusOr<Renewal> Renew(const v1::RenewLeaseRequest& request, const std::string& party) {
+    StatusOr<Renewal> renewal = Error(StatusCode::kInternal, "not renewed");
+    Apply([&](SteadyTime now) {
+      renewal = table_.Renew(now, {party, request.device(), request.lease_id(), request.epoch()});
+    });
+    return renewal;
+  }
+
+  Status Release(const v1::ReleaseLeaseRequest& request, const std::string& party) {
     Status status;
     Apply([&](SteadyTime now) {
       status =
-          table_.Renew(now, {"", request.device(), request.lease_id(), request.epoch()}).status();
+          request.device().empty()
+              ? table_.Cancel(now, request.lease_id(), party)
+              : table_.Release(now, {party, request.device(), request.lease_id(), request.epoch()});
     });
     return status;
   }
 
-  void Release(const v1::ReleaseLeaseRequest& request) {
-    Apply([&](SteadyTime now) {
-      if (request.device().empty()) {
-        (void)table_.Cancel(now, request.lease_id(), "");
-      } else {
-        (void)table_.Release(now, {"", request.device(), request.lease_id(), request.epoch()});
-      }
+  v1::ListDevicesReply List() {
+    v1::ListDevicesReply reply;
+    std::vector<DeviceView> views;
+    {
+      std::lock_guard lock(mutex_);
+      views = table_.Devices();
+      reply.set_waiting(static_cast<std::int32_t>(table_.waiting()));
+    }
+    for (const DeviceView& view : views) *reply.add_devices() = WriteEntry(view);
+    return reply;
+  }
+  // Of replies that are on their way.
+  std::atomic<std::size_t>& listed_bytes() { return listed_bytes_; }
+
+  // Looks again and again whether the registered devices' credentials are still good.
+  void WatchCredentials() {
+    reactor_.After(kRecheck, [weak = weak_from_this()] {
+      const auto shell = weak.lock();
+      if (!shell) return;
+      shell->Recheck();
+      shell->WatchCredentials();
     });
   }
 
-  void List(v1::ListDevicesReply* reply) {
-    std::lock_guard lock(mutex_);
-    for (const DeviceView& view : table_.Devices()) *reply->add_devices() = ToProto(view);
-    reply->set_waiting(static_cast<std::int32_t>(table_.waiting()));
+ private:
+  using Deed = std::function<void()>;
+
+  static LeaseTableOptions WithEvents(LeaseTableOptions options, const EventLog* events) {
+    options.record_events = events != nullptr;
+    return options;
   }
 
-  std::chrono::milliseconds ttl() const { return table_.ttl(); }
-
- private:
-  // Lets `change` act on the table at this moment, then carries out what came of it: under the
-  // lock, so that devices hear of it in the table's order. Of gRPC's reactions only OnDone() may
-  // run within an operation, and ours take no lock.
+  // Lets `change` act on the table at this moment, then sees to it that what came of it is done.
   template <typename Change>
   void Apply(const Change& change) {
-    std::lock_guard lock(mutex_);
+    std::unique_lock lock(mutex_);
     const SteadyTime now = clock_.Now();
     change(now);
     table_.Tick(now);
-    for (const LeaseAction& action : table_.TakeActions()) {
-      std::visit([this](const auto& known) { this->Carry(known); }, action);
+    for (LeaseAction& action : table_.TakeActions()) {
+      std::visit([this](auto& known) { this->Plan(std::move(known)); }, action);
     }
+    if (events_) events_->Append(table_.TakeEvents());
     Schedule(now);
+    CarryOut(lock);
   }
 
-  void Carry(const SendGrant& grant) {
-    v1::DeviceCommand command;
-    command.mutable_grant()->set_lease_id(grant.lease.id);
-    command.mutable_grant()->set_client(grant.lease.client);
-    command.mutable_grant()->set_epoch(grant.lease.epoch);
-    Command(grant.session, std::move(command));
-  }
-  void Carry(const SendRevoke& revoke) {
-    v1::DeviceCommand command;
-    command.mutable_revoke()->set_epoch(revoke.epoch);
-    Command(revoke.session, std::move(command));
-  }
-  void Carry(const EndSession& end) {
-    const auto session = sessions_.extract(end.session);
-    if (!session) return;
-    spdlog::warn("device connection ended: {}", Message(end.why));
-    session.mapped()->End(end.why);
-  }
-  void Carry(const AnswerRequest& answer) {
-    // A client that has gone in the meantime leaves its lease to expire.
-    if (const auto call = calls_.extract(answer.id)) {
-      call.mapped()->Answer(answer.answer, table_.ttl());
+  // One thread at a time, so that devices hear of things in the table's order.
+  void CarryOut(std::unique_lock<std::mutex>& lock) {
+    if (carrying_) return;
+    carrying_ = true;
+    while (!outbox_.empty()) {
+      const Deed deed = std::move(outbox_.front());
+      outbox_.pop_front();
+      lock.unlock();
+      deed();
+      lock.lock();
     }
+    carrying_ = false;
+  }
+
+  void Plan(SendGrant grant) { Command(grant.session, WriteGrant(grant)); }
+  void Plan(SendRevoke revoke) { Command(revoke.session, WriteRevoke(revoke)); }
+  void Plan(EndSession end) {
+    auto session = sessions_.extract(end.session);
+    if (!session) return;
+    outbox_.push_back([stream = std::move(session.mapped()), why = std::move(end.why)] {
+      spdlog::warn("connection of {} ended: {}", stream->peer().Describe(), Message(why));
+      stream->Break(why);
+    });
+  }
+  void Plan(AnswerRequest answer) {
+    // A client that has gone in the meantime leaves its lease to expire.
+    auto call = calls_.extract(answer.id);
+    if (!call) return;
+    outbox_.push_back([call = std::move(call.mapped()), answer = std::move(answer.answer),
+                       ttl = ttl_] { call->Answer(answer, ttl); });
   }
   void Command(SessionId id, v1::DeviceCommand command) {
     const auto session = sessions_.find(id);
-    if (session != sessions_.end()) session->second->Send(std::move(command));
+    if (session == sessions_.end()) return;
+    outbox_.push_back(
+        [stream = session->second, command = std::move(command)] { stream->Send(command); });
   }
 
   // Wakes the table when it is due, unless an earlier wake-up is on its way.
@@ -261,14 +285,53 @@ class Shell final : public std::enable_shared_from_this<Shell> {
     });
   }
 
+  void Recheck() {
+    const std::uint64_t generation = peers_.generation();
+    const SteadyTime now = clock_.Now();
+    // A certificate that expires does so without a new generation.
+    if (generation == generation_ && now - rechecked_ < 60 * kRecheck) return;
+    generation_ = generation;
+    rechecked_ = now;
+    std::vector<std::shared_ptr<DeviceSession>> sessions;
+    {
+      std::lock_guard lock(mutex_);
+      for (const auto& [id, session] : sessions_) sessions.push_back(session);
+    }
+    for (const auto& session : sessions) {
+      const Status status = peers_.Recheck(session->peer());
+      if (status.ok()) continue;
+      spdlog::warn("connection of {} ended: {}", session->peer().Describe(), Message(status));
+      session->Break(status);
+    }
+  }
+
   Reactor& reactor_;
   const Clock& clock_;
+  PeerCheck& peers_;
+  EventLog* const events_;
+  const std::chrono::milliseconds ttl_;
+  std::atomic<int> unregistered_ = 0;
+  std::atomic<std::size_t> listed_bytes_ = 0;
+  std::uint64_t generation_ = 0;  // these two: on the reactor's thread
+  SteadyTime rechecked_{};
   std::mutex mutex_;  // guards what follows
   LeaseTable table_;
-  std::map<SessionId, std::shared_ptr<DeviceSession>> sessions_;
-  std::map<std::string, std::shared_ptr<AcquireCall>> calls_;  // by lease id
+  std::unordered_map<SessionId, std::shared_ptr<DeviceSession>> sessions_;
+  std::unordered_map<std::string, std::shared_ptr<AcquireCall>> calls_;  // by lease id
+  std::deque<Deed> outbox_;
+  bool carrying_ = false;
   std::optional<SteadyTime> wake_;
 };
+
+DeviceSession::DeviceSession(grpc::CallbackServerContext& context, std::shared_ptr<Shell> shell,
+                             Peer peer)
+    : ServerStream(context, kDeviceStream), shell_(std::move(shell)), peer_(std::move(peer)) {
+  shell_->CountUnregistered(1);
+}
+
+DeviceSession::~DeviceSession() {
+  if (id_ == 0) shell_->CountUnregistered(-1);
+}
 
 void DeviceSession::OnMessage(v1::DeviceReport report) {
   const auto self = std::static_pointer_cast<DeviceSession>(shared());
@@ -281,12 +344,13 @@ void DeviceSession::OnMessage(v1::DeviceReport report) {
   }
   StatusOr<DeviceHello> hello = ReadHello(report.hello(), peer_);
   if (!hello.ok()) {
-    spdlog::warn("device at {} refused: {}", peer_, Message(hello.status()));
+    spdlog::warn("hello of {} refused: {}", peer_.Describe(), Message(hello.status()));
     return End(hello.status());
   }
   const StatusOr<SessionId> session = shell_->Register(self, *std::move(hello));
   if (!session.ok()) return End(session.status());
   id_ = *session;
+  shell_->CountUnregistered(-1);
   ReadNext();
 }
 
@@ -295,61 +359,134 @@ void DeviceSession::OnClosed() {
   End(absl::OkStatus());
 }
 
+void DeviceSession::HelloIsDue() {
+  if (id_ != 0) return;
+  Break(Error(StatusCode::kDeadlineExceeded, "a device says hello within ", kHelloTime.count(),
+              " s"));
+}
+
 void AcquireCall::OnCancel() { shell_->Cancel(this, id_); }
 
-class TrackerServiceImpl final : public TrackerService, private v1::Tracker::CallbackService {
+// A list of devices on its way, as long as which its bytes are counted.
+class ListCall final : public grpc::ServerUnaryReactor {
  public:
-  TrackerServiceImpl(Reactor& reactor, const Clock& clock, const LeaseTableOptions& options)
-      : shell_(std::make_shared<Shell>(reactor, clock, options)) {}
+  ListCall(std::shared_ptr<Shell> shell, grpc::ByteBuffer* reply) : shell_(std::move(shell)) {
+    if (shell_->listed_bytes() > kMaxListedBytes) {
+      Finish(ToGrpc(Error(StatusCode::kResourceExhausted,
+                          "too many lists of devices are under way: read those first")));
+      return;
+    }
+    *reply = SerializeMessage(shell_->List());
+    bytes_ = reply->Length();
+    shell_->listed_bytes() += bytes_;
+    Finish(grpc::Status::OK);
+  }
+
+ private:
+  void OnDone() override {
+    shell_->listed_bytes() -= bytes_;
+    delete this;
+  }
+
+  const std::shared_ptr<Shell> shell_;
+  std::size_t bytes_ = 0;
+};
+
+using RawTracker = v1::Tracker::WithRawCallbackMethod_Serve<
+    v1::Tracker::WithRawCallbackMethod_AcquireLease<v1::Tracker::WithRawCallbackMethod_RenewLease<
+        v1::Tracker::WithRawCallbackMethod_ReleaseLease<
+            v1::Tracker::WithRawCallbackMethod_ListDevices<v1::Tracker::Service>>>>>;
+
+class TrackerServiceImpl final : public TrackerService, private RawTracker {
+ public:
+  TrackerServiceImpl(Reactor& reactor, const Clock& clock, PeerCheck& peers,
+                     const LeaseTableOptions& options, EventLog* events)
+      : shell_(std::make_shared<Shell>(reactor, clock, peers, options, events)) {
+    shell_->WatchCredentials();
+  }
   grpc::Service& service() override { return *this; }
 
  private:
-  grpc::ServerBidiReactor<v1::DeviceReport, v1::DeviceCommand>* Serve(
-      grpc::CallbackServerContext* context) override {
-    const auto stream = std::make_shared<DeviceSession>(shell_, context->peer());
-    DeviceSession::Open(stream);
+  using Bytes = grpc::ByteBuffer;
+
+  grpc::ServerBidiReactor<Bytes, Bytes>* Serve(grpc::CallbackServerContext* context) override {
+    const StatusOr<Peer> peer = Admit(context, "Serve", kDevices);
+    const auto stream = std::make_shared<DeviceSession>(
+        *context, shell_, peer.ok() ? *peer : Peer{context->peer(), std::nullopt, ""});
+    Status status = peer.status();
+    if (status.ok() && !shell_->Open(stream)) {
+      status = Error(StatusCode::kResourceExhausted,
+                     "too many connections have not said hello yet: try again");
+    }
+    if (status.ok()) {
+      DeviceSession::Open(stream);
+    } else {
+      DeviceSession::OpenAndEnd(stream, status);
+    }
     return stream.get();
   }
 
-  grpc::ServerUnaryReactor* AcquireLease(grpc::CallbackServerContext* context,
-                                         const v1::AcquireLeaseRequest* request,
-                                         v1::AcquireLeaseReply* reply) override {
-    Status valid = CheckProtocol(request->protocol(), "the client");
-    if (valid.ok() && (!IsName(request->lease_id()) || !IsName(request->client()) ||
-                       !IsName(request->target()) || !IsName(TimeKindOf(request->time_kind())) ||
-                       request->wait_ms() < 0 || request->wait_ms() > kMaxWaitMs)) {
-      valid = Error(StatusCode::kInvalidArgument,
-                    "a lease request needs lease_id, client and target of 1..128 printable "
-                    "characters without spaces, and wait_ms of 0..86400000");
-    }
-    if (!valid.ok()) return Done(context, valid);
-    const auto call = std::make_shared<AcquireCall>(shell_, reply, request->lease_id());
+  grpc::ServerUnaryReactor* AcquireLease(grpc::CallbackServerContext* context, const Bytes* bytes,
+                                         Bytes* reply) override {
+    const StatusOr<Peer> peer = Admit(context, "AcquireLease", kClients);
+    if (!peer.ok()) return Done(context, peer.status());
+    const auto message = Parse<v1::AcquireLeaseRequest>(*bytes);
+    if (!message.ok()) return Done(context, message.status());
+    const StatusOr<LeaseRequest> request = ReadAcquire(*message, *peer);
+    if (!request.ok()) return Done(context, request.status());
+    const auto call = std::make_shared<AcquireCall>(shell_, reply, request->id, request->party);
     AcquireCall::Begin(call);
-    shell_->Acquire(call, {request->lease_id(), request->client(), request->target(),
-                           request->priority(), std::chrono::milliseconds(request->wait_ms()),
-                           TimeKindOf(request->time_kind()), ""});
+    shell_->Acquire(call, *request);
     return call.get();
   }
 
-  grpc::ServerUnaryReactor* RenewLease(grpc::CallbackServerContext* context,
-                                       const v1::RenewLeaseRequest* request,
-                                       v1::RenewLeaseReply* reply) override {
-    reply->set_ttl_ms(shell_->ttl().count());
-    return Done(context, shell_->Renew(*request));
-  }
-
-  grpc::ServerUnaryReactor* ReleaseLease(grpc::CallbackServerContext* context,
-                                         const v1::ReleaseLeaseRequest* request,
-                                         v1::ReleaseLeaseReply*) override {
-    shell_->Release(*request);
+  grpc::ServerUnaryReactor* RenewLease(grpc::CallbackServerContext* context, const Bytes* bytes,
+                                       Bytes* reply) override {
+    const StatusOr<Peer> peer = Admit(context, "RenewLease", kClients);
+    if (!peer.ok()) return Done(context, peer.status());
+    const auto request = Parse<v1::RenewLeaseRequest>(*bytes);
+    if (!request.ok()) return Done(context, request.status());
+    if (const Status wrong = CheckRenew(*request); !wrong.ok()) return Done(context, wrong);
+    const StatusOr<Renewal> renewal = shell_->Renew(*request, peer->party());
+    if (!renewal.ok()) return Done(context, renewal.status());
+    v1::RenewLeaseReply answer;
+    answer.set_ttl_ms(shell_->ttl().count());
+    answer.set_give_back(renewal->give_back);
+    *reply = SerializeMessage(answer);
     return Done(context, absl::OkStatus());
   }
 
-  grpc::ServerUnaryReactor* ListDevices(grpc::CallbackServerContext* context,
-                                        const v1::ListDevicesRequest*,
-                                        v1::ListDevicesReply* reply) override {
-    shell_->List(reply);
-    return Done(context, absl::OkStatus());
+  grpc::ServerUnaryReactor* ReleaseLease(grpc::CallbackServerContext* context, const Bytes* bytes,
+                                         Bytes* reply) override {
+    const StatusOr<Peer> peer = Admit(context, "ReleaseLease", kClients);
+    if (!peer.ok()) return Done(context, peer.status());
+    const auto request = Parse<v1::ReleaseLeaseRequest>(*bytes);
+    if (!request.ok()) return Done(context, request.status());
+    if (const Status wrong = CheckRelease(*request); !wrong.ok()) return Done(context, wrong);
+    const Status status = shell_->Release(*request, peer->party());
+    *reply = SerializeMessage(v1::ReleaseLeaseReply());
+    return Done(context, status);
+  }
+
+  grpc::ServerUnaryReactor* ListDevices(grpc::CallbackServerContext* context, const Bytes*,
+                                        Bytes* reply) override {
+    const StatusOr<Peer> peer = Admit(context, "ListDevices", kClients);
+    if (!peer.ok()) return Done(context, peer.status());
+    return new ListCall(shell_, reply);
+  }
+
+  StatusOr<Peer> Admit(grpc::CallbackServerContext* context, const char* method,
+                       std::initializer_list<Role> roles) {
+    StatusOr<Peer> peer = shell_->peers().Admit(*context, method, roles);
+    if (!peer.ok()) {
+      spdlog::warn("call of {} by {} refused: {}", method, context->peer(), Message(peer.status()));
+    }
+    return peer;
+  }
+
+  template <typename Message>
+  static StatusOr<Message> Parse(const Bytes& bytes) {
+    return ParseMessage<Message>(bytes, kMaxTrackerMessageBytes);
   }
 
   static grpc::ServerUnaryReactor* Done(grpc::CallbackServerContext* context,
@@ -365,8 +502,10 @@ class TrackerServiceImpl final : public TrackerService, private v1::Tracker::Cal
 }  // namespace
 
 std::unique_ptr<TrackerService> NewTrackerService(Reactor& reactor, const Clock& clock,
-                                                  const LeaseTableOptions& options) {
-  return std::make_unique<TrackerServiceImpl>(reactor, clock, options);
+                                                  PeerCheck& peers,
+                                                  const LeaseTableOptions& options,
+                                                  EventLog* events) {
+  return std::make_unique<TrackerServiceImpl>(reactor, clock, peers, options, events);
 }
 
 }  // namespace kiln

@@ -4,6 +4,8 @@
 
 #include "base/clock.h"
 #include "base/reactor.h"
+#include "proto/peer.h"
+#include "rpc_tracker/event_log.h"
 #include "rpc_tracker/lease_table.h"
 
 namespace grpc {
@@ -14,14 +16,17 @@ namespace kiln {
 
 // This is a LeaseTable behind the gRPC service kiln.v1.Tracker: it carries messages in, actions
 // out, and wakes the table when it is due. Thread-safe. Give service() to Listen(); the server must
-// go before this object, the clock and the reactor after it.
+// go before this object, all that it is given after it.
 class TrackerService {
  public:
   virtual ~TrackerService() = default;
   virtual grpc::Service& service() = 0;
 };
 
+// `events` may be null.
 std::unique_ptr<TrackerService> NewTrackerService(Reactor& reactor, const Clock& clock,
-                                                  const LeaseTableOptions& options);
+                                                  PeerCheck& peers,
+                                                  const LeaseTableOptions& options,
+                                                  EventLog* events = nullptr);
 
 }  // namespace kiln

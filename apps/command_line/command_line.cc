@@ -115,6 +115,28 @@ template CLI::Option* AddNumberOption(CLI::App&, const std::string&,
 template CLI::Option* AddNumberOption(CLI::App&, const std::string&, std::function<void(double)>,
                                       const std::string&, const NumberRange<double>&);
 
+void AddCredentials(CLI::App& command, TlsFiles& files, CredentialUse use) {
+  constexpr char kGroup[] = "Credentials (scripts/make-certs makes them)";
+  const auto add = [&](const char* name, std::string& file, const char* variable,
+                       const char* help) {
+    return command.add_option(name, file, help)
+        ->envname(variable)
+        ->type_name("FILE")
+        ->group(kGroup);
+  };
+  auto* ca =
+      add("--ca", files.ca, "KILN_CA", "the farm's authority: speak TLS with those it has signed");
+  auto* cert = add("--cert", files.cert, "KILN_CERT", "this program's certificate");
+  auto* key = add("--key", files.key, "KILN_KEY", "the certificate's private key");
+  cert->needs(key)->needs(ca);
+  key->needs(cert);
+  ca->needs(cert);
+  if (use == CredentialUse::kToServe) {
+    add("--crl", files.crl, "KILN_CRL", "the certificates that the authority has revoked")
+        ->needs(ca);
+  }
+}
+
 std::string CheckServerAddress(const std::string& text) { return Message(CheckAddress(text)); }
 
 StatusOr<Target> TargetOption(const std::string& word) {

@@ -8,6 +8,7 @@
 
 #include "base/status.h"
 #include "ops/target.h"
+#include "proto/security.h"
 
 namespace CLI {
 class App;
@@ -75,6 +76,10 @@ CLI::Option* AddNumber(CLI::App& command, const std::string& name, Variable& var
 // Validators for CLI::Option::check(): what is wrong with the text; empty: nothing.
 // HOST:PORT or unix:PATH of a server that can be dialled.
 std::string CheckServerAddress(const std::string& text);
+
+// --ca, --cert, --key, --crl, and KILN_CA, ... where they are not given.
+enum class CredentialUse { kToDial, kToServe };
+void AddCredentials(CLI::App& command, TlsFiles& files, CredentialUse use);
 
 // FindTarget() for a word of the command line: an unknown name is a usage error, a file that cannot
 // be read is none.

@@ -10,7 +10,10 @@
 #include <utility>
 
 #include "apps/kiln/time_options.h"
+#include "base/clock.h"
 #include "ops/workload_key.h"
+#include "proto/address.h"
+#include "proto/certificates.h"
 
 namespace kiln {
 
@@ -100,6 +103,14 @@ void AddTracker(CLI::App& command, Environment& env, const std::string& help) {
       ->envname("KILN_TRACKER")
       ->check(CheckServerAddress)
       ->type_name("HOST:PORT");
+  AddCredentials(command, env.tls, CredentialUse::kToDial);
+}
+
+StatusOr<TrackerEndpoint> TrackerOf(const Environment& env) {
+  // A socket on this machine needs none, and variables may be set for others.
+  const bool used = env.tls.enabled() && !IsUnixAddress(env.tracker);
+  if (used) RETURN_IF_ERROR(CheckTlsFiles(env.tls, Role::kClient, SystemClock().Today()));
+  return TrackerEndpoint(env.tracker, used ? env.tls : TlsFiles());
 }
 
 void AddMeasuring(CLI::App& command, Environment& env) {

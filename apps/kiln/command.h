@@ -13,6 +13,7 @@
 #include "kernels_templates/task.h"
 #include "models/model.h"
 #include "ops/measurement.h"
+#include "rpc_client/rpc_client.h"
 
 namespace kiln {
 
@@ -23,6 +24,7 @@ struct Environment {
   std::string command_line;
   std::string db;       // --db; empty: DefaultDatabasePath()
   std::string tracker;  // --tracker HOST:PORT; empty: this machine
+  TlsFiles tls;         // --ca, --cert, --key
   std::string wait;     // --wait TIME for a device of the tracker; empty: as long as it takes
   // What the chosen subcommand does; returns the exit status. Set while the command line is parsed.
   std::function<StatusOr<int>()> action;
@@ -64,6 +66,8 @@ Status NoLayers(const Network& network);
 void AddDatabase(CLI::App& command, Environment& env);
 void AddTracker(CLI::App& command, Environment& env, const std::string& help);
 void AddMeasuring(CLI::App& command, Environment& env);
+// The tracker, with credentials that are good for a client; an error says what is wrong with them.
+StatusOr<TrackerEndpoint> TrackerOf(const Environment& env);
 StatusOr<std::string> DatabasePath(const Environment& env);
 StatusOr<std::unique_ptr<TuningStore>> OpenStore(const Environment& env, OpenMode mode,
                                                  Session session = {});

@@ -17,7 +17,8 @@ StatusOr<int> ShowDevices(const Environment& env, bool json) {
         "name a tracker: --tracker HOST:PORT or $KILN_TRACKER (without one, `kiln tune` measures "
         "on this machine; `kiln targets` says what it is)");
   }
-  ASSIGN_OR_RETURN(const FarmInfo farm, ListDevices(env.tracker));
+  ASSIGN_OR_RETURN(const TrackerEndpoint tracker, TrackerOf(env));
+  ASSIGN_OR_RETURN(const FarmInfo farm, ListDevices(tracker));
   if (json) {
     for (const DeviceInfo& device : farm.devices) {
       const nlohmann::json line = {
@@ -60,7 +61,8 @@ void AddDevices(CLI::App& app, Environment& env) {
   AddTracker(*command, env, "whose devices are listed");
   command->footer(
       "Examples:\n"
-      "  kiln devices --tracker 127.0.0.1:9190");
+      "  kiln devices --tracker 127.0.0.1:9190\n"
+      "  kiln devices --tracker farm.local:9190 --ca ca.crt --cert ann.crt --key ann.key");
   command->callback(
       [&env, json] { env.action = [&env, json] { return ShowDevices(env, *json); }; });
 }

@@ -35,7 +35,7 @@ StatusOr<std::optional<Emulator>> EmulatorFor(const Target& target) {
   return std::optional<Emulator>(emulator);
 }
 
-StatusOr<TimeKind> KindOfTimes(const std::string& tracker, const Target& target) {
+StatusOr<TimeKind> KindOfTimes(const TrackerEndpoint& tracker, const Target& target) {
   ASSIGN_OR_RETURN(const FarmInfo farm, ListDevices(tracker));
   std::optional<TimeKind> kind;
   for (const DeviceInfo& device : farm.devices) {

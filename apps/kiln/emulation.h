@@ -6,6 +6,7 @@
 #include "base/status.h"
 #include "measure/measurement.h"
 #include "ops/target.h"
+#include "rpc_client/rpc_client.h"
 
 namespace kiln {
 
@@ -22,6 +23,6 @@ StatusOr<std::optional<Emulator>> EmulatorFor(const Target& target);
 
 // The kind of times that a farm's devices for the target give: measured ones where it has a device,
 // busy or not, that gives such, or no device at all; emulated ones where it has only those.
-StatusOr<TimeKind> KindOfTimes(const std::string& tracker, const Target& target);
+StatusOr<TimeKind> KindOfTimes(const TrackerEndpoint& tracker, const Target& target);
 
 }  // namespace kiln

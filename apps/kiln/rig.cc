@@ -148,12 +148,13 @@ StatusOr<std::unique_ptr<Rig>> Rig::Create(const Environment& env, const std::st
     }
     RETURN_IF_ERROR(rig->UseDevices(StartLocalDevice(*rig->reactor_, options)));
   } else {
-    ASSIGN_OR_RETURN(rig->kind_, KindOfTimes(env.tracker, described));
+    ASSIGN_OR_RETURN(const TrackerEndpoint tracker, TrackerOf(env));
+    ASSIGN_OR_RETURN(rig->kind_, KindOfTimes(tracker, described));
     if (!env.wait.empty()) {
       ASSIGN_OR_RETURN(rig->wait_, ParseDuration(env.wait));
     }
     RETURN_IF_ERROR(rig->UseDevices(
-        ConnectTracker(*rig->reactor_, env.tracker, client,
+        ConnectTracker(*rig->reactor_, tracker, client,
                        [](const std::string& what) { WriteError("kiln: " + what + "\n"); })));
   }
   if (rig->kind_ == TimeKind::kEmulated) {

@@ -9,6 +9,7 @@
 #include "base/standard_streams.h"
 #include "base/version.h"
 #include "ops/target.h"
+#include "proto/certificates.h"
 #include "proto/transport.h"
 #include "rpc_server/cores.h"
 #include "rpc_server/device_service.h"
@@ -78,6 +79,22 @@ std::string DefaultName(const Options& options) {
   return name;
 }
 
+// A device with a certificate has its name.
+StatusOr<std::string> NameOf(const Options& options) {
+  const bool open = !IsUnixAddress(options.listen.address) ||
+                    !(options.tracker.empty() || IsUnixAddress(options.tracker));
+  if (!options.listen.tls.enabled() || !open) {
+    return options.name.empty() ? DefaultName(options) : options.name;
+  }
+  RETURN_IF_ERROR(CheckTlsFiles(options.listen.tls, Role::kDevice, SystemClock().Today()));
+  ASSIGN_OR_RETURN(const Certificate certificate, ReadCertificateFile(options.listen.tls.cert));
+  if (!options.name.empty() && options.name != certificate.principal->name) {
+    return UsageError("--name ", options.name, " is not that of ", options.listen.tls.cert,
+                      ", which is ", certificate.principal->name, ": leave it out");
+  }
+  return certificate.principal->name;
+}
+
 std::string Advice(const Options& options, const Target& target, const Target& machine) {
   if (options.emulator.empty()) return "try --target native, or --emulator";
   std::string missing;
@@ -98,7 +115,7 @@ StatusOr<DeviceIdentity> Identify(const Options& options, const Target& target,
   identity.isa = Names(machine.isa);
   identity.build = std::string("kiln-server ") + kVersion;
   identity.time_kind = options.emulator.empty() ? TimeKind::kMeasured : TimeKind::kEmulated;
-  identity.name = options.name.empty() ? DefaultName(options) : options.name;
+  ASSIGN_OR_RETURN(identity.name, NameOf(options));
   if (!IsName(identity.name)) {
     return UsageError("a device's --name has 1 to 128 printable characters without spaces, not `",
                       identity.name, "`");
@@ -112,9 +129,25 @@ StatusOr<DeviceIdentity> Identify(const Options& options, const Target& target,
     if (equals == 0 || equals == std::string::npos) {
       return UsageError("cannot read --label ", label, ": want KEY=VALUE");
     }
-    identity.labels[label.substr(0, equals)] = label.substr(equals + 1);
+    const std::string key = label.substr(0, equals), value = label.substr(equals + 1);
+    if (!IsName(key) || !IsText(value)) {
+      return UsageError(
+          "cannot use --label ", label,
+          ": a key has 1 to 128 printable characters without spaces, a value at most 256 bytes "
+          "without control characters");
+    }
+    identity.labels[key] = value;
   }
   return identity;
+}
+
+// A server that is its own tracker knows itself by its name, wherever it is.
+TrackerLinkOptions LinkOptions(const Options& options, const DeviceIdentity& identity,
+                               const std::string& address) {
+  if (!options.tracker.empty()) {
+    return {options.tracker, {options.listen.tls, ""}, address, identity};
+  }
+  return {address, {options.listen.tls, DeviceHostName(identity.name)}, "", identity};
 }
 
 Status Serve(const Options& options) {
@@ -130,24 +163,19 @@ Status Serve(const Options& options) {
 
   const std::shared_ptr<ServingLife> life = NewServingLife(*reactor);
   LeaseFence fence;
-  const auto device =
-      NewDeviceService(identity, fence, NewMeasureQueue(std::move(host), std::move(core_lock)));
+  ASSIGN_OR_RETURN(const auto peers, CheckPeers(options.listen, Role::kDevice, SystemClock()));
+  const auto device = NewDeviceService(identity, fence, *peers,
+                                       NewMeasureQueue(std::move(host), std::move(core_lock)));
   // Without a tracker it is a farm of one: the same tracker, in this process.
   const bool alone = options.tracker.empty();
-  const auto tracker = alone ? NewTrackerService(*reactor, SystemClock(), {}) : nullptr;
+  const auto tracker = alone ? NewTrackerService(*reactor, SystemClock(), *peers, {}) : nullptr;
   std::vector<grpc::Service*> services{&device->service()};
   if (alone) services.push_back(&tracker->service());
 
   ASSIGN_OR_RETURN(auto server, ListenAsAsked(options.listen, services));
   const std::string address = server->address();
-  if (!IsLocalAddress(address)) {
-    spdlog::warn(
-        "INSECURE: {} is open to the network without TLS: whoever reaches it can run "
-        "native code here",
-        address);
-  }
-  auto link = NewTrackerLink(*reactor, fence,
-                             {alone ? address : options.tracker, alone ? "" : address, identity});
+  WarnIfOpen(options.listen, address, "run native code here");
+  auto link = NewTrackerLink(*reactor, fence, LinkOptions(options, identity, address));
   AnnounceAddress(address);
   spdlog::info(
       "{} serves {} on {} cores{}", identity.name, identity.target, identity.cores.size(),
@@ -166,6 +194,8 @@ int Main(int argc, char** argv) {
                "kiln-server");
   app.footer(
       "Examples:\n"
+      "  kiln-server --tracker farm.local:9190 --target native --listen 0.0.0.0:0 --ca ca.crt \\\n"
+      "    --cert pi-3.crt --key pi-3.key --crl crl.pem    on a network, over TLS\n"
       "  kiln-server --tracker 10.0.0.1:9190 --target native --listen 10.0.0.7:0 --insecure\n"
       "  kiln-server --tracker 127.0.0.1:9190 --target native --cores 2-3 --label rack=4\n"
       "  kiln-server --tracker 127.0.0.1:9190 --target rasp4b --emulator qemu-aarch64 "
@@ -181,7 +211,8 @@ int Main(int argc, char** argv) {
                  "what it serves: a name of `kiln targets`, a file, or native")
       ->required();
   app.add_option("--name", options.name,
-                 "unique on the farm; default: the host's name, with --cpu and --cores");
+                 "unique on the farm; default: that of the certificate, or the host's name, with "
+                 "--cpu and --cores");
   app.add_option("--label", options.labels,
                  "KEY=VALUE, shown by `kiln devices --json`; may be repeated");
   app.add_option("--listen", options.listen.address,
@@ -195,6 +226,7 @@ int Main(int argc, char** argv) {
                              "the processor that it emulates, as it calls it: cortex-a72");
   emulator->needs(cpu);
   cpu->needs(emulator);
+  AddCredentials(app, options.listen.tls, CredentialUse::kToServe);
   app.add_flag("--insecure", options.listen.insecure,
                "allow to listen beyond this machine without TLS");
   AddNumber<std::int32_t>(

@@ -8,14 +8,26 @@
 #include "base/version.h"
 #include "proto/transport.h"
 #include "rpc_tracker/tracker_service.h"
+#include "rpc_tracker/tracker_state.h"
 
 namespace kiln {
 namespace {
 
 struct Options {
   ListenOptions listen{"127.0.0.1:9190", false};
-  double lease_ttl = 10;  // seconds
+  double lease_ttl = 10;         // seconds
+  std::string state, event_log;  // empty: none
+  CallRate rate;
 };
+
+// What a restart must remember.
+StatusOr<std::unique_ptr<TrackerState>> OpenState(const Options& options) {
+  if (!options.state.empty()) return OpenTrackerState(options.state);
+  spdlog::info(
+      "without --state a restart forgets which epochs were granted and believes what the devices "
+      "say of them");
+  return nullptr;
+}
 
 Status Serve(const Options& options) {
   LogToStandardError();
@@ -24,14 +36,17 @@ Status Serve(const Options& options) {
   const std::shared_ptr<ServingLife> life = NewServingLife(*reactor);
   LeaseTableOptions leases;
   leases.ttl = std::chrono::milliseconds(static_cast<std::int64_t>(options.lease_ttl * 1000));
-  const auto tracker = NewTrackerService(*reactor, SystemClock(), leases);
-  ASSIGN_OR_RETURN(const auto server, ListenAsAsked(options.listen, {&tracker->service()}));
-  if (!IsLocalAddress(server->address())) {
-    spdlog::warn(
-        "INSECURE: {} is open to the network without TLS: whoever reaches it can lease "
-        "the devices and run native code on them",
-        server->address());
+  ASSIGN_OR_RETURN(const auto state, OpenState(options));
+  if (state) leases.first_epoch = state->first_epoch();
+  std::unique_ptr<EventLog> events;
+  if (!options.event_log.empty()) {
+    ASSIGN_OR_RETURN(events, OpenEventLog(options.event_log, SystemClock()));
   }
+  ASSIGN_OR_RETURN(const auto peers,
+                   CheckPeers(options.listen, Role::kTracker, SystemClock(), options.rate));
+  const auto tracker = NewTrackerService(*reactor, SystemClock(), *peers, leases, events.get());
+  ASSIGN_OR_RETURN(const auto server, ListenAsAsked(options.listen, {&tracker->service()}));
+  WarnIfOpen(options.listen, server->address(), "lease the devices and run native code on them");
   AnnounceAddress(server->address());
   life->AwaitEnd();
   return absl::OkStatus();
@@ -44,6 +59,8 @@ int Main(int argc, char** argv) {
   app.footer(
       "Examples:\n"
       "  kiln-tracker                                    on this machine, port 9190\n"
+      "  kiln-tracker --listen 0.0.0.0:9190 --cert tracker.crt --key tracker.key --ca ca.crt \\\n"
+      "    --crl crl.pem --state /var/lib/kiln           a farm, over TLS\n"
       "  kiln-tracker --listen 0.0.0.0:9190 --insecure   for a network that you trust\n"
       "  kiln-server --tracker 127.0.0.1:9190 --target native\n"
       "  kiln devices --tracker 127.0.0.1:9190\n"
@@ -59,7 +76,17 @@ int Main(int argc, char** argv) {
   AddNumber<double>(app, "--lease-ttl", options.lease_ttl,
                     "seconds after which a lease without heartbeat ends", {0.1, 3600})
       ->default_str("10");
+  app.add_option("--state", options.state, "keep here what a restart must remember")
+      ->type_name("DIR");
+  app.add_option("--event-log", options.event_log,
+                 "append what happens to devices and leases, a JSON object a line")
+      ->type_name("FILE");
+  AddNumber<double>(app, "--max-rate", options.rate.per_second,
+                    "calls a second of one client (over TLS: of one certificate)", {1, 1e9})
+      ->default_str("5000");
+  AddCredentials(app, options.listen.tls, CredentialUse::kToServe);
   if (const std::optional<int> status = ParseCommandLine(app, argc, argv)) return *status;
+  options.rate.burst = 2 * options.rate.per_second;
   return EndServing("kiln-tracker", Serve(options));
 }
 

@@ -14,6 +14,7 @@
 #include "base/frame.h"
 #include "base/reactor_asio.h"
 #include "base/standard_streams.h"
+#include "proto/certificates.h"
 
 namespace kiln {
 namespace {
@@ -79,6 +80,20 @@ StatusOr<std::unique_ptr<RpcServer>> ListenAsAsked(const ListenOptions& options,
   const bool wrong = server.status().code() == StatusCode::kInvalidArgument ||
                      server.status().code() == StatusCode::kPermissionDenied;
   return wrong ? AsUsageError(std::move(server)) : std::move(server);
+}
+
+StatusOr<std::unique_ptr<PeerCheck>> CheckPeers(const ListenOptions& options, Role role,
+                                                const Clock& clock, const CallRate& rate) {
+  // The directory of a Unix socket decides who reaches it.
+  const bool used = options.tls.enabled() && !IsUnixAddress(options.address);
+  if (used) RETURN_IF_ERROR(CheckTlsFiles(options.tls, role, clock.Today()));
+  return NewPeerCheck(used ? options.tls : TlsFiles(), clock, rate);
+}
+
+void WarnIfOpen(const ListenOptions& options, const std::string& address, const char* harm) {
+  if (options.tls.enabled() || IsLocalAddress(address)) return;
+  spdlog::warn("INSECURE: {} is open to the network without TLS: whoever reaches it can {}",
+               address, harm);
 }
 
 void AnnounceAddress(const std::string& address) {

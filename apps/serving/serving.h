@@ -5,8 +5,10 @@
 #include <vector>
 
 #include "apps/serving/log.h"
+#include "base/clock.h"
 #include "base/reactor.h"
 #include "base/status.h"
+#include "proto/peer.h"
 #include "proto/transport.h"
 
 // What Kiln's servers have in common as programs.
@@ -16,6 +18,14 @@ namespace kiln {
 // Listen() where the command line says, with gRPC's lines in the log; what is wrong with the address is a usage error.
 StatusOr<std::unique_ptr<RpcServer>> ListenAsAsked(const ListenOptions& options,
                                                    const std::vector<grpc::Service*>& services);
+
+// Who may call a server that listens so: looks at its certificate, which must be one of `role`, and
+// at its peers'. Without TLS everybody may. What is wrong with the files is an error.
+StatusOr<std::unique_ptr<PeerCheck>> CheckPeers(const ListenOptions& options, Role role,
+                                                const Clock& clock, const CallRate& rate = {});
+
+// Says loudly in the log that whoever reaches the address can do `harm`, if that is so.
+void WarnIfOpen(const ListenOptions& options, const std::string& address, const char* harm);
 
 // Prints "listening on ADDRESS", for people and for programs that start this one. Where standard
 // output does not take it, the log says so: a server serves all the same.

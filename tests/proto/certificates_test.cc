@@ -260,7 +260,10 @@ TEST(TlsFilesTest, GarbageNeverCrashes) {
           bad.resize(below(bad.size()));
           break;
         case 1:
-          for (std::size_t n = below(8) + 1; n > 0; --n) bad[below(bad.size())] ^= 1 << below(8);
+          for (std::size_t n = below(8) + 1; n > 0; --n) {
+            char& victim = bad[below(bad.size())];
+            victim = static_cast<char>(victim ^ 1 << below(8));
+          }
           break;
         case 2:
           bad.insert(below(bad.size()), std::string(below(300), static_cast<char>(below(256))));
@@ -420,6 +423,7 @@ TEST_F(PeerBookTest, ManyThreadsAskWhileTheListChanges) {
   farm_.Make("revoke ann");
   const std::string something = farm_.Bytes("crl.pem");
   std::vector<std::thread> threads;
+  threads.reserve(4);
   for (int t = 0; t < 4; ++t) {
     threads.emplace_back([&, t] {
       for (int i = 0; i < 2000; ++i) {

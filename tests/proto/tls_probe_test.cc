@@ -56,7 +56,7 @@ const TestFarm& OtherFarm() {
 class TestServer {
  public:
   explicit TestServer(std::shared_ptr<grpc::ServerCredentials> credentials,
-                      std::string address = "127.0.0.1:0") {
+                      const std::string& address = "127.0.0.1:0") {
     grpc::ServerBuilder builder;
     int port = 0;
     builder.AddListeningPort(address, std::move(credentials), &port);
@@ -101,7 +101,7 @@ class RawServer {
     name.sin_family = AF_INET;
     name.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     socklen_t size = sizeof name;
-    bind(fd_, reinterpret_cast<sockaddr*>(&name), size);
+    (void)bind(fd_, reinterpret_cast<sockaddr*>(&name), size);
     listen(fd_, 16);
     getsockname(fd_, reinterpret_cast<sockaddr*>(&name), &size);
     address_ = "127.0.0.1:" + std::to_string(ntohs(name.sin_port));

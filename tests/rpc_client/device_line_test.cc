@@ -24,6 +24,7 @@ class FakeTracker final : public TrackerClient {
   explicit FakeTracker(std::vector<DeviceInfo> devices) : devices_(std::move(devices)) {}
 
   const std::string& address() const override { return address_; }
+  const TlsFiles& tls() const override { return tls_; }
   Status Connect(nanoseconds) override { return absl::OkStatus(); }
   void AwaitDisconnect() override {}
   std::unique_ptr<PendingCall> Acquire(const AcquireRequest& request, nanoseconds,
@@ -35,7 +36,7 @@ class FakeTracker final : public TrackerClient {
     return std::make_unique<FakeCall>(*this, calls_.back());
   }
   std::unique_ptr<PendingCall> Renew(const GrantedLease&,
-                                     std::function<void(StatusOr<Renewal>)>) override {
+                                     std::function<void(StatusOr<RenewedLease>)>) override {
     return nullptr;
   }
   Status Release(const GrantedLease&, nanoseconds) override { return absl::OkStatus(); }
@@ -116,6 +117,7 @@ class FakeTracker final : public TrackerClient {
   }
 
   const std::string address_ = "fake";
+  const TlsFiles tls_;
   mutable std::mutex mutex_;  // guards what follows
   std::condition_variable changed_;
   std::vector<DeviceInfo> devices_;

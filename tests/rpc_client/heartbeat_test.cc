@@ -14,11 +14,11 @@ using std::chrono::nanoseconds;
 // Answers renewals on the reactor's thread with what it is told, the last answer for ever.
 class FakeTracker final : public TrackerClient {
  public:
-  FakeTracker(Reactor& reactor, std::vector<StatusOr<Renewal>> answers)
+  FakeTracker(Reactor& reactor, std::vector<StatusOr<RenewedLease>> answers)
       : reactor_(reactor), answers_(std::move(answers)) {}
 
   std::unique_ptr<PendingCall> Renew(const GrantedLease&,
-                                     std::function<void(StatusOr<Renewal>)> done) override {
+                                     std::function<void(StatusOr<RenewedLease>)> done) override {
     auto answered = std::make_shared<std::promise<void>>();
     auto call = std::make_unique<FakeCall>(answered->get_future());
     reactor_.Post([this, answered, done = std::move(done)] {
@@ -33,6 +33,7 @@ class FakeTracker final : public TrackerClient {
   std::size_t renewals() const { return renewals_; }
 
   const std::string& address() const override { return address_; }
+  const TlsFiles& tls() const override { return tls_; }
   Status Connect(nanoseconds) override { return absl::OkStatus(); }
   void AwaitDisconnect() override {}
   std::unique_ptr<PendingCall> Acquire(const AcquireRequest&, nanoseconds,
@@ -57,13 +58,14 @@ class FakeTracker final : public TrackerClient {
   static Status Unused() { return Error(StatusCode::kUnimplemented, "not part of this test"); }
 
   const std::string address_ = "fake";
+  const TlsFiles tls_;
   Reactor& reactor_;
-  const std::vector<StatusOr<Renewal>> answers_;
+  const std::vector<StatusOr<RenewedLease>> answers_;
   std::size_t renewals_ = 0;
   std::promise<void> all_;
 };
 
-const Renewal kKeep{.give_back = false}, kGiveBack{.give_back = true};
+const RenewedLease kKeep{.give_back = false}, kGiveBack{.give_back = true};
 const Status kRestarting = Error(StatusCode::kUnavailable, "the tracker restarts");
 const Status kOver = Error(StatusCode::kFailedPrecondition, "the lease is over");
 const GrantedLease kLease{"id", 1, "device", "address", milliseconds(9)};

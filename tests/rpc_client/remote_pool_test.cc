@@ -46,7 +46,7 @@ class RemotePoolTest : public testing::Test {
   void StartTracker(const std::string& address = "127.0.0.1:0", milliseconds ttl = seconds(30)) {
     LeaseTableOptions options;
     options.ttl = ttl;
-    tracker_ = NewTrackerService(*reactor_, SystemClock(), options);
+    tracker_ = NewTrackerService(*reactor_, SystemClock(), *peers_, options);
     auto server = Listen({address}, {&tracker_->service()});
     ASSERT_TRUE(server.ok()) << server.status();
     server_ = *std::move(server);
@@ -57,7 +57,7 @@ class RemotePoolTest : public testing::Test {
   }
   std::unique_ptr<TrackerLink> Register(FakeDevice& device) {
     return NewTrackerLink(*reactor_, device.fence(),
-                          {server_->address(), device.address(), device.identity()});
+                          {server_->address(), {}, device.address(), device.identity()});
   }
   std::unique_ptr<DevicePool> Pool(std::int32_t priority = 0) {
     auto pool = ConnectTracker(*reactor_, server_->address(), {"tester", priority});
@@ -95,6 +95,7 @@ class RemotePoolTest : public testing::Test {
   }
 
   const std::unique_ptr<Reactor> reactor_ = NewReactor();
+  const std::unique_ptr<PeerCheck> peers_ = *NewPeerCheck({}, SystemClock());
   std::unique_ptr<TrackerService> tracker_;
   std::unique_ptr<RpcServer> server_;
   const std::unique_ptr<Runner> runner_ = NewRemoteRunner();

@@ -40,12 +40,21 @@ class DeviceServiceTest : public testing::Test {
     device_ = std::make_unique<FakeDevice>(std::move(kernel));
     device_->fence().Grant({"lease", "client", 5});
     stub_ = v1::Device::NewStub(Dial(device_->address()));
+    Name(context_, "lease", 5);
     stream_ = stub_->Measure(&context_);
+  }
+
+  // Says which lease a call is of.
+  static void Name(grpc::ClientContext& context, const std::string& lease, std::uint64_t epoch) {
+    context.AddMetadata(kProtocolMetadata, std::to_string(kProtocolVersion));
+    context.AddMetadata(kLeaseMetadata, lease);
+    context.AddMetadata(kEpochMetadata, std::to_string(epoch));
   }
 
   // The status that a request alone ends its stream with.
   grpc::StatusCode Refused(const v1::MeasureRequest& request) {
     grpc::ClientContext context;
+    Name(context, request.lease_id(), request.epoch());
     auto stream = stub_->Measure(&context);
     stream->Write(request);
     v1::MeasureReply reply;
@@ -138,9 +147,14 @@ TEST_F(DeviceServiceTest, WrongRequestsEndTheStreamWithTheirStatus) {
   key.set_workload("nonsense");
   EXPECT_EQ(Refused(key), grpc::INVALID_ARGUMENT);
   EXPECT_EQ(Refused(Request("1", std::string(17 << 20, 'x'))), grpc::RESOURCE_EXHAUSTED);
-  // And it still serves.
-  ASSERT_TRUE(stream_->Write(Request("1")));
-  EXPECT_TRUE(Read().has_result());
+  // And it still serves, in a new call: a later one has taken the place of the first.
+  grpc::ClientContext context;
+  Name(context, "lease", 5);
+  const auto stream = stub_->Measure(&context);
+  ASSERT_TRUE(stream->Write(Request("1")));
+  v1::MeasureReply reply;
+  EXPECT_TRUE(stream->Read(&reply));
+  EXPECT_TRUE(reply.has_result());
 }
 
 TEST_F(DeviceServiceTest, OversizeMessageIsRefused) {
@@ -150,6 +164,7 @@ TEST_F(DeviceServiceTest, OversizeMessageIsRefused) {
   auto stub = v1::Device::NewStub(
       grpc::CreateCustomChannel(device_->address(), grpc::InsecureChannelCredentials(), arguments));
   grpc::ClientContext context;
+  Name(context, "lease", 5);
   auto stream = stub->Measure(&context);
   // Not in the object, which has a limit of its own.
   v1::MeasureRequest request = Request("1");
@@ -158,8 +173,56 @@ TEST_F(DeviceServiceTest, OversizeMessageIsRefused) {
   v1::MeasureReply reply;
   ASSERT_FALSE(stream->Read(&reply)) << "it was taken";
   EXPECT_EQ(stream->Finish().error_code(), grpc::RESOURCE_EXHAUSTED);
+  EXPECT_EQ(Refused(Request("1", std::string(17 << 20, 'x'))), grpc::RESOURCE_EXHAUSTED);
+}
+
+// What a call without its lease, or with another's, ends with before a message is taken.
+TEST_F(DeviceServiceTest, ACallWithoutItsLeaseTakesNoMessage) {
+  Connect();
+  const auto refused = [&](const std::vector<std::pair<std::string, std::string>>& metadata) {
+    grpc::ClientContext context;
+    for (const auto& [key, value] : metadata) context.AddMetadata(key, value);
+    const auto stream = stub_->Measure(&context);
+    v1::MeasureReply reply;
+    EXPECT_FALSE(stream->Read(&reply));
+    return stream->Finish();
+  };
+  const std::string now = std::to_string(kProtocolVersion);
+  const grpc::Status old = refused({});
+  EXPECT_EQ(old.error_code(), grpc::FAILED_PRECONDITION);
+  EXPECT_THAT(old.error_message(), testing::HasSubstr("upgrade the client"));
+  EXPECT_EQ(refused({{kProtocolMetadata, now}}).error_code(), grpc::INVALID_ARGUMENT);
+  EXPECT_EQ(refused({{kProtocolMetadata, "x"}}).error_code(), grpc::INVALID_ARGUMENT);
+  EXPECT_EQ(refused({{kProtocolMetadata, now}, {kLeaseMetadata, "lease"}, {kEpochMetadata, "4"}})
+                .error_code(),
+            grpc::FAILED_PRECONDITION);
+  EXPECT_EQ(refused({{kProtocolMetadata, now}, {kLeaseMetadata, "lease"}, {kEpochMetadata, "-1"}})
+                .error_code(),
+            grpc::INVALID_ARGUMENT);
+}
+
+TEST_F(DeviceServiceTest, AMessageOfAnotherLeaseThanItsCallIsRefused) {
+  Connect();
+  v1::MeasureRequest other = Request("1");
+  other.set_lease_id("another");
+  stream_->Write(other);
+  v1::MeasureReply reply;
+  EXPECT_FALSE(stream_->Read(&reply));
+  EXPECT_EQ(stream_->Finish().error_code(), grpc::INVALID_ARGUMENT);
+}
+
+TEST_F(DeviceServiceTest, ANewerCallOfTheLeaseTakesThePlaceOfTheFormer) {
+  Connect();
   ASSERT_TRUE(stream_->Write(Request("1")));
-  EXPECT_TRUE(Read().has_result());
+  Read();
+  grpc::ClientContext context;
+  Name(context, "lease", 5);
+  const auto newer = stub_->Measure(&context);
+  ASSERT_TRUE(newer->Write(Request("2")));
+  v1::MeasureReply reply;
+  EXPECT_TRUE(newer->Read(&reply));
+  EXPECT_FALSE(stream_->Read(&reply));
+  EXPECT_FALSE(stream_->Finish().ok());
 }
 
 TEST_F(DeviceServiceTest, RevokedWhileItWaitedIsNotRun) {
@@ -206,6 +269,7 @@ TEST_F(DeviceServiceTest, AbandonedTrialsAreDroppedAndTheNextClientIsServed) {
   EXPECT_TRUE(both_came && device_->queue().AwaitUnwanted(1));
   device_->fence().Grant({"next", "client", 6});
   grpc::ClientContext context;
+  Name(context, "next", 6);
   auto stream = stub_->Measure(&context);
   v1::MeasureRequest request = Request("3");
   request.set_lease_id("next");

@@ -87,7 +87,7 @@ class FakeDevice {
   explicit FakeDevice(FakeKernel kernel = SampleReply, std::string name = "fake",
                       TimeKind kind = TimeKind::kMeasured)
       : identity_{std::move(name), "t", {"avx2"}, {0, 1}, {{"rack", "4"}}, "test", kind},
-        service_(NewDeviceService(identity_, fence_, QueueOf(std::move(kernel)))),
+        service_(NewDeviceService(identity_, fence_, *peers_, QueueOf(std::move(kernel)))),
         server_(*Listen({.traffic = TestTraffic()}, {&service_->service()})) {}
 
   const std::string& address() const { return server_->address(); }
@@ -114,6 +114,7 @@ class FakeDevice {
   LeaseFence fence_;
   const DeviceIdentity identity_;
   WatchedQueue* queue_ = nullptr;  // the service's
+  const std::unique_ptr<PeerCheck> peers_ = *NewPeerCheck({}, SystemClock());
   std::unique_ptr<DeviceService> service_;
   std::unique_ptr<RpcServer> server_;
 };

@@ -53,7 +53,7 @@ class TableFixture : public ::testing::Test {
   template <typename T>
   std::vector<T> Take() {
     for (LeaseAction& action : table_.TakeActions()) {
-      std::visit([this](auto& known) { Sort(std::move(known)); }, action);
+      std::visit([this](auto& known) { this->Sort(std::move(known)); }, action);
     }
     return std::exchange(std::get<std::vector<T>>(taken_), {});
   }

@@ -45,7 +45,7 @@ class MethodTag<kMethod> final : public Tag {
 // callback interface every event would be handed from a polling thread to another one.
 class LoadLoop {
  public:
-  LoadLoop() = default;
+  LoadLoop();
   ~LoadLoop();
   LoadLoop(const LoadLoop&) = delete;
   LoadLoop& operator=(const LoadLoop&) = delete;

@@ -1,5 +1,6 @@
 #include "proto/transport.h"
 
+#include <google/protobuf/stubs/logging.h>
 #include <grpc/support/log.h>
 #include <grpcpp/grpcpp.h>
 #include <grpcpp/security/tls_certificate_provider.h>
@@ -48,8 +49,10 @@ constexpr std::size_t kMaxTextBytes = 256;
 int Count(std::chrono::milliseconds time) { return static_cast<int>(time.count()); }
 
 // gRPC explains every failed attempt on standard error, in long lines; what matters comes back as a
-// status. GRPC_VERBOSITY brings its lines back.
+// status. GRPC_VERBOSITY brings its lines back. Protobuf writes a line there of each text that is not
+// UTF-8, as often as a peer likes, and waits while nobody reads them.
 void KeepLogShort() {
+  google::protobuf::SetLogHandler(nullptr);
   if (std::getenv("GRPC_VERBOSITY")) return;
   gpr_set_log_function([](gpr_log_func_args* line) {
     if (!std::strstr(line->message, "assertion failed")) return;

@@ -571,6 +571,10 @@ TEST_F(FarmLimitsTest, GarbageIsAnInvalidArgumentWhateverTheMethod) {
   const auto lease = Acquire(Devices().devices(0).target());
   EXPECT_EQ(Answer(kMeasure, BytesOf(Garbage()), MetadataOf(lease)).error_code(),
             grpc::INVALID_ARGUMENT);
+  // A device whose name is not UTF-8: protobuf must not write of it.
+  EXPECT_EQ(Answer(kServe, BytesOf("\x0a\x05\x1a\x03\xff\xfe\xfd")).error_code(),
+            grpc::INVALID_ARGUMENT);
+  EXPECT_EQ(Said("libprotobuf"), 0u);
   Release(lease);
   ExpectHonestClientIsServed();
 }

@@ -16,7 +16,7 @@ namespace kiln {
 namespace {
 
 // A disk that does not take so many for so long is not waited for.
-constexpr std::size_t kMaxWaiting = 200'000;
+constexpr std::size_t kMaxWaiting = 50'000;  // some 20 MB
 
 class FileEventLog final : public EventLog {
  public:

@@ -73,7 +73,9 @@ void CollectPeers(const std::string& path, unsigned port, std::set<std::string>*
   if (file >= 0) dup2(file, STDERR_FILENO);
   dup2(output, STDOUT_FILENO);
   setpgid(0, 0);  // the user's Ctrl-C is for the load generator, which ends the tracker afterwards
-  std::vector<std::string> words = {options.program, "--listen", "127.0.0.1:0"};
+  // The load's clients are one caller over TLS, and are not to be slowed down as such.
+  std::vector<std::string> words = {options.program, "--listen", "127.0.0.1:0", "--max-rate",
+                                    "1000000"};
   words.insert(words.end(), options.arguments.begin(), options.arguments.end());
   std::vector<char*> argv;
   for (std::string& word : words) argv.push_back(word.data());

@@ -52,7 +52,7 @@ class Reference {
     if (device.session != 0) {
       const SessionId old = device.session;
       Drop(now, device);
-      Act(EndSession{old, Error(StatusCode::kAborted, "")});
+      Act(EndSession{old, Error(StatusCode::kUnavailable, "")});
     }
     const bool kept = device.use == Use::kLeased && hello.held &&
                       hello.held->id == device.request.id && hello.held->epoch == device.epoch;

@@ -22,11 +22,8 @@ struct Options {
 
 // What a restart must remember.
 StatusOr<std::unique_ptr<TrackerState>> OpenState(const Options& options) {
-  if (!options.state.empty()) return OpenTrackerState(options.state);
-  spdlog::info(
-      "without --state a restart forgets which epochs were granted and believes what the devices "
-      "say of them");
-  return nullptr;
+  if (options.state.empty()) return nullptr;
+  return OpenTrackerState(options.state);
 }
 
 Status Serve(const Options& options) {
@@ -48,6 +45,12 @@ Status Serve(const Options& options) {
   ASSIGN_OR_RETURN(const auto server, ListenAsAsked(options.listen, {&tracker->service()}));
   WarnIfOpen(options.listen, server->address(), "lease the devices and run native code on them");
   AnnounceAddress(server->address());
+  if (!state) {
+    spdlog::info(
+        "without --state a restart forgets which epochs were granted, and believes what the "
+        "devices "
+        "say of them");
+  }
   life->AwaitEnd();
   return absl::OkStatus();
 }

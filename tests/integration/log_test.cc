@@ -155,7 +155,7 @@ TEST_F(LogTest, TrackerWhoseLogNobodyReadsServesOn) {
     ASSERT_EQ(ServeWithoutName(), grpc::INVALID_ARGUMENT) << "refusal " << i;
   }
   EXPECT_EQ(Devices().devices_size(), 0);
-  ExpectLog("device at ");
+  ExpectLog("hello of ");
   tracker->Signal(SIGTERM);
   EXPECT_EQ(tracker->Wait().status, 0);
 }
@@ -174,7 +174,7 @@ TEST_F(LogTest, ServerWhoseLogNobodyReadsServesOn) {
   const auto reply = Devices();
   ASSERT_EQ(reply.devices_size(), 1);
   Acquire(reply.devices(0));
-  ExpectLog("measurement of ");
+  ExpectLog("call of Measure by ");
   server->Signal(SIGTERM);
   EXPECT_EQ(server->Wait().status, 0);
 }

@@ -161,7 +161,7 @@ TEST(TrackerCodecTest, OtherProtocolsSayWhichSideToUpgrade) {
   request.set_protocol(kProtocolVersion + 1);
   const Status acquire = ReadAcquire(request, kHost).status();
   EXPECT_EQ(acquire.code(), StatusCode::kFailedPrecondition);
-  EXPECT_THAT(Message(acquire), HasSubstr("upgrade this side"));
+  EXPECT_THAT(Message(acquire), HasSubstr("upgrade the tracker"));
 }
 
 TEST(TrackerCodecTest, NameIsTheCredentials) {

@@ -11,8 +11,8 @@ namespace kiln {
 
 // When a server has so much memory resident, whoever has sent most of late is cut off.
 struct MemoryLimit {
-  std::size_t bytes = 64 << 20;              // with no connection
-  std::size_t bytes_per_connection = 16384;  // and this for each
+  std::size_t bytes = 56 << 20;                 // with no connection
+  std::size_t bytes_per_connection = 40 << 10;  // and this for each: gRPC takes 37 kB
 };
 
 // This is a listening socket in front of a gRPC server, since gRPC 1.51's own

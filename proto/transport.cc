@@ -40,6 +40,8 @@ constexpr unsigned kCertificateSeconds = 1;
 // A connection keeps the certificates that it was made with. Calls that begin later than this go over
 // a new one, with those that are in the files then; calls under way are not concerned.
 constexpr std::chrono::milliseconds kTlsConnectionAge{300'000};
+// What a connection takes here for TLS.
+constexpr std::size_t kTlsBytes = 104 << 10;
 
 // Of answers: outputs of kernels, or the list of all devices.
 constexpr int kMaxReplyBytes = 64 << 20;
@@ -149,6 +151,14 @@ void SetLimits(grpc::ServerBuilder& builder, const Traffic& traffic) {
   // Without a probe of the line's bandwidth a connection's window stays small, and with it what lies
   // here unread.
   builder.AddChannelArgument(GRPC_ARG_HTTP2_BDP_PROBE, 0);
+  // A compressed message could be a thousand times as long as it looks. Nobody sends such ones.
+  builder.AddChannelArgument(GRPC_ARG_ENABLE_PER_MESSAGE_COMPRESSION, 0);
+  builder.AddChannelArgument(GRPC_ARG_ENABLE_PER_MESSAGE_DECOMPRESSION, 0);
+  // Of what a connection reads into, and encrypts at a time: each keeps its buffers.
+  builder.AddChannelArgument(GRPC_ARG_TCP_READ_CHUNK_SIZE, traffic.read_bytes);
+  builder.AddChannelArgument(GRPC_ARG_TCP_MIN_READ_CHUNK_SIZE, traffic.read_bytes / 4);
+  builder.AddChannelArgument(GRPC_ARG_TCP_MAX_READ_CHUNK_SIZE, traffic.read_bytes * 4);
+  builder.AddChannelArgument(GRPC_ARG_TSI_MAX_FRAME_SIZE, traffic.read_bytes * 4);
 }
 
 }  // namespace
@@ -180,8 +190,9 @@ StatusOr<std::unique_ptr<RpcServer>> Listen(const ListenOptions& options,
                  "and --ca (scripts/make-certs makes them), or listen on 127.0.0.1, or give "
                  "--insecure on a network you trust");
   }
-  ASSIGN_OR_RETURN(std::unique_ptr<Listener> listener,
-                   OpenListener(options.address, options.traffic.memory));
+  MemoryLimit memory = options.traffic.memory;
+  if (options.tls.enabled()) memory.bytes_per_connection += kTlsBytes;
+  ASSIGN_OR_RETURN(std::unique_ptr<Listener> listener, OpenListener(options.address, memory));
   KeepLogShortOnce();
   grpc::ServerBuilder builder;
   auto acceptor = builder.experimental().AddExternalConnectionAcceptor(
@@ -214,6 +225,9 @@ std::shared_ptr<grpc::Channel> Dial(const std::string& address, const DialOption
   // In spite of its name this is the time that an attempt may take.
   arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, Count(kConnectTimeout));
   arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);  // a farm is not behind the web's proxy
+  // As the servers do: see SetLimits().
+  arguments.SetInt(GRPC_ARG_ENABLE_PER_MESSAGE_COMPRESSION, 0);
+  arguments.SetInt(GRPC_ARG_ENABLE_PER_MESSAGE_DECOMPRESSION, 0);
   // Two channels to one address have connections of their own: a new channel has new certificates.
   if (options.tls.enabled()) arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
   if (!options.host.empty()) arguments.SetSslTargetNameOverride(options.host);

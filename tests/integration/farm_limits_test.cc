@@ -68,6 +68,12 @@ grpc::ByteBuffer BytesOf(const std::string& text) {
   return grpc::ByteBuffer(&slice, 1);
 }
 
+// So many equal bytes, one and the same slice again and again.
+grpc::ByteBuffer LongBytes(std::size_t megabytes) {
+  const std::vector<grpc::Slice> slices(megabytes, grpc::Slice(std::string(1 << 20, '\x0a')));
+  return grpc::ByteBuffer(slices.data(), slices.size());
+}
+
 v1::DeviceReport HelloOf(const std::string& name) {
   v1::DeviceReport report;
   v1::DeviceHello& hello = *report.mutable_hello();
@@ -251,10 +257,15 @@ class FarmLimitsTest : public testing::Test {
 
   // What a call that sends these bytes, and then nothing more, ends with.
   grpc::Status Answer(const std::string& method, const grpc::ByteBuffer& bytes,
-                      const Metadata& metadata = {}) const {
-    grpc::GenericStub stub(Dial(address_));
+                      const Metadata& metadata = {},
+                      grpc_compression_algorithm compression = GRPC_COMPRESS_NONE) const {
+    grpc::ChannelArguments unlimited;
+    unlimited.SetMaxSendMessageSize(-1);
+    grpc::GenericStub stub(
+        grpc::CreateCustomChannel(address_, grpc::InsecureChannelCredentials(), unlimited));
     grpc::ClientContext context;
     SetDeadline(context);
+    context.set_compression_algorithm(compression);
     for (const auto& [name, value] : metadata) context.AddMetadata(name, value);
     grpc::CompletionQueue queue;
     const auto call = stub.PrepareCall(&context, method, &queue);
@@ -276,6 +287,22 @@ class FarmLimitsTest : public testing::Test {
     call->Finish(&status, nullptr);
     next();
     return status;
+  }
+
+  // Messages of so many bytes that are small on their way, to each method and to all at once.
+  void SendCompressed(const std::vector<std::string>& methods, std::size_t megabytes) const {
+    std::vector<std::thread> threads;
+    for (int i = 0; i < 8; ++i) {
+      threads.emplace_back([&, i] {
+        const std::string& method = methods[i % methods.size()];
+        EXPECT_NE(Answer(method, LongBytes(megabytes), {},
+                         i < 4 ? GRPC_COMPRESS_GZIP : GRPC_COMPRESS_DEFLATE)
+                      .error_code(),
+                  grpc::OK)
+            << method;
+      });
+    }
+    for (std::thread& thread : threads) thread.join();
   }
 
   // A message of 1 GB to each method, one after the other, then to all at once.
@@ -370,6 +397,20 @@ TEST_F(FarmLimitsTest, TrackerCutsMessagesOfAGigabyteOff) {
 TEST_F(FarmLimitsTest, ServerCutsMessagesOfAGigabyteOff) {
   StartServer();
   SendGigabytes({kDescribe, kMeasure, kAcquire, kServe});
+  ExpectHonestClientIsServed();
+}
+
+// What is compressed could be a thousand times as long as it looks.
+
+TEST_F(FarmLimitsTest, TrackerExpandsNoCompressedMessage) {
+  StartTracker();
+  SendCompressed({kAcquire, kList, kServe}, 60);
+  ExpectHonestClientIsServed();
+}
+
+TEST_F(FarmLimitsTest, ServerExpandsNoCompressedMessage) {
+  StartServer();
+  SendCompressed({kDescribe, kAcquire, kServe}, 250);
   ExpectHonestClientIsServed();
 }
 

@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <utility>
 
+#include "rpc_client/device_channels.h"
 #include "rpc_client/device_line.h"
 #include "rpc_client/local_server.h"
 #include "rpc_client/random_id.h"
@@ -27,6 +28,7 @@ class RemoteDevicePool final : public DevicePool {
       : reactor_(reactor),
         local_(std::move(local)),
         tracker_(std::move(tracker)),
+        channels_(std::make_shared<DeviceChannels>(tracker_->tls())),
         client_(std::move(client)),
         line_(*tracker_, [this] { return local_ ? local_->EnsureRunning() : absl::OkStatus(); },
               std::move(observer), {}) {}
@@ -35,7 +37,7 @@ class RemoteDevicePool final : public DevicePool {
                                            std::chrono::nanoseconds timeout) override {
     const AcquireRequest request{RandomId(), target.name, client_, kind};
     ASSIGN_OR_RETURN(DeviceLine::Granted granted, line_.Acquire(request, timeout));
-    return std::make_unique<RemoteLease>(reactor_, tracker_, granted.lease,
+    return std::make_unique<RemoteLease>(reactor_, tracker_, channels_, granted.lease,
                                          std::move(granted.turn));
   }
   void StopWaiting() override { line_.Stop(); }
@@ -44,6 +46,7 @@ class RemoteDevicePool final : public DevicePool {
   Reactor& reactor_;
   const std::unique_ptr<LocalServer> local_;
   const std::shared_ptr<TrackerClient> tracker_;
+  const std::shared_ptr<DeviceChannels> channels_;
   const ClientIdentity client_;
   DeviceLine line_;
 };

@@ -72,8 +72,8 @@ class Call final : public ClientStream<v1::MeasureRequest, v1::MeasureReply> {
 
 class GrpcMeasureStream final : public MeasureStream {
  public:
-  GrpcMeasureStream(const GrantedLease& lease, const TlsFiles& tls)
-      : stub_(v1::Device::NewStub(Dial(lease.address, {tls, DeviceHostName(lease.device)}))) {
+  GrpcMeasureStream(const GrantedLease& lease, std::shared_ptr<grpc::Channel> channel)
+      : stub_(v1::Device::NewStub(std::move(channel))) {
     call_.context().AddMetadata(kProtocolMetadata, std::to_string(kProtocolVersion));
     call_.context().AddMetadata(kLeaseMetadata, lease.id);
     call_.context().AddMetadata(kEpochMetadata, std::to_string(lease.epoch));
@@ -97,8 +97,9 @@ class GrpcMeasureStream final : public MeasureStream {
 
 }  // namespace
 
-std::unique_ptr<MeasureStream> OpenMeasureStream(const GrantedLease& lease, const TlsFiles& tls) {
-  return std::make_unique<GrpcMeasureStream>(lease, tls);
+std::unique_ptr<MeasureStream> OpenMeasureStream(const GrantedLease& lease,
+                                                 std::shared_ptr<grpc::Channel> channel) {
+  return std::make_unique<GrpcMeasureStream>(lease, std::move(channel));
 }
 
 }  // namespace kiln

@@ -7,6 +7,9 @@
 #include "base/status.h"
 #include "rpc_client/tracker_client.h"
 
+namespace grpc {
+class Channel;
+}
 namespace kiln::v1 {
 class MeasureReply;
 class MeasureRequest;
@@ -26,8 +29,8 @@ class MeasureStream {
                                               std::chrono::nanoseconds timeout) = 0;
 };
 
-// To the device of a lease; connects when it is first used. Over TLS its certificate must be that of
-// the device which was granted, wherever it is.
-std::unique_ptr<MeasureStream> OpenMeasureStream(const GrantedLease& lease, const TlsFiles& tls);
+// To the device of a lease, over its channel; connects when it is first used.
+std::unique_ptr<MeasureStream> OpenMeasureStream(const GrantedLease& lease,
+                                                 std::shared_ptr<grpc::Channel> channel);
 
 }  // namespace kiln

@@ -20,9 +20,11 @@ constexpr std::chrono::seconds kPatience{90};
 }  // namespace
 
 RemoteLease::RemoteLease(Reactor& reactor, std::shared_ptr<TrackerClient> tracker,
-                         const GrantedLease& grant, std::shared_ptr<DeviceTurn> turn)
+                         std::shared_ptr<DeviceChannels> channels, const GrantedLease& grant,
+                         std::shared_ptr<DeviceTurn> turn)
     : turn_(std::move(turn)),
       tracker_(std::move(tracker)),
+      channels_(std::move(channels)),
       grant_(grant),
       heartbeat_(StartHeartbeat(reactor, *tracker_, grant)) {}
 
@@ -71,7 +73,8 @@ StatusOr<RunResult> RemoteLease::Measure(const RunRequest& request, Sending obje
 std::shared_ptr<MeasureStream> RemoteLease::Stream() {
   std::lock_guard lock(mutex_);
   if (!stream_) {
-    stream_ = OpenMeasureStream(grant_, tracker_->tls());
+    channel_ = channels_->To(grant_);
+    stream_ = OpenMeasureStream(grant_, channel_);
     sent_.clear();
   }
   return stream_;
@@ -79,7 +82,9 @@ std::shared_ptr<MeasureStream> RemoteLease::Stream() {
 
 void RemoteLease::Drop(const std::shared_ptr<MeasureStream>& broken) {
   std::lock_guard lock(mutex_);
-  if (stream_ == broken) stream_.reset();
+  if (stream_ != broken) return;
+  stream_.reset();
+  channels_->Forget(channel_);
 }
 
 bool RemoteLease::IsNew(std::uint64_t object_digest) {

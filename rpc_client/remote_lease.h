@@ -7,6 +7,7 @@
 
 #include "base/reactor.h"
 #include "measure/measurer.h"
+#include "rpc_client/device_channels.h"
 #include "rpc_client/device_line.h"
 #include "rpc_client/heartbeat.h"
 #include "rpc_client/measure_stream.h"
@@ -19,7 +20,8 @@ namespace kiln {
 class RemoteLease final : public Lease {
  public:
   // The reactor must outlive the lease. `turn` goes when the device has been given back.
-  RemoteLease(Reactor& reactor, std::shared_ptr<TrackerClient> tracker, const GrantedLease& grant,
+  RemoteLease(Reactor& reactor, std::shared_ptr<TrackerClient> tracker,
+              std::shared_ptr<DeviceChannels> channels, const GrantedLease& grant,
               std::shared_ptr<DeviceTurn> turn);
   ~RemoteLease() override;  // gives the device back; waits a moment for the tracker at most
 
@@ -42,9 +44,11 @@ class RemoteLease final : public Lease {
 
   const std::shared_ptr<DeviceTurn> turn_;
   const std::shared_ptr<TrackerClient> tracker_;
+  const std::shared_ptr<DeviceChannels> channels_;
   const GrantedLease grant_;
   std::unique_ptr<Heartbeat> heartbeat_;
-  std::mutex mutex_;  // guards what follows
+  std::mutex mutex_;                        // guards what follows
+  std::shared_ptr<grpc::Channel> channel_;  // that stream_ is on
   std::shared_ptr<MeasureStream> stream_;
   std::unordered_set<std::uint64_t> sent_;  // digests of objects that went out on stream_
 };

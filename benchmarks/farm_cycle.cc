@@ -105,7 +105,8 @@ Status Run(const Options& options) {
   std::unique_ptr<DevicePool> pool;
   if (options.tracker.empty()) {
     ASSIGN_OR_RETURN(
-        pool, StartLocalDevice(*reactor, {.target = options.target, .cores = {}, .client = client}));
+        pool,
+        StartLocalDevice(*reactor, {.target = options.target, .cores = {}, .client = client}));
   } else {
     ASSIGN_OR_RETURN(pool, ConnectTracker(*reactor, {options.tracker, options.tls}, client));
   }

@@ -154,11 +154,11 @@ void SetLimits(grpc::ServerBuilder& builder, const Traffic& traffic) {
   // A compressed message could be a thousand times as long as it looks. Nobody sends such ones.
   builder.AddChannelArgument(GRPC_ARG_ENABLE_PER_MESSAGE_COMPRESSION, 0);
   builder.AddChannelArgument(GRPC_ARG_ENABLE_PER_MESSAGE_DECOMPRESSION, 0);
-  // Of what a connection reads into, and encrypts at a time: each keeps its buffers.
-  builder.AddChannelArgument(GRPC_ARG_TCP_READ_CHUNK_SIZE, traffic.read_bytes);
-  builder.AddChannelArgument(GRPC_ARG_TCP_MIN_READ_CHUNK_SIZE, traffic.read_bytes / 4);
-  builder.AddChannelArgument(GRPC_ARG_TCP_MAX_READ_CHUNK_SIZE, traffic.read_bytes * 4);
-  builder.AddChannelArgument(GRPC_ARG_TSI_MAX_FRAME_SIZE, traffic.read_bytes * 4);
+  if (traffic.buffer_bytes == 0) return;
+  builder.AddChannelArgument(GRPC_ARG_TCP_READ_CHUNK_SIZE, traffic.buffer_bytes);
+  builder.AddChannelArgument(GRPC_ARG_TCP_MIN_READ_CHUNK_SIZE, traffic.buffer_bytes / 4);
+  builder.AddChannelArgument(GRPC_ARG_TCP_MAX_READ_CHUNK_SIZE, traffic.buffer_bytes);
+  builder.AddChannelArgument(GRPC_ARG_TSI_MAX_FRAME_SIZE, 4 * traffic.buffer_bytes);
 }
 
 }  // namespace

@@ -47,11 +47,11 @@ bool IsText(std::string_view text);
 struct Traffic {
   std::size_t message_bytes = kMaxTrackerMessageBytes;
   int calls_per_connection = 512;  // at a time; further ones wait at the caller
-  int read_bytes = 1024;           // about as many are read at a time
+  int buffer_bytes = 1024;         // that a connection reads into and keeps; 0: what gRPC likes
   MemoryLimit memory;              // in plaintext: what TLS needs for itself is added
 };
 inline constexpr Traffic kTrackerTraffic{};
-inline constexpr Traffic kDeviceTraffic{kMaxMessageBytes, 64, 8192, {144 << 20, 65536}};
+inline constexpr Traffic kDeviceTraffic{kMaxMessageBytes, 64, 0, {144 << 20, 65536}};
 
 struct ListenOptions {
   std::string address = "127.0.0.1:0";  // port 0: the system picks

@@ -36,8 +36,8 @@ std::shared_ptr<grpc::Channel> DeviceChannels::To(const GrantedLease& lease) {
     place.splice(place.begin(), entries_, known);
     if (is_good) return entries_.front().channel;
   }
-  entries_.push_front({lease.address, lease.device,
-                       Dial(lease.address, {tls_, DeviceHostName(lease.device)})});
+  entries_.push_front(
+      {lease.address, lease.device, Dial(lease.address, {tls_, DeviceHostName(lease.device)})});
   if (entries_.size() > kMostKept) dropped.splice(dropped.end(), entries_, --entries_.end());
   return entries_.front().channel;
 }

@@ -39,8 +39,8 @@ struct Device {
   PeerCheck& peers;
   const std::unique_ptr<MeasureQueue> queue;
   ObjectCache objects{kCacheBytes};
-  std::mutex mutex;
-  std::weak_ptr<MeasureCall> current;  // the one call that may send; guarded by the mutex
+  std::mutex mutex = {};
+  std::weak_ptr<MeasureCall> current = {};  // the one call that may send; guarded by the mutex
 };
 
 // A lease as its holder names it, and whose call does.

@@ -1,5 +1,6 @@
-// Bytes into the port of a tracker that serves in this process: in plaintext, or with KILN_FUZZ_TLS
-// over TLS, before any handshake. Each input is a connection of its own. What it must do is live on.
+// Bytes into the port of a farm of one that serves in this process, with the methods of tracker and
+// device: in plaintext, or with KILN_FUZZ_TLS over TLS, before any handshake. Each input is a
+// connection of its own. What it must do is live on.
 
 #include <arpa/inet.h>
 #include <grpcpp/grpcpp.h>
@@ -12,10 +13,12 @@
 #include <cstdio>
 #include <cstdlib>
 #include <memory>
+#include <utility>
 
 #include "proto/peer.h"
 #include "proto/tracker.grpc.pb.h"
 #include "proto/transport.h"
+#include "rpc_server/device_service.h"
 #include "rpc_tracker/tracker_service.h"
 
 #ifdef KILN_FUZZ_TLS
@@ -31,9 +34,20 @@ void Need(const Status& status) {
   std::abort();
 }
 
-class Tracker {
+// Measurements are made at once, and come to nothing.
+class NoQueue final : public MeasureQueue {
  public:
-  Tracker() {
+  void Submit(MeasureJob job) override {
+    HostReply reply;
+    reply.outcome = Timings{{1}, 1};
+    reply.digests.resize(job.request.cases.size());
+    job.done(std::move(reply));
+  }
+};
+
+class Farm {
+ public:
+  Farm() {
     spdlog::set_level(spdlog::level::off);
     ListenOptions listen;
 #ifdef KILN_FUZZ_TLS
@@ -49,7 +63,10 @@ class Tracker {
     Need(peers.status());
     peers_ = *std::move(peers);
     service_ = NewTrackerService(*reactor_, SystemClock(), *peers_, {}, nullptr);
-    auto server = Listen(listen, {&service_->service()});
+    fence_.Grant({"l", "client", 1});  // which measurements in the corpus name
+    device_ = NewDeviceService({"device", "target", {}, {0}, {}, "fuzz"}, fence_, *peers_,
+                               std::make_unique<NoQueue>());
+    auto server = Listen(listen, {&service_->service(), &device_->service()});
     Need(server.status());
     server_ = *std::move(server);
     const std::string address = server_->address();
@@ -85,6 +102,8 @@ class Tracker {
   const std::unique_ptr<Reactor> reactor_ = NewReactor();
   std::unique_ptr<PeerCheck> peers_;
   std::unique_ptr<TrackerService> service_;
+  LeaseFence fence_;
+  std::unique_ptr<DeviceService> device_;
   std::unique_ptr<RpcServer> server_;
   sockaddr_in name_{};
 };
@@ -93,7 +112,7 @@ class Tracker {
 }  // namespace kiln
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  static kiln::Tracker tracker;
-  tracker.Take(data, size);
+  static kiln::Farm farm;
+  farm.Take(data, size);
   return 0;
 }

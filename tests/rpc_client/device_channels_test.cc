@@ -1,7 +1,7 @@
 #include "rpc_client/device_channels.h"
 
-#include <gtest/gtest.h>
 #include <grpcpp/channel.h>
+#include <gtest/gtest.h>
 
 #include <chrono>
 #include <string>

@@ -116,26 +116,16 @@ struct H2Connection::Callbacks {
     return Outcome(connection);
   }
 
+  // Also of calls that could not be sent, since the server has said goodbye.
   static int OnStreamClose(nghttp2_session*, std::int32_t stream, std::uint32_t error, void* self) {
     if (Call* const call = Of(self).CallOn(stream)) {
-      Of(self).Finish(*call, Error(FromHttp2(error),
-                                   "the server ended the call: ", nghttp2_http2_strerror(error)));
+      const bool unsent = call->out_sent_ == 0;
+      Of(self).Finish(*call,
+                      Error(unsent ? StatusCode::kUnavailable : FromHttp2(error), "the server ",
+                            unsent ? "takes no more calls: " : "ended the call: ",
+                            nghttp2_http2_strerror(error)));
     }
     return Outcome(Of(self));
-  }
-
-  // Of calls that waited for others to end, when the server has said goodbye.
-  static int OnNotSent(nghttp2_session*, const nghttp2_frame* frame, int error, void* self) {
-    if (frame->hd.type != NGHTTP2_HEADERS) return 0;
-    H2Connection& connection = Of(self);
-    const auto call =
-        std::find_if(connection.calls_.begin(), connection.calls_.end(),
-                     [&](const Call* one) { return one->stream_ == frame->hd.stream_id; });
-    if (call == connection.calls_.end()) return 0;
-    (*call)->stream_ = 0;
-    connection.Finish(**call, Error(StatusCode::kUnavailable, connection.server_.address, ": ",
-                                    nghttp2_strerror(error)));
-    return Outcome(connection);
   }
 
   static ssize_t ReadMessages(nghttp2_session*, std::int32_t stream, std::uint8_t* buffer,
@@ -164,7 +154,6 @@ struct H2Connection::Callbacks {
       nghttp2_session_callbacks_set_on_data_chunk_recv_callback(made, OnData);
       nghttp2_session_callbacks_set_on_frame_recv_callback(made, OnFrame);
       nghttp2_session_callbacks_set_on_stream_close_callback(made, OnStreamClose);
-      nghttp2_session_callbacks_set_on_frame_not_send_callback(made, OnNotSent);
       return made;
     }();
     return all;

@@ -58,6 +58,7 @@ class Channel final : private H2Connection::Owner, private CallHost {
  private:
   void OnReady(H2Connection& connection) override;
   void OnDraining(H2Connection& connection) override;
+  void OnRefused(Call& call) override { Start(call); }
   void OnClosed(H2Connection& connection, const Status& why) override;
   void Abandon(Call& call) override;
   void Resume(Call&) override {}

@@ -25,8 +25,9 @@ class CallHost {
   ~CallHost() = default;
 };
 
-// This is one gRPC call after the other, in bytes; it keeps its memory from one to the next. A message goes over
-// HTTP/2 with five bytes before it: a flag, 0 for "not compressed", and its length, the highest byte first.
+// This is one gRPC call after the other, in bytes; it keeps its memory from one to the next. A message
+// goes over HTTP/2 with five bytes before it: a flag, 0 for "not compressed", and its length, the highest
+// byte first.
 class Call {
  public:
   Call(const Call&) = delete;
@@ -52,7 +53,8 @@ class Call {
   std::uint8_t* AddMessage(std::size_t size);
   void Resume() { host_->Resume(*this); }
 
-  // In these the call may be cancelled, not destroyed: its headers are on their way; the server has sent this.
+  // In these two the call may be cancelled, not destroyed. It is on a connection; again, if one that
+  // ends has not taken it.
   virtual void OnStarted() {}
   virtual void OnMessage(std::string_view bytes) = 0;
   // The last one. The call may be started again, or destroyed.

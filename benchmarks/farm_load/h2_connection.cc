@@ -116,16 +116,19 @@ struct H2Connection::Callbacks {
     return Outcome(connection);
   }
 
-  // Also of calls that could not be sent, since the server has said goodbye.
+  // Also of calls that nghttp2 has not sent, since the server has said goodbye.
   static int OnStreamClose(nghttp2_session*, std::int32_t stream, std::uint32_t error, void* self) {
-    if (Call* const call = Of(self).CallOn(stream)) {
-      const bool unsent = call->out_sent_ == 0;
-      Of(self).Finish(*call,
-                      Error(unsent ? StatusCode::kUnavailable : FromHttp2(error), "the server ",
-                            unsent ? "takes no more calls: " : "ended the call: ",
-                            nghttp2_http2_strerror(error)));
+    H2Connection& connection = Of(self);
+    Call* const call = connection.CallOn(stream);
+    if (!call) return Outcome(connection);
+    if (connection.draining_ && connection.owner_ && call->out_sent_ == 0) {
+      connection.Remove(*call);
+      connection.owner_->OnRefused(*call);
+    } else {
+      connection.Finish(*call, Error(FromHttp2(error),
+                                     "the server ended the call: ", nghttp2_http2_strerror(error)));
     }
-    return Outcome(Of(self));
+    return Outcome(connection);
   }
 
   static ssize_t ReadMessages(nghttp2_session*, std::int32_t stream, std::uint8_t* buffer,

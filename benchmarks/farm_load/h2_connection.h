@@ -49,6 +49,8 @@ class H2Connection final : public std::enable_shared_from_this<H2Connection>,
     virtual void OnReady(H2Connection& connection) = 0;
     // The server wants no more calls; those under way go on. When the last has ended, so has the connection.
     virtual void OnDraining(H2Connection& connection) = 0;
+    // A call has come too late for a connection that is draining: the server has not seen it.
+    virtual void OnRefused(Call& call) = 0;
     // The connection is over; then its calls are told to be.
     virtual void OnClosed(H2Connection& connection, const Status& why) = 0;
 

@@ -47,8 +47,8 @@ class SimulatedDevice {
 
    private:
     void OnStarted() override {
-      said_hello_ = true;
-      device_.OnRegistered();
+      // The second time is that of a call that a connection about to end has not taken.
+      if (!std::exchange(said_hello_, true)) device_.OnRegistered();
     }
     void OnReply(const v1::DeviceCommand& command) override { device_.OnCommand(command); }
     void OnEnd(const Status& status) override {

@@ -27,8 +27,8 @@ class TlsContexts {
   std::map<std::string, std::shared_ptr<ssl_ctx_st>> contexts_;  // by digest of the texts
 };
 
-// This is the client's end of one TLS connection, between bytes in memory: whoever has the socket hands in what has
-// come and sends what is to go.
+// This is the client's end of one TLS connection, between bytes in memory: whoever has the socket hands
+// in what has come and sends what is to go.
 class TlsSession {
  public:
   // The server's certificate must be of the context's authority and for `host`, a name or an address.

@@ -100,7 +100,7 @@ void Stop(Farm& farm, Contender& a, Contender& b) {
   a.BeginStop();
   b.BeginStop();
   const bool idle = farm.loop().RunUntil([&] { return a.idle() && b.idle(); }, kStopPatience);
-  if (!idle) std::_Exit(1);  // the calls' memory is still in use
+  if (!idle) std::_Exit(1);  // timers still refer to the leases
 }
 
 void Print(const std::string& contest, const std::string& who, const Contender& one,

@@ -7,7 +7,8 @@
 #include <iterator>
 #include <utility>
 
-#include "proto/tracker.grpc.pb.h"
+#include "benchmarks/farm_load/calls.h"
+#include "proto/tracker.pb.h"
 
 namespace kiln::load {
 namespace {
@@ -83,14 +84,22 @@ StatusOr<std::unique_ptr<Farm>> Farm::Open(FarmOptions options, TrackerProcess t
     StatusOr<Credential> credential = ReadCredential(files, name);
     return credential.ok() ? *std::move(credential) : Credential();
   };
-  return std::unique_ptr<Farm>(new Farm(std::move(options), std::move(tracker)));
+  std::unique_ptr<Farm> farm(new Farm(std::move(options), std::move(tracker)));
+  RETURN_IF_ERROR(farm->FindTracker());
+  return farm;
 }
 
 Farm::Farm(FarmOptions options, TrackerProcess tracker)
-    : options_(std::move(options)), tracker_(std::move(tracker)), seeds_(options_.seed ^ 0xC11E47) {
-  const Endpoint endpoint{tracker_.address(), options_.credentials.tls_name};
-  devices_ = std::make_unique<SimulatedDevices>(loop_, endpoint, options_.device);
+    : options_(std::move(options)),
+      tracker_(std::move(tracker)),
+      seeds_(options_.seed ^ 0xC11E47) {}
+
+Status Farm::FindTracker() {
+  ASSIGN_OR_RETURN(dialer_,
+                   Dialer::Open(loop_, {tracker_.address(), options_.credentials.tls_name}));
+  devices_ = std::make_unique<SimulatedDevices>(*dialer_, options_.device);
   ledger_ = std::make_unique<LeaseLedger>(*devices_);
+  return absl::OkStatus();
 }
 
 Status Farm::ConnectDevices() {
@@ -103,19 +112,20 @@ Status Farm::ConnectDevices() {
   std::size_t listed = 0;
   std::string why;
   bool answered = false;
-  RepeatedCall<&v1::Tracker::Stub::AsyncListDevices> list([&] {
-    const auto& all = list.reply().devices();
-    listed = static_cast<std::size_t>(std::count_if(all.begin(), all.end(), [&](const auto& d) {
-      return d.target() == options_.device.target && d.state() != v1::DeviceEntry::STATE_LOST;
-    }));
-    why = list.status().error_message();
-    answered = true;
-  });
+  RepeatedCall<v1::ListDevicesRequest, v1::ListDevicesReply> list(
+      asker.channel(), "/kiln.v1.Tracker/ListDevices", [&] {
+        const auto& all = list.reply().devices();
+        listed = static_cast<std::size_t>(std::count_if(all.begin(), all.end(), [&](const auto& d) {
+          return d.target() == options_.device.target && d.state() != v1::DeviceEntry::STATE_LOST;
+        }));
+        why = Message(list.status());
+        answered = true;
+      });
   const auto wanted = static_cast<std::size_t>(options_.devices);
   const SteadyTime until = LoadLoop::Now() + kPatience;
   while (listed < wanted && LoadLoop::Now() < until && !LoadLoop::interrupted()) {
     answered = false;
-    list.Start(asker.stub(), loop_);
+    list.Start();
     if (!loop_.RunUntil([&] { return answered; }, kPatience)) {
       list.Cancel();
       loop_.BeginLeaving();
@@ -134,8 +144,7 @@ LeaseClient& Farm::AddClient(const std::string& name) {
   StatusOr<Credential> credential =
       ReadCredential(options_.credentials, options_.credentials.client);
   clients_.push_back(std::make_unique<LeaseClient>(
-      loop_, *ledger_, Endpoint{tracker_.address(), options_.credentials.tls_name},
-      credential.ok() ? *credential : Credential(), name, NextSeed()));
+      *dialer_, *ledger_, credential.ok() ? *credential : Credential(), name, NextSeed()));
   return *clients_.back();
 }
 

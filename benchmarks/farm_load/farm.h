@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/status.h"
+#include "benchmarks/farm_load/channel.h"
 #include "benchmarks/farm_load/lease_clients.h"
 #include "benchmarks/farm_load/load_loop.h"
 #include "benchmarks/farm_load/simulated_devices.h"
@@ -59,11 +60,13 @@ class Farm {
 
  private:
   Farm(FarmOptions options, TrackerProcess tracker);
+  Status FindTracker();
 
   const FarmOptions options_;
   TrackerProcess tracker_;
   LoadLoop loop_;
   Rng seeds_;
+  std::unique_ptr<Dialer> dialer_;
   std::unique_ptr<SimulatedDevices> devices_;
   std::unique_ptr<LeaseLedger> ledger_;
   std::vector<std::unique_ptr<LeaseClient>> clients_;

@@ -50,9 +50,9 @@ std::string LeaseClient::NewId() { return fmt::format("{:016x}{:016x}", ids_.Nex
 LeaseSlot::LeaseSlot(LeaseClient& client, const LeaseWish& wish, Handler handler)
     : client_(client),
       handler_(std::move(handler)),
-      acquire_([this] { OnAcquired(); }),
-      renew_([this] { OnRenewed(); }),
-      release_([this] { OnReleased(); }) {
+      acquire_(client.channel(), "/kiln.v1.Tracker/AcquireLease", [this] { OnAcquired(); }),
+      renew_(client.channel(), "/kiln.v1.Tracker/RenewLease", [this] { OnRenewed(); }),
+      release_(client.channel(), "/kiln.v1.Tracker/ReleaseLease", [this] { OnReleased(); }) {
   v1::AcquireLeaseRequest& request = acquire_.request();
   request.set_protocol(kProtocolVersion);
   request.set_client(client_.name());
@@ -64,7 +64,7 @@ LeaseSlot::LeaseSlot(LeaseClient& client, const LeaseWish& wish, Handler handler
 void LeaseSlot::Acquire() {
   acquire_.request().set_lease_id(client_.NewId());
   asked_ = LoadLoop::Now();
-  acquire_.Start(client_.stub(), client_.loop());
+  acquire_.Start();
 }
 
 void LeaseSlot::Renew() {
@@ -72,7 +72,7 @@ void LeaseSlot::Renew() {
   renew_.request().set_device(device());
   renew_.request().set_epoch(acquire_.reply().epoch());
   began_ = LoadLoop::Now();
-  renew_.Start(client_.stub(), client_.loop());
+  renew_.Start();
 }
 
 void LeaseSlot::Release() {
@@ -80,7 +80,7 @@ void LeaseSlot::Release() {
   release_.request().set_lease_id(acquire_.reply().lease_id());
   release_.request().set_device(device());
   release_.request().set_epoch(acquire_.reply().epoch());
-  release_.Start(client_.stub(), client_.loop());
+  release_.Start();
 }
 
 void LeaseSlot::Cancel() {
@@ -115,15 +115,15 @@ void LeaseSlot::OnReleased() {
   handler_(*this, Event::kReleased);
 }
 
-void LeaseSlot::Fail(const grpc::Status& status) {
+void LeaseSlot::Fail(const Status& status) {
   error_ = status;
   handler_(*this, Event::kFailed);
 }
 
-void ErrorCounts::Add(const grpc::Status& status) {
+void ErrorCounts::Add(const Status& status) {
   ++total_;
-  auto& [count, example] = by_code_[status.error_code()];
-  if (count++ == 0) example = status.error_message();
+  auto& [count, example] = by_code_[static_cast<int>(status.code())];
+  if (count++ == 0) example = Message(status);
 }
 
 std::string ErrorCounts::Describe() const {

@@ -4,15 +4,17 @@
 #include <cstdint>
 #include <functional>
 #include <map>
-#include <memory>
 #include <string>
 #include <unordered_map>
 
 #include "base/clock.h"
 #include "base/rng.h"
+#include "base/status.h"
+#include "benchmarks/farm_load/calls.h"
+#include "benchmarks/farm_load/channel.h"
 #include "benchmarks/farm_load/load_loop.h"
 #include "benchmarks/farm_load/simulated_devices.h"
-#include "proto/tracker.grpc.pb.h"
+#include "proto/tracker.pb.h"
 
 namespace kiln::load {
 
@@ -42,26 +44,18 @@ class LeaseLedger {
 // This is one client: a name and a connection of its own.
 class LeaseClient {
  public:
-  LeaseClient(LoadLoop& loop, LeaseLedger& ledger, const Endpoint& endpoint,
-              const Credential& credential, std::string name, std::uint64_t seed)
-      : loop_(loop),
-        ledger_(ledger),
-        channel_(MakeChannel(endpoint, credential)),
-        stub_(v1::Tracker::NewStub(channel_)),
-        name_(std::move(name)),
-        ids_(seed) {}
+  LeaseClient(Dialer& dialer, LeaseLedger& ledger, const Credential& credential, std::string name,
+              std::uint64_t seed)
+      : ledger_(ledger), channel_(dialer, credential), name_(std::move(name)), ids_(seed) {}
 
-  LoadLoop& loop() { return loop_; }
   LeaseLedger& ledger() { return ledger_; }
-  v1::Tracker::Stub& stub() { return *stub_; }
+  Channel& channel() { return channel_; }
   const std::string& name() const { return name_; }
   std::string NewId();
 
  private:
-  LoadLoop& loop_;
   LeaseLedger& ledger_;
-  const std::shared_ptr<grpc::Channel> channel_;
-  const std::unique_ptr<v1::Tracker::Stub> stub_;
+  Channel channel_;
   const std::string name_;
   Rng ids_;
 };
@@ -88,7 +82,7 @@ class LeaseSlot {
   void Release();
   void Cancel();
   bool busy() const;
-  const grpc::Status& error() const { return error_; }
+  const Status& error() const { return error_; }
   const std::string& device() const { return acquire_.reply().device(); }
   // Of the last lease; `granted` is zero if there was none.
   SteadyTime asked() const { return asked_; }
@@ -99,21 +93,21 @@ class LeaseSlot {
   void OnAcquired();
   void OnRenewed();
   void OnReleased();
-  void Fail(const grpc::Status& status);
+  void Fail(const Status& status);
 
   LeaseClient& client_;
   const Handler handler_;
-  RepeatedCall<&v1::Tracker::Stub::AsyncAcquireLease> acquire_;
-  RepeatedCall<&v1::Tracker::Stub::AsyncRenewLease> renew_;
-  RepeatedCall<&v1::Tracker::Stub::AsyncReleaseLease> release_;
+  RepeatedCall<v1::AcquireLeaseRequest, v1::AcquireLeaseReply> acquire_;
+  RepeatedCall<v1::RenewLeaseRequest, v1::RenewLeaseReply> renew_;
+  RepeatedCall<v1::ReleaseLeaseRequest, v1::ReleaseLeaseReply> release_;
   SteadyTime asked_, granted_, began_;
-  grpc::Status error_;
+  Status error_;
 };
 
 // Errors by code, with an example of each.
 class ErrorCounts {
  public:
-  void Add(const grpc::Status& status);
+  void Add(const Status& status);
   std::uint64_t total() const { return total_; }
   std::string Describe() const;  // "none", or "12 RESOURCE_EXHAUSTED (too many ...)"
   void Clear() { *this = ErrorCounts(); }

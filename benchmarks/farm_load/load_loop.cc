@@ -1,11 +1,9 @@
 #include "benchmarks/farm_load/load_loop.h"
 
-#include <absl/synchronization/mutex.h>
-#include <grpc/grpc_security_constants.h>
-#include <grpcpp/security/credentials.h>
-#include <grpcpp/security/tls_certificate_provider.h>
-#include <grpcpp/security/tls_credentials_options.h>
+#include <unistd.h>
 
+#include <algorithm>
+#include <cerrno>
 #include <csignal>
 #include <cstdlib>
 
@@ -15,25 +13,6 @@ namespace {
 using std::chrono::milliseconds;
 
 constexpr milliseconds kNotice{100};  // how long a signal may go unseen
-
-gpr_timespec ToTimespec(SteadyTime time) {
-  // gRPC's monotonic clock is the system's, as steady_clock is.
-  const auto since = time.time_since_epoch();
-  return gpr_time_from_nanos(std::chrono::duration_cast<std::chrono::nanoseconds>(since).count(),
-                             GPR_CLOCK_MONOTONIC);
-}
-
-std::shared_ptr<grpc::ChannelCredentials> MakeCredentials(const Credential& credential) {
-  if (credential.ca.empty()) return grpc::InsecureChannelCredentials();
-  using grpc::experimental::IdentityKeyCertPair;
-  grpc::experimental::TlsChannelCredentialsOptions options;
-  const std::vector<IdentityKeyCertPair> pairs = {{credential.key, credential.cert}};
-  options.set_certificate_provider(
-      std::make_shared<grpc::experimental::StaticDataCertificateProvider>(credential.ca, pairs));
-  options.watch_root_certs();
-  options.watch_identity_key_cert_pairs();
-  return grpc::experimental::TlsCredentials(options);
-}
 
 }  // namespace
 
@@ -50,34 +29,80 @@ void LoadLoop::CatchSignals() {
   std::signal(SIGPIPE, SIG_IGN);
 }
 
-LoadLoop::LoadLoop() {
-  // Debian builds abseil with its search for deadlocks: at each lock, in a graph with a lock of its own.
-  absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
-}
+LoadLoop::LoadLoop() : epoll_(epoll_create1(EPOLL_CLOEXEC)), batch_time_(Now()) {}
 
 LoadLoop::~LoadLoop() {
-  queue_.Shutdown();
-  void* tag = nullptr;
-  for (bool ok = false; queue_.Next(&tag, &ok);) {
+  if (epoll_ >= 0) close(epoll_);
+}
+
+int LoadLoop::Watch(int fd, Watcher& watcher) {
+  epoll_event event{};
+  event.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
+  event.data.ptr = &watcher;
+  return epoll_ctl(epoll_, EPOLL_CTL_ADD, fd, &event) == 0 ? 0 : errno;
+}
+
+void LoadLoop::Forget(int fd, Watcher& watcher) {
+  epoll_ctl(epoll_, EPOLL_CTL_DEL, fd, nullptr);
+  for (std::size_t i = event_; i < event_count_; ++i) {
+    if (events_[i].data.ptr == &watcher) events_[i].data.ptr = nullptr;
   }
 }
 
-// One event, and the timers that are due. False: it is time to return.
-bool LoadLoop::Step(SteadyTime until) {
-  SteadyTime wake = std::min(until, Now() + kNotice);
-  if (!timers_.empty()) wake = std::min(wake, timers_.top().due);
-  void* tag = nullptr;
-  bool ok = false;
-  if (queue_.AsyncNext(&tag, &ok, ToTimespec(wake)) == grpc::CompletionQueue::GOT_EVENT) {
-    static_cast<Tag*>(tag)->Done(ok);
-  }
+int LoadLoop::TimeoutMs(SteadyTime until) const {
+  if (!deferred_.empty()) return 0;
   const SteadyTime now = Now();
-  while (!timers_.empty() && timers_.top().due <= now) {
+  SteadyTime wake = std::min(until, now + kNotice);
+  if (!timers_.empty()) wake = std::min(wake, timers_.top().due);
+  if (!alarms_.empty()) wake = std::min(wake, alarms_.begin()->first);
+  return static_cast<int>(
+      std::max(milliseconds(0), std::chrono::ceil<milliseconds>(wake - now)).count());
+}
+
+void LoadLoop::RunEvents(int timeout_ms) {
+  const int count = epoll_wait(epoll_, events_.data(), static_cast<int>(kBatch), timeout_ms);
+  batch_time_ = Now();
+  event_count_ = static_cast<std::size_t>(std::max(count, 0));
+  for (event_ = 0; event_ < event_count_;) {
+    const epoll_event event = events_[event_++];
+    if (event.data.ptr) static_cast<Watcher*>(event.data.ptr)->OnEvents(event.events);
+  }
+  event_ = event_count_ = 0;
+}
+
+void LoadLoop::RunTimers() {
+  while (!timers_.empty() && timers_.top().due <= batch_time_) {
     const std::function<void()> work = timers_.top().work;
     timers_.pop();
     work();
   }
-  return now < until && (leaving_ || !interrupted());
+  while (!alarms_.empty() && alarms_.begin()->first <= batch_time_) {
+    Alarm& alarm = *alarms_.begin()->second;
+    alarm.Clear();
+    alarm.work_();
+  }
+}
+
+void LoadLoop::RunDeferred() {
+  const std::size_t count = deferred_.size();
+  for (std::size_t i = 0; i < count; ++i) {
+    Deferred* const one = deferred_[i];
+    if (!one) continue;
+    one->Clear();
+    one->work_();
+  }
+  deferred_.erase(deferred_.begin(), deferred_.begin() + static_cast<std::ptrdiff_t>(count));
+  for (Deferred* one : deferred_) {
+    if (one) one->position_ -= count;
+  }
+}
+
+// One batch. False: it is time to return.
+bool LoadLoop::Step(SteadyTime until) {
+  RunEvents(TimeoutMs(until));
+  RunTimers();
+  RunDeferred();
+  return batch_time_ < until && (leaving_ || !interrupted());
 }
 
 bool LoadLoop::RunFor(std::chrono::nanoseconds time) {
@@ -95,24 +120,16 @@ bool LoadLoop::RunUntil(const std::function<bool()>& done, std::chrono::nanoseco
   return true;
 }
 
-std::shared_ptr<grpc::Channel> MakeChannel(const Endpoint& endpoint, const Credential& credential) {
-  grpc::ChannelArguments arguments;
-  arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);  // or all would share one connection
-  // As proto/transport.cc, since a tracker has to bear it.
-  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, 5000);
-  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 10'000);
-  arguments.SetInt(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
-  arguments.SetInt(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
-  arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 100);
-  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 1000);
-  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 20'000);
-  arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
-  // What the generator can do without.
-  arguments.SetInt(GRPC_ARG_HTTP2_BDP_PROBE, 0);
-  arguments.SetInt(GRPC_ARG_ENABLE_RETRIES, 0);
-  arguments.SetInt(GRPC_ARG_ENABLE_CHANNELZ, 0);
-  if (!endpoint.tls_name.empty()) arguments.SetSslTargetNameOverride(endpoint.tls_name);
-  return grpc::CreateCustomChannel(endpoint.address, MakeCredentials(credential), arguments);
+void Alarm::Set(SteadyTime due) {
+  Clear();
+  due_ = due;
+  set_ = true;
+  loop_.alarms_.emplace(due_, this);
+}
+
+void Alarm::Clear() {
+  if (set_) loop_.alarms_.erase({due_, this});
+  set_ = false;
 }
 
 }  // namespace kiln::load

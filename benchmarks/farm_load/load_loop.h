@@ -1,16 +1,15 @@
 #pragma once
 
-#include <grpcpp/grpcpp.h>
+#include <sys/epoll.h>
 
-#include <algorithm>
+#include <array>
 #include <atomic>
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <functional>
-#include <memory>
-#include <optional>
 #include <queue>
-#include <string>
+#include <set>
 #include <utility>
 #include <vector>
 
@@ -18,40 +17,37 @@
 
 namespace kiln::load {
 
-// What a completion queue hands back: the end of one operation.
-class Tag {
- public:
-  virtual void Done(bool ok) = 0;
+class Alarm;
+class Deferred;
 
- protected:
-  ~Tag() = default;
-};
-
-// A tag that calls a method of its owner.
-template <auto kMethod>
-class MethodTag;
-template <typename Owner, void (Owner::*kMethod)(bool)>
-class MethodTag<kMethod> final : public Tag {
- public:
-  explicit MethodTag(Owner* owner) : owner_(owner) {}
-  void Done(bool ok) override { (owner_->*kMethod)(ok); }
-
- private:
-  Owner* const owner_;
-};
-
-// This is the one thread of the load generator: one completion queue and its timers, so nothing in
-// it needs a lock. The thread that waits for the queue polls the sockets itself; with gRPC's
-// callback interface every event would be handed from a polling thread to another one.
+// This is the one thread of the load generator: descriptors, timers, and what is put off to the end of a
+// batch of events, so nothing in it needs a lock. A batch is all that has happened when the loop looks:
+// what it makes a connection say goes out together when all of it has been taken in.
 class LoadLoop {
  public:
+  // Whoever is told what happens to a descriptor.
+  class Watcher {
+   public:
+    virtual void OnEvents(std::uint32_t events) = 0;  // EPOLLIN, EPOLLOUT, ...
+
+   protected:
+    ~Watcher() = default;
+  };
+
   LoadLoop();
   ~LoadLoop();
   LoadLoop(const LoadLoop&) = delete;
   LoadLoop& operator=(const LoadLoop&) = delete;
 
-  grpc::CompletionQueue* queue() { return &queue_; }
+  // From then on each change is told once (EPOLLET): whoever reads reads until there is nothing left.
+  // Returns an error number, or 0.
+  int Watch(int fd, Watcher& watcher);
+  // Before the descriptor is closed.
+  void Forget(int fd, Watcher& watcher);
+
   static SteadyTime Now() { return std::chrono::steady_clock::now(); }
+  // When the batch under way began: for whom a clock is too dear.
+  SteadyTime batch_time() const { return batch_time_; }
 
   void After(std::chrono::nanoseconds delay, std::function<void()> work) {
     timers_.push({Now() + delay, ++last_timer_, std::move(work)});
@@ -69,6 +65,11 @@ class LoadLoop {
   static void CatchSignals();
 
  private:
+  friend class Alarm;
+  friend class Deferred;
+  // With more the first answers of a batch would wait for long until they are sent.
+  static constexpr std::size_t kBatch = 64;
+
   struct Timer {
     SteadyTime due;
     std::uint64_t number = 0;
@@ -78,68 +79,69 @@ class LoadLoop {
     }
   };
   bool Step(SteadyTime until);
+  int TimeoutMs(SteadyTime until) const;
+  void RunEvents(int timeout_ms);
+  void RunTimers();
+  void RunDeferred();
   static void OnSignal(int);
 
   static std::atomic<int> interrupted_;
-  grpc::CompletionQueue queue_;
+  const int epoll_;
+  std::array<epoll_event, kBatch> events_;
+  std::size_t event_ = 0, event_count_ = 0;  // of the batch under way
+  SteadyTime batch_time_;
   std::priority_queue<Timer> timers_;
   std::uint64_t last_timer_ = 0;
+  std::set<std::pair<SteadyTime, Alarm*>> alarms_;
+  std::vector<Deferred*> deferred_;  // null: taken back
   bool leaving_ = false;
 };
 
-// One unary method of a stub, called again and again, one call at a time.
-template <auto kMethod>
-class RepeatedCall;
-template <typename Stub, typename Request, typename Reply,
-          std::unique_ptr<grpc::ClientAsyncResponseReader<Reply>> (Stub::*kMethod)(
-              grpc::ClientContext*, const Request&, grpc::CompletionQueue*)>
-class RepeatedCall<kMethod> final : public Tag {
+// This is a timer that is set again and again, and gone with its owner. Within `work` it may be
+// destroyed.
+class Alarm {
  public:
-  explicit RepeatedCall(std::function<void()> done) : done_(std::move(done)) {}
-
-  Request& request() { return request_; }
-  const Reply& reply() const { return reply_; }
-  const grpc::Status& status() const { return status_; }
-  bool under_way() const { return under_way_; }
-
-  void Start(Stub& stub, LoadLoop& loop) {
-    reader_.reset();
-    context_.emplace();
-    under_way_ = true;
-    reader_ = (stub.*kMethod)(&*context_, request_, loop.queue());
-    reader_->Finish(&reply_, &status_, this);
-  }
-  void Cancel() {
-    if (under_way_) context_->TryCancel();
-  }
-  void Done(bool) override {
-    under_way_ = false;
-    done_();
-  }
+  Alarm(LoadLoop& loop, std::function<void()> work) : loop_(loop), work_(std::move(work)) {}
+  ~Alarm() { Clear(); }
+  Alarm(const Alarm&) = delete;
+  Alarm& operator=(const Alarm&) = delete;
+  void Set(SteadyTime due);
+  void Clear();
 
  private:
-  const std::function<void()> done_;
-  Request request_;
-  Reply reply_;
-  grpc::Status status_;
-  std::optional<grpc::ClientContext> context_;
-  std::unique_ptr<grpc::ClientAsyncResponseReader<Reply>> reader_;
-  bool under_way_ = false;
+  friend class LoadLoop;
+  LoadLoop& loop_;
+  const std::function<void()> work_;
+  SteadyTime due_;
+  bool set_ = false;
 };
 
-// PEM texts; without `ca` plaintext.
-struct Credential {
-  std::string ca, cert, key;
-};
+// This is work for the end of the batch, once, however often it is asked for. Asked for while such work
+// is done, it comes with the next batch. Within `work` it may be destroyed.
+class Deferred {
+ public:
+  Deferred(LoadLoop& loop, std::function<void()> work) : loop_(loop), work_(std::move(work)) {}
+  ~Deferred() { Clear(); }
+  Deferred(const Deferred&) = delete;
+  Deferred& operator=(const Deferred&) = delete;
+  void Post() {
+    if (position_ != kNowhere) return;
+    position_ = loop_.deferred_.size();
+    loop_.deferred_.push_back(this);
+  }
+  void Clear() {
+    if (position_ == kNowhere) return;
+    loop_.deferred_[position_] = nullptr;
+    position_ = kNowhere;
+  }
+  bool posted() const { return position_ != kNowhere; }
 
-// Where the tracker is and how a connection proves itself. `tls_name`: the name that the tracker's
-// certificate must have, if not that of the address.
-struct Endpoint {
-  std::string address;
-  std::string tls_name;
+ private:
+  friend class LoadLoop;
+  static constexpr std::size_t kNowhere = static_cast<std::size_t>(-1);
+  LoadLoop& loop_;
+  const std::function<void()> work_;
+  std::size_t position_ = kNowhere;
 };
-
-// A channel with a connection of its own, kept alive as Kiln's programs keep theirs.
-std::shared_ptr<grpc::Channel> MakeChannel(const Endpoint& endpoint, const Credential& credential);
 
 }  // namespace kiln::load

@@ -141,7 +141,7 @@ Status Run(const CLI::App& app, Options options) {
   const std::string workload = app.get_subcommands().front()->get_name();
   std::unique_ptr<MeasureServer> server;
   options.farm.device.address = "127.0.0.1:1";  // nobody dials it
-  // Before gRPC has threads here.
+  // Before the measure server has threads here: it may fork.
   ASSIGN_OR_RETURN(TrackerProcess tracker, Farm::OpenTracker(options.farm));
   if (workload == "devices") {
     ASSIGN_OR_RETURN(server, StartMeasureServer(options.farm, options.devices));

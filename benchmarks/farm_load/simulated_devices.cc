@@ -3,7 +3,8 @@
 #include <algorithm>
 #include <utility>
 
-#include "proto/tracker.grpc.pb.h"
+#include "benchmarks/farm_load/calls.h"
+#include "proto/tracker.pb.h"
 #include "proto/transport.h"
 
 namespace kiln::load {
@@ -34,89 +35,29 @@ class SimulatedDevice {
   void HangUp();
 
  private:
-  // One connection: a stream, its operations under way, and what waits to be written.
-  class Link {
+  // One registration: a stream on the channel's connection.
+  class Link final : public DuplexCall<v1::DeviceReport, v1::DeviceCommand> {
    public:
-    explicit Link(SimulatedDevice& device) : device_(device) {}
-    void Start(v1::Tracker::Stub& stub, v1::DeviceReport hello, LoadLoop& loop) {
-      report_ = std::move(hello);
-      stream_ = stub.PrepareAsyncServe(&context_, loop.queue());
-      ++under_way_;
-      stream_->StartCall(&started_);
-    }
+    Link(SimulatedDevice& device, Channel& channel)
+        : DuplexCall(channel, "/kiln.v1.Tracker/Serve"), device_(device) {}
     void Acknowledge(std::uint64_t epoch) {
-      acks_.push_back(epoch);
-      WriteNext();
+      ack_.mutable_ack()->set_epoch(epoch);
+      Write(ack_);
     }
-    void Cancel() { context_.TryCancel(); }
 
    private:
-    void OnStarted(bool ok) {
-      --under_way_;
-      if (!ok) return Finish();
-      writing_ = true;
-      ++under_way_;
-      stream_->Write(report_, &written_);
-      Read();
+    void OnStarted() override {
+      // The second time is that of a call that a connection about to end has not taken.
+      if (!std::exchange(said_hello_, true)) device_.OnRegistered();
     }
-    void OnWritten(bool ok) {
-      --under_way_;
-      writing_ = false;
-      if (ok && !said_hello_) {
-        said_hello_ = true;
-        device_.OnRegistered();
-      }
-      if (!ok) acks_.clear();
-      if (finished_) return EndIfDone();
-      WriteNext();
-    }
-    void OnRead(bool ok) {
-      --under_way_;
-      if (!ok) return Finish();
-      Read();  // at once: a command that is there already comes with the next poll
-      device_.OnCommand(taken_);
-    }
-    void OnFinished(bool) {
-      --under_way_;
-      finished_ = true;
-      EndIfDone();
-    }
-
-    void Read() {
-      taken_.Swap(&command_);
-      ++under_way_;
-      stream_->Read(&command_, &read_);
-    }
-    void WriteNext() {
-      if (writing_ || acks_.empty() || ending_) return;
-      report_.mutable_ack()->set_epoch(acks_.front());
-      acks_.pop_front();
-      writing_ = true;
-      ++under_way_;
-      stream_->Write(report_, &written_);
-    }
-    void Finish() {
-      ending_ = true;
-      ++under_way_;
-      stream_->Finish(&status_, &finish_);
-    }
-    void EndIfDone() {
-      if (under_way_ == 0) device_.OnEnded(status_, said_hello_);  // destroys this
+    void OnReply(const v1::DeviceCommand& command) override { device_.OnCommand(command); }
+    void OnEnd(const Status& status) override {
+      device_.OnEnded(status, said_hello_);  // destroys this
     }
 
     SimulatedDevice& device_;
-    grpc::ClientContext context_;
-    std::unique_ptr<grpc::ClientAsyncReaderWriter<v1::DeviceReport, v1::DeviceCommand>> stream_;
-    v1::DeviceReport report_;
-    v1::DeviceCommand command_, taken_;
-    grpc::Status status_;
-    std::deque<std::uint64_t> acks_;
-    int under_way_ = 0;
-    bool writing_ = false, said_hello_ = false, ending_ = false, finished_ = false;
-    MethodTag<&Link::OnStarted> started_{this};
-    MethodTag<&Link::OnWritten> written_{this};
-    MethodTag<&Link::OnRead> read_{this};
-    MethodTag<&Link::OnFinished> finish_{this};
+    v1::DeviceReport ack_;
+    bool said_hello_ = false;
   };
 
   v1::DeviceReport Hello() const;
@@ -125,14 +66,13 @@ class SimulatedDevice {
   void OnGrant(const v1::GrantEpoch& grant);
   void AcknowledgeAfter(nanoseconds delay, std::uint64_t epoch);
   void Acknowledge(std::uint64_t epoch);
-  void OnEnded(const grpc::Status& status, bool was_registered);
+  void OnEnded(const Status& status, bool was_registered);
 
   SimulatedDevices& farm_;
   const std::string name_;
   Rng rng_;
   const std::string instance_;
-  std::shared_ptr<grpc::Channel> channel_;
-  std::unique_ptr<v1::Tracker::Stub> stub_;
+  std::unique_ptr<Channel> channel_;
   std::unique_ptr<Link> link_;
   std::uint64_t link_number_ = 0;  // of the latest, for what comes late
   std::uint64_t highest_epoch_ = 0;
@@ -145,12 +85,11 @@ class SimulatedDevice {
 
 void SimulatedDevice::Open() {
   if (!channel_) {
-    channel_ = MakeChannel(farm_.endpoint_, farm_.options_.credential(name_));
-    stub_ = v1::Tracker::NewStub(channel_);
+    channel_ = std::make_unique<Channel>(farm_.dialer_, farm_.options_.credential(name_));
   }
   ++link_number_;
-  link_ = std::make_unique<Link>(*this);
-  link_->Start(*stub_, Hello(), farm_.loop_);
+  link_ = std::make_unique<Link>(*this, *channel_);
+  link_->Start(Hello());
 }
 
 void SimulatedDevice::HangUp() {
@@ -243,7 +182,7 @@ void SimulatedDevice::Acknowledge(std::uint64_t epoch) {
   link_->Acknowledge(epoch);
 }
 
-void SimulatedDevice::OnEnded(const grpc::Status& status, bool was_registered) {
+void SimulatedDevice::OnEnded(const Status& status, bool was_registered) {
   if (was_registered) {
     --farm_.connected_;
   } else {
@@ -251,12 +190,11 @@ void SimulatedDevice::OnEnded(const grpc::Status& status, bool was_registered) {
   }
   --farm_.open_;
   ++farm_.counts_.ended;
-  if (!dropping_) farm_.counts_.last_end = status.error_message();
+  if (!dropping_) farm_.counts_.last_end = Message(status);
   nanoseconds pause = pause_;
   pause_ = std::min(pause_ * 2, kLongestPause);
   link_.reset();
   if (dropping_ || farm_.closing_) {
-    stub_.reset();
     channel_.reset();  // closes the connection
     pause = farm_.options_.behaviour.away;
   }
@@ -265,8 +203,8 @@ void SimulatedDevice::OnEnded(const grpc::Status& status, bool was_registered) {
   farm_.loop_.After(pause, [this] { farm_.Dial(*this); });
 }
 
-SimulatedDevices::SimulatedDevices(LoadLoop& loop, const Endpoint& endpoint, DeviceOptions options)
-    : loop_(loop), endpoint_(endpoint), options_(std::move(options)) {
+SimulatedDevices::SimulatedDevices(Dialer& dialer, DeviceOptions options)
+    : dialer_(dialer), loop_(dialer.loop()), options_(std::move(options)) {
   Rng seeds(options_.seed);
   for (const std::string& name : options_.names) {
     devices_.push_back(std::make_unique<SimulatedDevice>(*this, name, seeds.Next()));

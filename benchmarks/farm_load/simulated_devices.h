@@ -11,7 +11,9 @@
 #include <unordered_map>
 #include <vector>
 
+#include "base/clock.h"
 #include "base/rng.h"
+#include "benchmarks/farm_load/channel.h"
 #include "benchmarks/farm_load/load_loop.h"
 
 namespace kiln::load {
@@ -52,7 +54,7 @@ class SimulatedDevice;
 // connection that is lost is dialled again, and the hello says what is held.
 class SimulatedDevices {
  public:
-  SimulatedDevices(LoadLoop& loop, const Endpoint& endpoint, DeviceOptions options);
+  SimulatedDevices(Dialer& dialer, DeviceOptions options);
   ~SimulatedDevices();
 
   // Dials for all, a few at a time, and waits until each has said hello.
@@ -72,8 +74,8 @@ class SimulatedDevices {
   void DialNext();
   void Forget(SimulatedDevice& device);  // it is no longer dialling
 
+  Dialer& dialer_;
   LoadLoop& loop_;
-  const Endpoint endpoint_;
   const DeviceOptions options_;
   std::vector<std::unique_ptr<SimulatedDevice>> devices_;
   std::unordered_map<std::string, SimulatedDevice*> by_name_;

@@ -22,7 +22,7 @@ namespace kiln {
 class WaitingLimits {
  public:
   struct Options {
-    std::size_t of_client = 256, of_party = 1'024, in_all = 4'096;
+    std::size_t of_client = 256, of_party = 2'048, in_all = 4'096;
   };
   using Ticket = FairQueue::Ticket;
 

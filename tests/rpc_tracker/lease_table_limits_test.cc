@@ -49,10 +49,10 @@ TEST_F(LeaseTableLimitsTest, APartyMayHaveSoManyRequestsWaiting) {
   for (int client = 0; client < 10; ++client) {
     taken += AskOften(256, "p", "greedy" + std::to_string(client));
   }
-  EXPECT_EQ(table_.waiting(), 1024u);
-  EXPECT_THAT(Message(refusal_), HasSubstr("the clients of p have 1024 requests waiting"));
+  EXPECT_EQ(table_.waiting(), 2048u);
+  EXPECT_THAT(Message(refusal_), HasSubstr("the clients of p have 2048 requests waiting"));
   EXPECT_EQ(AskOften(1, "q", "honest"), 1);
-  EXPECT_GT(taken, 1024) << "later clients displaced requests of the first";
+  EXPECT_GT(taken, 2048) << "later clients displaced requests of the first";
 }
 
 TEST_F(LeaseTableLimitsTest, AllTogetherHaveSoManyRequestsWaiting) {

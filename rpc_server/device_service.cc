@@ -35,7 +35,7 @@ class MeasureCall;
 // What the calls share.
 struct Device {
   const DeviceIdentity identity;
-  const LeaseFence& fence;
+  LeaseFence& fence;
   PeerCheck& peers;
   const std::unique_ptr<MeasureQueue> queue;
   ObjectCache objects{kCacheBytes};
@@ -60,6 +60,7 @@ class MeasureCall final : public ServerStream<v1::MeasureRequest, v1::MeasureRep
   void GiveWay() {
     gone_ = true;
     Break(Error(StatusCode::kUnavailable, "a newer call has taken the place of this one"));
+    device_.queue->DropUnwanted();
   }
 
  private:
@@ -127,7 +128,7 @@ class MeasureCall final : public ServerStream<v1::MeasureRequest, v1::MeasureRep
   bool Wanted() {
     if (gone_) return false;
     const Status status = device_.fence.Check(claim_.lease, claim_.epoch);
-    if (!status.ok()) Refuse(status);
+    if (!status.ok() && !gone_.exchange(true)) Refuse(status);
     return status.ok();
   }
 
@@ -171,6 +172,7 @@ class MeasureCall final : public ServerStream<v1::MeasureRequest, v1::MeasureRep
   void OnCancel() override {
     gone_ = true;
     End(Error(StatusCode::kCancelled, "the client has gone"));
+    device_.queue->DropUnwanted();
   }
 
   void OnClosed() override {
@@ -222,9 +224,12 @@ using RawDevice = v1::Device::WithRawCallbackMethod_Describe<
 
 class DeviceServiceImpl final : public DeviceService, private RawDevice {
  public:
-  DeviceServiceImpl(const DeviceIdentity& identity, const LeaseFence& fence, PeerCheck& peers,
+  DeviceServiceImpl(const DeviceIdentity& identity, LeaseFence& fence, PeerCheck& peers,
                     std::unique_ptr<MeasureQueue> queue)
-      : device_{identity, fence, peers, std::move(queue)} {}
+      : device_{identity, fence, peers, std::move(queue)} {
+    fence.OnEnd([this] { device_.queue->DropUnwanted(); });
+  }
+  ~DeviceServiceImpl() override { device_.fence.OnEnd(nullptr); }
   grpc::Service& service() override { return *this; }
 
  private:
@@ -312,8 +317,8 @@ class DeviceServiceImpl final : public DeviceService, private RawDevice {
 
 }  // namespace
 
-std::unique_ptr<DeviceService> NewDeviceService(const DeviceIdentity& identity,
-                                                const LeaseFence& fence, PeerCheck& peers,
+std::unique_ptr<DeviceService> NewDeviceService(const DeviceIdentity& identity, LeaseFence& fence,
+                                                PeerCheck& peers,
                                                 std::unique_ptr<MeasureQueue> queue) {
   return std::make_unique<DeviceServiceImpl>(identity, fence, peers, std::move(queue));
 }

@@ -251,7 +251,7 @@ class SpawnedHelper final : public HelperProcess {
 
   ~SpawnedHelper() override {
     assert(!io_.get_executor().running_in_this_thread());
-    asio::post(io_, [session = session_] { session->Kill(); });
+    SpawnedHelper::Kill();
     session_->ended().wait();
   }
 
@@ -271,6 +271,9 @@ class SpawnedHelper final : public HelperProcess {
     return result.get();
   }
 
+  void Kill() override {
+    asio::post(io_, [session = session_] { session->Kill(); });
+  }
   int pid() const override { return session_->pid(); }
   bool alive() const override { return session_->alive(); }
 

@@ -43,6 +43,9 @@ class HelperProcess {
   virtual StatusOr<std::string> Call(std::string_view request, std::chrono::nanoseconds timeout,
                                      Clock clock = Clock::kWall) = 0;
 
+  // Ends the helper soon; a call under way ends with kUnavailable. Thread-safe, does not block.
+  virtual void Kill() = 0;
+
   virtual int pid() const = 0;
   virtual bool alive() const = 0;  // false as soon as it has been reaped
 };

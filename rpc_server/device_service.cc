@@ -35,7 +35,7 @@ class MeasureCall;
 // What the calls share.
 struct Device {
   const DeviceIdentity identity;
-  const LeaseFence& fence;
+  LeaseFence& fence;
   PeerCheck& peers;
   const std::unique_ptr<MeasureQueue> queue;
   ObjectCache objects{kCacheBytes};
@@ -60,6 +60,7 @@ class MeasureCall final : public ServerStream<v1::MeasureRequest, v1::MeasureRep
   void GiveWay() {
     gone_ = true;
     Break(Error(StatusCode::kUnavailable, "a newer call has taken the place of this one"));
+    device_.queue->DropUnwanted();
   }
 
  private:
@@ -74,7 +75,7 @@ class MeasureCall final : public ServerStream<v1::MeasureRequest, v1::MeasureRep
     request->cores = device_.identity.cores;
     StatusOr<Object> object = Keep(message);
     if (!object.ok()) return Refuse(object.status());
-    const bool more = Begin(bytes);
+    Begin(bytes);
     if (*object) {
       Submit(message, *std::move(request), *std::move(object), bytes);
     } else {
@@ -83,7 +84,8 @@ class MeasureCall final : public ServerStream<v1::MeasureRequest, v1::MeasureRep
       reply.mutable_need_object();
       Answer(reply, bytes);
     }
-    if (more) ReadNext();
+    // Not before: what follows may come on another thread, and must not overtake this one.
+    if (MayReadMore()) ReadNext();
   }
 
   // The lease that the call was admitted with, which may have gone since.
@@ -127,15 +129,19 @@ class MeasureCall final : public ServerStream<v1::MeasureRequest, v1::MeasureRep
   bool Wanted() {
     if (gone_) return false;
     const Status status = device_.fence.Check(claim_.lease, claim_.epoch);
-    if (!status.ok()) Refuse(status);
+    if (!status.ok() && !gone_.exchange(true)) Refuse(status);
     return status.ok();
   }
 
-  // A request is here. Whether the next may come.
-  bool Begin(std::size_t bytes) {
+  void Begin(std::size_t bytes) {
     std::lock_guard lock(mutex_);
     ++under_way_;
     held_ += bytes;
+  }
+
+  // Otherwise OnSent() goes on.
+  bool MayReadMore() {
+    std::lock_guard lock(mutex_);
     paused_ = !HasRoom();
     return !paused_;
   }
@@ -171,6 +177,7 @@ class MeasureCall final : public ServerStream<v1::MeasureRequest, v1::MeasureRep
   void OnCancel() override {
     gone_ = true;
     End(Error(StatusCode::kCancelled, "the client has gone"));
+    device_.queue->DropUnwanted();
   }
 
   void OnClosed() override {
@@ -222,9 +229,12 @@ using RawDevice = v1::Device::WithRawCallbackMethod_Describe<
 
 class DeviceServiceImpl final : public DeviceService, private RawDevice {
  public:
-  DeviceServiceImpl(const DeviceIdentity& identity, const LeaseFence& fence, PeerCheck& peers,
+  DeviceServiceImpl(const DeviceIdentity& identity, LeaseFence& fence, PeerCheck& peers,
                     std::unique_ptr<MeasureQueue> queue)
-      : device_{identity, fence, peers, std::move(queue)} {}
+      : device_{identity, fence, peers, std::move(queue)} {
+    fence.OnEnd([this] { device_.queue->DropUnwanted(); });
+  }
+  ~DeviceServiceImpl() override { device_.fence.OnEnd(nullptr); }
   grpc::Service& service() override { return *this; }
 
  private:
@@ -312,8 +322,8 @@ class DeviceServiceImpl final : public DeviceService, private RawDevice {
 
 }  // namespace
 
-std::unique_ptr<DeviceService> NewDeviceService(const DeviceIdentity& identity,
-                                                const LeaseFence& fence, PeerCheck& peers,
+std::unique_ptr<DeviceService> NewDeviceService(const DeviceIdentity& identity, LeaseFence& fence,
+                                                PeerCheck& peers,
                                                 std::unique_ptr<MeasureQueue> queue) {
   return std::make_unique<DeviceServiceImpl>(identity, fence, peers, std::move(queue));
 }

@@ -30,7 +30,9 @@ struct DeviceIdentity {
 
 // This is the gRPC service kiln.v1.Device: it checks each request against the fence and the limits
 // of proto/device.proto, keeps what objects it has been sent, and passes the work to the queue,
-// which makes the measurements of all callers one after the other. It knows nothing of kernels.
+// which makes the measurements of all callers one after the other. What nobody can be told of any
+// more, because the lease has ended or the client has gone, is dropped, and broken off if it runs.
+// It knows nothing of kernels. The fence's OnEnd() is its own.
 // Thread-safe. Give service() to Listen(); the server must go before this object, the fence and the
 // check of peers after.
 class DeviceService {
@@ -39,8 +41,8 @@ class DeviceService {
   virtual grpc::Service& service() = 0;
 };
 
-std::unique_ptr<DeviceService> NewDeviceService(const DeviceIdentity& identity,
-                                                const LeaseFence& fence, PeerCheck& peers,
+std::unique_ptr<DeviceService> NewDeviceService(const DeviceIdentity& identity, LeaseFence& fence,
+                                                PeerCheck& peers,
                                                 std::unique_ptr<MeasureQueue> queue);
 
 }  // namespace kiln

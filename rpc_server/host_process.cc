@@ -3,6 +3,7 @@
 #include <spdlog/spdlog.h>
 
 #include <chrono>
+#include <mutex>
 #include <utility>
 
 #include "base/helper_process.h"
@@ -27,13 +28,17 @@ class RestartingHostProcess final : public HostProcess {
   RestartingHostProcess(Reactor& reactor, HelperOptions options)
       : reactor_(reactor), options_(std::move(options)) {}
 
-  HostReply Run(const HostRequest& request) override {
+  HostReply Run(const HostRequest& request, const std::stop_token& stop) override {
+    const std::stop_callback kill(stop, [this] { Kill(); });
     const std::string frame = Serialize(request);
     const auto timeout = std::chrono::nanoseconds(request.plan.time_out_ns) + kMargin;
     for (int attempt = 1;; ++attempt) {
-      StatusOr<HostReply> reply = Ask<HostReply>(frame, timeout);
+      StatusOr<HostReply> reply = Ask<HostReply>(frame, timeout, stop);
       if (reply.ok()) return *std::move(reply);
-      helper_.reset();
+      Replace(nullptr);
+      if (stop.stop_requested()) {
+        return DeviceLost(Error(StatusCode::kCancelled, "the trial was broken off"));
+      }
       spdlog::error("{}", Message(reply.status()));
       // One that hung would hang again, for as long.
       const bool again = reply.status().code() == StatusCode::kUnavailable && attempt < kTries;
@@ -42,15 +47,19 @@ class RestartingHostProcess final : public HostProcess {
   }
 
   StatusOr<HostDescription> Describe() override {
-    return Ask<HostDescription>(kDescribeFrame, kMargin);
+    return Ask<HostDescription>(kDescribeFrame, kMargin, {});
   }
 
  private:
   template <typename Answer>
-  StatusOr<Answer> Ask(std::string_view frame, std::chrono::nanoseconds timeout) {
+  StatusOr<Answer> Ask(std::string_view frame, std::chrono::nanoseconds timeout,
+                       const std::stop_token& stop) {
     if (!helper_ || !helper_->alive()) {
-      ASSIGN_OR_RETURN(helper_, StartHelper(reactor_, options_));
+      ASSIGN_OR_RETURN(auto helper, StartHelper(reactor_, options_));
+      Replace(std::move(helper));
     }
+    // What is requested from here on kills the helper.
+    if (stop.stop_requested()) return Error(StatusCode::kCancelled, "broken off");
     ASSIGN_OR_RETURN(const std::string bytes, helper_->Call(frame, timeout));
     Answer answer;
     if (!Deserialize(bytes, answer)) {
@@ -59,9 +68,20 @@ class RestartingHostProcess final : public HostProcess {
     return answer;
   }
 
+  void Kill() {
+    std::lock_guard lock(mutex_);
+    if (helper_) helper_->Kill();
+  }
+  // The former one's end is waited for without the lock.
+  void Replace(std::unique_ptr<HelperProcess> helper) {
+    std::lock_guard lock(mutex_);
+    helper_.swap(helper);
+  }
+
   Reactor& reactor_;
   const HelperOptions options_;
-  std::unique_ptr<HelperProcess> helper_;
+  std::mutex mutex_;                       // guards what follows
+  std::unique_ptr<HelperProcess> helper_;  // replaced by whoever runs, and so read by it without
 };
 
 }  // namespace

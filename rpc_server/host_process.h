@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <stop_token>
 #include <string>
 #include <vector>
 
@@ -17,7 +18,8 @@ class HostProcess {
   virtual ~HostProcess() = default;
   // Blocks until the trial is over, at most its time-out and some seconds. Never fails: what the
   // host itself does wrong is the outcome kDeviceLost, after a second try in a new host if it died.
-  virtual HostReply Run(const HostRequest& request) = 0;
+  // When `stop` is requested, before or meanwhile, it ends soon, as kDeviceLost, and the kernel too.
+  virtual HostReply Run(const HostRequest& request, const std::stop_token& stop) = 0;
   // What machine the kernels find themselves on. kUnavailable, kDeadlineExceeded: the host does not
   // start.
   virtual StatusOr<HostDescription> Describe() = 0;

@@ -1,19 +1,32 @@
 #include "rpc_server/lease_fence.h"
 
+#include <utility>
+
 namespace kiln {
 
 bool LeaseFence::Grant(const FencedLease& lease) {
-  std::lock_guard lock(mutex_);
-  if (lease.epoch <= highest_) return false;
-  highest_ = lease.epoch;
-  held_ = lease;
+  bool ends = false;
+  {
+    std::lock_guard lock(mutex_);
+    if (lease.epoch <= highest_) return false;
+    highest_ = lease.epoch;
+    ends = held_.has_value();
+    held_ = lease;
+  }
+  if (ends && ended_) ended_();
   return true;
 }
 
 void LeaseFence::Revoke(std::uint64_t epoch) {
-  std::lock_guard lock(mutex_);
-  if (held_ && held_->epoch == epoch) held_.reset();
+  {
+    std::lock_guard lock(mutex_);
+    if (!held_ || held_->epoch != epoch) return;
+    held_.reset();
+  }
+  if (ended_) ended_();
 }
+
+void LeaseFence::OnEnd(std::function<void()> ended) { ended_ = std::move(ended); }
 
 Status LeaseFence::Check(std::string_view id, std::uint64_t epoch) const {
   std::lock_guard lock(mutex_);

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -31,6 +32,10 @@ class LeaseFence {
   // another's. kUnavailable: its epoch has not been heard of yet; try again.
   Status Check(std::string_view id, std::uint64_t epoch) const;
 
+  // Calls `ended` whenever a lease is not served any more, on the thread that has ended it; null:
+  // nobody. Not while another thread grants or revokes.
+  void OnEnd(std::function<void()> ended);
+
   std::uint64_t highest_epoch() const;
   std::optional<FencedLease> held() const;
 
@@ -38,6 +43,7 @@ class LeaseFence {
   mutable std::mutex mutex_;
   std::uint64_t highest_ = 0;
   std::optional<FencedLease> held_;
+  std::function<void()> ended_;
 };
 
 }  // namespace kiln

@@ -9,11 +9,20 @@ namespace {
 // they are counted anew only so often.
 constexpr std::size_t kHoldersNamed = 8, kWishesNamed = 16, kManyDevices = 64;
 constexpr std::chrono::milliseconds kWordsAge{100};
+// Of a device: it is not started as often as this within the seconds that a dead connection stands.
+constexpr std::size_t kReplacedKnown = 16;
 
 Status Foreign(std::string_view id) {
   return Error(StatusCode::kPermissionDenied, "lease ", id,
                " is another's: it can only be used with the credential (or, in plaintext, from the "
                "host) that asked for it");
+}
+
+// Told to the one whose place `hello` has taken.
+Status Replaced(const DeviceHello& hello) {
+  return Error(StatusCode::kAborted, "another kiln-server with this device's certificate has ",
+               "registered as ", hello.name, ", at ", hello.address,
+               ": stop one of the two, or give it a name and a certificate of its own");
 }
 
 // A lease whose owner is not known was brought by a device from a tracker that did not say.
@@ -65,6 +74,7 @@ Status LeaseTable::MayRegister(const DeviceHello& hello, const Device* known) co
                  ": restart its kiln-server");
   }
   if (known) RETURN_IF_ERROR(MayTakeName(hello, *known));
+  if (known) RETURN_IF_ERROR(MayComeBack(hello, *known));
   const bool replaces = known && known->session != 0;
   if (!replaces && sessions_.size() >= options_.max_devices) {
     return Error(StatusCode::kResourceExhausted, "the tracker has ", sessions_.size(),
@@ -93,15 +103,21 @@ Status LeaseTable::MayTakeName(const DeviceHello& hello, const Device& known) co
                DescribeTime(options_.forget_lost), " after its device was lost)");
 }
 
+// A connection that is gone without a word is noticed at either end at any time: what has been
+// replaced may not have heard of it, and dial again.
+Status LeaseTable::MayComeBack(const DeviceHello& hello, const Device& known) {
+  const auto& replaced = known.replaced;
+  const bool is_over =
+      hello.authenticated && std::ranges::find(replaced, hello.instance) != replaced.end();
+  return is_over ? Replaced(known.hello) : absl::OkStatus();
+}
+
 void LeaseTable::ReplaceSession(SteadyTime now, Device& device, const DeviceHello& hello) {
   const SessionId old = device.session;
   const bool same = device.hello.instance == hello.instance;
   // Only the latter is told to stay away (kAborted), see tracker.proto.
   const Status why =
-      same ? Error(StatusCode::kUnavailable, "the device has reconnected")
-           : Error(StatusCode::kAborted, "another kiln-server with this device's certificate has ",
-                   "registered as ", hello.name, ", at ", hello.address,
-                   ": stop one of the two, or give it a name and a certificate of its own");
+      same ? Error(StatusCode::kUnavailable, "the device has reconnected") : Replaced(hello);
   Drop(now, device, LeaseEventKind::kReplaced, Message(why));
   actions_.push_back(EndSession{old, why});
 }
@@ -126,6 +142,10 @@ void LeaseTable::Welcome(SteadyTime now, Device& device, DeviceHello hello) {
   const std::uint64_t known_epoch = device.epoch;
   device.epoch = std::max(known_epoch, hello.highest_epoch);
   if (device.epoch > std::max(known_epoch, epoch_floor_)) device.believed = false;
+  if (device.hello.authenticated && device.hello.instance != hello.instance) {
+    device.replaced.push_back(device.hello.instance);
+    if (device.replaced.size() > kReplacedKnown) device.replaced.pop_front();
+  }
   device.hello = std::move(hello);
   ++changes_;
   RecordDevice(LeaseEventKind::kRegistered, device.hello, device.epoch);

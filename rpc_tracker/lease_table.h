@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <deque>
 #include <list>
 #include <map>
 #include <optional>
@@ -162,7 +163,9 @@ struct LeaseTableOptions {
 //   - after a restart of the tracker, a device that comes back with a lease keeps it for one ttl,
 //     in which its holder's heartbeat finds it again;
 //   - a device's name belongs to its owner until it is forgotten. One with a credential takes the
-//     place of its former instance at once; others must wait until that has gone;
+//     place of its former instance at once, which may not come back: it would take the place of the
+//     one that took its own, and may never have heard of that. Others must wait until the former one
+//     has gone;
 //   - what is kept is bounded: waiting_limits.h, max_devices, max_lost.
 //
 // Every call but Devices() costs O(log n): sessions, leases and requests are found by id, free
@@ -174,7 +177,8 @@ class LeaseTable {
   LeaseTable(const LeaseTableOptions& options, SteadyTime start);
 
   // A device connects. kInvalidArgument: its epochs make no sense. kAlreadyExists: another instance
-  // of that name is connected (which is nudged, so that a dead connection is noticed).
+  // of that name is connected (which is nudged, so that a dead connection is noticed). kAborted:
+  // another instance with its credential has taken its place.
   // kPermissionDenied: the name is another owner's. kResourceExhausted: too many devices.
   StatusOr<SessionId> Register(SteadyTime now, DeviceHello hello);
   // Its connection has ended. Unknown sessions are ignored: EndSession's are.
@@ -258,8 +262,9 @@ class LeaseTable {
     Wish* wish = nullptr;
     SessionId session = 0;  // 0: lost
     SteadyTime lost_since;
-    std::uint64_t epoch = 0;  // the highest granted or reported
-    bool believed = true;     // it has reported no epoch beyond those that we know of
+    std::uint64_t epoch = 0;           // the highest granted or reported
+    bool believed = true;              // it has reported no epoch beyond those that we know of
+    std::deque<std::string> replaced;  // instances with its credential before this one, the latest
     Use use;
     std::optional<SteadyTime> due;  // of the acknowledgement, the lease, or being forgotten
   };
@@ -274,6 +279,7 @@ class LeaseTable {
 
   Status MayRegister(const DeviceHello& hello, const Device* known) const;
   Status MayTakeName(const DeviceHello& hello, const Device& known) const;
+  static Status MayComeBack(const DeviceHello& hello, const Device& known);
   void ReplaceSession(SteadyTime now, Device& device, const DeviceHello& hello);
   void Welcome(SteadyTime now, Device& device, DeviceHello hello);
   void AdoptHeld(SteadyTime now, Device& device, std::uint64_t known_epoch);

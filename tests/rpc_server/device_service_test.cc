@@ -225,7 +225,7 @@ TEST_F(DeviceServiceTest, ANewerCallOfTheLeaseTakesThePlaceOfTheFormer) {
   EXPECT_FALSE(stream_->Finish().ok());
 }
 
-TEST_F(DeviceServiceTest, RevokedWhileItWaitedIsNotRun) {
+TEST_F(DeviceServiceTest, RevokedLeasesTrialIsBrokenOffAndWhatWaitedIsNotRun) {
   std::promise<void> started, resume;
   std::atomic<int> runs = 0;
   Connect([&](const HostRequest& request) {
@@ -239,10 +239,11 @@ TEST_F(DeviceServiceTest, RevokedWhileItWaitedIsNotRun) {
   ASSERT_TRUE(stream_->Write(Request("2")));
   started.get_future().wait();
   const bool both_came = device_->queue().AwaitJobs(2);
+  EXPECT_EQ(device_->aborts(), 0);
   device_->fence().Revoke(5);
+  EXPECT_EQ(device_->aborts(), 1);
   resume.set_value();
   ASSERT_TRUE(both_came);
-  EXPECT_EQ(Read().trial_id(), "1");
   v1::MeasureReply reply;
   EXPECT_FALSE(stream_->Read(&reply));
   EXPECT_EQ(stream_->Finish().error_code(), grpc::FAILED_PRECONDITION);
@@ -267,6 +268,7 @@ TEST_F(DeviceServiceTest, AbandonedTrialsAreDroppedAndTheNextClientIsServed) {
   EXPECT_EQ(stream_->Finish().error_code(), grpc::CANCELLED);
   // Because the client has gone: its lease is the latest still.
   EXPECT_TRUE(both_came && device_->queue().AwaitUnwanted(1));
+  EXPECT_TRUE(device_->AwaitAbort());
   device_->fence().Grant({"next", "client", 6});
   grpc::ClientContext context;
   Name(context, "next", 6);

@@ -1,11 +1,14 @@
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <stop_token>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -21,11 +24,16 @@ using FakeKernel = std::function<HostReply(const HostRequest&)>;
 class FakeHostProcess final : public HostProcess {
  public:
   explicit FakeHostProcess(FakeKernel kernel) : kernel_(std::move(kernel)) {}
-  HostReply Run(const HostRequest& request) override { return kernel_(request); }
+  HostReply Run(const HostRequest& request, const std::stop_token& stop) override {
+    const std::stop_callback count(stop, [this] { aborts_.fetch_add(1); });
+    return kernel_(request);
+  }
   StatusOr<HostDescription> Describe() override { return DescribeHost(); }
+  const std::atomic<int>& aborts() const { return aborts_; }
 
  private:
   const FakeKernel kernel_;
+  std::atomic<int> aborts_ = 0;
 };
 
 class NoCoreLock final : public CoreLock {
@@ -56,6 +64,7 @@ class WatchedQueue final : public MeasureQueue {
     }
     queue_->Submit(std::move(job));
   }
+  void DropUnwanted() override { queue_->DropUnwanted(); }
 
   // Waits until so many jobs have come in all.
   bool AwaitJobs(std::size_t count) {
@@ -94,6 +103,14 @@ class FakeDevice {
   const DeviceIdentity& identity() const { return identity_; }
   LeaseFence& fence() { return fence_; }
   WatchedQueue& queue() { return *queue_; }
+  // How often the kernel under way was to be broken off.
+  int aborts() const { return host_->aborts(); }
+  // False: it is not within the time.
+  bool AwaitAbort() const {
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+    while (aborts() == 0 && std::chrono::steady_clock::now() < deadline) std::this_thread::yield();
+    return aborts() > 0;
+  }
   void Shutdown() { server_.reset(); }
 
  private:
@@ -105,15 +122,18 @@ class FakeDevice {
   }
 
   std::unique_ptr<MeasureQueue> QueueOf(FakeKernel kernel) {
-    auto queue = std::make_unique<WatchedQueue>(NewMeasureQueue(
-        std::make_unique<FakeHostProcess>(std::move(kernel)), std::make_unique<NoCoreLock>()));
+    auto host = std::make_unique<FakeHostProcess>(std::move(kernel));
+    host_ = host.get();
+    auto queue = std::make_unique<WatchedQueue>(
+        NewMeasureQueue(std::move(host), std::make_unique<NoCoreLock>()));
     queue_ = queue.get();
     return queue;
   }
 
   LeaseFence fence_;
   const DeviceIdentity identity_;
-  WatchedQueue* queue_ = nullptr;  // the service's
+  FakeHostProcess* host_ = nullptr;  // the queue's
+  WatchedQueue* queue_ = nullptr;    // the service's
   const std::unique_ptr<PeerCheck> peers_ = *NewPeerCheck({}, SystemClock());
   std::unique_ptr<DeviceService> service_;
   std::unique_ptr<RpcServer> server_;

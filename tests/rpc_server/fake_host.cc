@@ -31,6 +31,8 @@ int main() {
     if (!kiln::Deserialize(frame, request)) return 9;
     if (request.symbol == "die") std::abort();
     if (request.symbol == "die once" && FirstTime(request.object)) std::abort();
+    if (request.symbol == "hang") FirstTime(request.object);
+    while (request.symbol == "hang") pause();
     if (request.symbol == "babble") {
       if (!kiln::WriteFrame(kiln::kHelperSocket, "babble")) return 1;
       continue;

@@ -3,7 +3,11 @@
 #include <gmock/gmock.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <filesystem>
+#include <future>
+#include <stop_token>
+#include <thread>
 
 #include "base/helper_process.h"
 
@@ -16,7 +20,7 @@ class HostProcessTest : public testing::Test {
     HostRequest request;
     request.symbol = symbol;
     request.object = object;
-    return host_->Run(request);
+    return host_->Run(request, stop_.get_token());
   }
   // The process that answered; 0 if it was a failure.
   static double Pid(const HostReply& reply) {
@@ -24,6 +28,7 @@ class HostProcessTest : public testing::Test {
     return timings ? timings->samples_ns.at(0) : 0;
   }
 
+  std::stop_source stop_;
   const std::unique_ptr<Reactor> reactor_ = NewReactor();
   const std::unique_ptr<HostProcess> host_ =
       NewHostProcess(*reactor_, FindHelper("kiln_fake_host").value_or(""), {});
@@ -55,6 +60,27 @@ TEST_F(HostProcessTest, DeathOnceIsTriedAgain) {
   EXPECT_TRUE(std::filesystem::remove(mark)) << "it never died";
 }
 
+TEST_F(HostProcessTest, RunThatIsStoppedEndsAtOnceWithoutASecondTryAndTheNextOneRuns) {
+  const double pid = Pid(Run("run"));
+  const auto mark = std::filesystem::temp_directory_path() /
+                    ("kiln_host_process_test.hangs." + std::to_string(getpid()));
+  auto run = std::async(std::launch::async, [&] { return Run("hang", mark.string()); });
+  while (!std::filesystem::exists(mark)) std::this_thread::yield();
+  stop_.request_stop();
+  const HostReply reply = run.get();
+  const auto* failure = std::get_if<Failure>(&reply.outcome);
+  ASSERT_TRUE(failure);
+  EXPECT_EQ(failure->kind, FailureKind::kDeviceLost);
+  EXPECT_THAT(failure->message, testing::HasSubstr("broken off"));
+  EXPECT_TRUE(std::filesystem::remove(mark));
+  EXPECT_EQ(Pid(Run("hang", mark.string())), 0) << "stopped before it began";
+  EXPECT_FALSE(std::filesystem::exists(mark));
+  stop_ = {};
+  const double next = Pid(Run("run"));
+  EXPECT_GT(next, 0);
+  EXPECT_NE(next, pid);
+}
+
 TEST_F(HostProcessTest, AnswerThatCannotBeReadIsADeviceLost) {
   const HostReply reply = Run("babble");
   const auto* failure = std::get_if<Failure>(&reply.outcome);
@@ -74,7 +100,7 @@ TEST_F(HostProcessTest, HostSaysWhatMachineItIs) {
 
 TEST_F(HostProcessTest, MissingProgramIsADeviceLost) {
   const auto host = NewHostProcess(*reactor_, "/nowhere/kiln-host", {});
-  const HostReply reply = host->Run({});
+  const HostReply reply = host->Run({}, {});
   const auto* failure = std::get_if<Failure>(&reply.outcome);
   ASSERT_TRUE(failure);
   EXPECT_EQ(failure->kind, FailureKind::kDeviceLost);

@@ -47,5 +47,28 @@ TEST(LeaseFenceTest, RevokedLeaseIsOverAndItsEpochStaysUsed) {
   EXPECT_FALSE(fence.Grant({"a", "client", 3}));
 }
 
+TEST(LeaseFenceTest, TellsWheneverALeaseHasEnded) {
+  LeaseFence fence;
+  int ended = 0;
+  fence.OnEnd([&] {
+    ++ended;
+    EXPECT_FALSE(fence.Check("1", 1).ok());
+  });
+  fence.Grant({"1", "ann", 1});
+  fence.Revoke(7);
+  EXPECT_EQ(ended, 0);
+  fence.Grant({"2", "bob", 2});
+  EXPECT_EQ(ended, 1) << "another has taken its place";
+  fence.Grant({"late", "eve", 1});
+  EXPECT_EQ(ended, 1);
+  fence.Revoke(2);
+  fence.Revoke(2);
+  EXPECT_EQ(ended, 2);
+  fence.Grant({"3", "ann", 3});
+  fence.OnEnd(nullptr);
+  fence.Revoke(3);
+  EXPECT_EQ(ended, 2);
+}
+
 }  // namespace
 }  // namespace kiln

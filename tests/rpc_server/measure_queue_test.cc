@@ -71,6 +71,59 @@ TEST(MeasureQueueTest, UnwantedJobsAreNotRun) {
   EXPECT_THAT(order, testing::ElementsAre("wanted"));
 }
 
+TEST(MeasureQueueTest, AJobThatIsNotWantedAnyMoreIsBrokenOff) {
+  std::promise<void> started, resume, last;
+  const std::shared_future<void> resumed(resume.get_future());
+  auto host = std::make_unique<FakeHostProcess>([&](const HostRequest& request) {
+    if (request.object == "long") {
+      started.set_value();
+      resumed.wait();
+    }
+    return SampleReply(request);
+  });
+  const FakeHostProcess& watched = *host;
+  auto queue = NewMeasureQueue(std::move(host), std::make_unique<CoresInTurn>());
+  std::atomic<bool> wanted = true;
+  queue->Submit(Job(
+      "long", [](HostReply) {}, [&] { return wanted.load(); }));
+  started.get_future().wait();
+  queue->DropUnwanted();
+  EXPECT_EQ(watched.aborts(), 0);
+  wanted = false;
+  queue->DropUnwanted();
+  EXPECT_EQ(watched.aborts(), 1);
+  resume.set_value();
+  queue->Submit(Job("next", [&](HostReply) { last.set_value(); }));
+  last.get_future().wait();
+  queue->DropUnwanted();
+  EXPECT_EQ(watched.aborts(), 1) << "each is broken off once, and no other for it";
+}
+
+// The answer may end a call, and that of another one lead back to the queue.
+TEST(MeasureQueueTest, JobsThatAreAskedMayComeBackToTheQueue) {
+  std::promise<void> started, resume, last;
+  const std::shared_future<void> resumed(resume.get_future());
+  auto queue = Queue([&](const HostRequest& request) {
+    if (request.object == "first") {
+      started.set_value();
+      resumed.wait();
+    }
+    return SampleReply(request);
+  });
+  queue->Submit(Job("first", [](HostReply) {}));
+  started.get_future().wait();
+  queue->Submit(Job(
+      "unwanted", [](HostReply) { FAIL(); },
+      [&] {
+        queue->DropUnwanted();
+        return false;
+      }));
+  queue->DropUnwanted();
+  resume.set_value();
+  queue->Submit(Job("last", [&](HostReply) { last.set_value(); }));
+  last.get_future().wait();
+}
+
 TEST(MeasureQueueTest, DestructionWaitsForTheJobUnderWay) {
   std::promise<void> started, gone;
   std::atomic<bool> done = false;

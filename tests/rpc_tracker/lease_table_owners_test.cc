@@ -69,6 +69,40 @@ TEST_F(LeaseTableOwnersTest, ANewInstanceWithTheSameCredentialReplacesTheOld) {
   EXPECT_NE(fresh, old);
 }
 
+TEST_F(LeaseTableOwnersTest, AReplacedInstanceThatDidNotHearOfItIsToldWhenItComesBack) {
+  MustRegister(Proven("a", "a", "old"));
+  const SessionId fresh = MustRegister(Proven("a", "a", "rebooted"));
+  const Status back = table_.Register(now_, Proven("a", "a", "old")).status();
+  EXPECT_EQ(back.code(), StatusCode::kAborted);
+  EXPECT_THAT(Message(back), HasSubstr("with this device's certificate has registered as a"));
+  EXPECT_EQ(StatusOf("a"), DeviceStatus::kFree);
+  MustLease("1");
+  table_.Disconnect(now_, fresh);
+  EXPECT_EQ(table_.Register(now_, Proven("a", "a", "old")).status().code(), StatusCode::kAborted)
+      << "it stays away until it is restarted";
+  MustRegister(Proven("a", "a", "rebooted"));
+  MustRegister(Proven("a", "a", "restarted"));
+}
+
+TEST_F(LeaseTableOwnersTest, AnInstanceWhoseLossWasNoticedBeforeItWasReplacedIsToldToo) {
+  table_.Disconnect(now_, MustRegister(Proven("a", "a", "old")));
+  MustRegister(Proven("a", "a", "rebooted"));
+  EXPECT_EQ(table_.Register(now_, Proven("a", "a", "old")).status().code(), StatusCode::kAborted);
+  EXPECT_TRUE(Take<EndSession>().empty()) << "the one that is there stays";
+}
+
+TEST_F(LeaseTableOwnersTest, ReplacedInstancesAreRememberedInBoundedMemory) {
+  for (int i = 0; i < 100; ++i) MustRegister(Proven("a", "a", std::to_string(i)));
+  EXPECT_EQ(table_.Register(now_, Proven("a", "a", "98")).status().code(), StatusCode::kAborted);
+  EXPECT_TRUE(table_.Register(now_, Proven("a", "a", "0")).ok());
+}
+
+TEST_F(LeaseTableOwnersTest, WithoutACredentialAnInstanceIsNoProofAndMayComeBack) {
+  table_.Disconnect(now_, MustRegister(SeenAt("a", "10.0.0.1", "old")));
+  table_.Disconnect(now_, MustRegister(SeenAt("a", "10.0.0.1", "new")));
+  EXPECT_TRUE(table_.Register(now_, SeenAt("a", "10.0.0.1", "old")).ok());
+}
+
 TEST_F(LeaseTableOwnersTest, AReplacementThatHoldsTheLeaseGoesOnWithIt) {
   MustRegister(Proven("a", "a"));
   const LeaseGrant grant = MustLease("1");

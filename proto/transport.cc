@@ -51,6 +51,10 @@ constexpr std::size_t kMaxTextBytes = 256;
 
 int Count(std::chrono::milliseconds time) { return static_cast<int>(time.count()); }
 
+// gRPC 1.51 tries out to read into 8 kB a connection, whatever it is told, unless it is told this.
+// Before main(), since other threads may not look at the environment meanwhile.
+[[maybe_unused]] const int kNoReadChunks = setenv("GRPC_EXPERIMENTS", "-tcp_read_chunks", 0);
+
 // gRPC explains every failed attempt on standard error, in long lines; what matters comes back as a
 // status. GRPC_VERBOSITY brings its lines back. Protobuf writes a line there of each text that is not
 // UTF-8, as often as a peer likes, and waits while nobody reads them.

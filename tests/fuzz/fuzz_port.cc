@@ -43,6 +43,7 @@ class NoQueue final : public MeasureQueue {
     reply.digests.resize(job.request.cases.size());
     job.done(std::move(reply));
   }
+  void DropUnwanted() override {}
 };
 
 class Farm {

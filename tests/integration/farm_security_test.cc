@@ -17,6 +17,7 @@
 #include "proto/device.grpc.pb.h"
 #include "proto/tracker.grpc.pb.h"
 #include "proto/transport.h"
+#include "tests/integration/cuttable_link.h"
 #include "tests/integration/json_lines.h"
 #include "tests/integration/programs.h"
 #include "tests/integration/stored_trials.h"
@@ -667,6 +668,26 @@ TEST_F(FarmSecurityTest, ARestartedDeviceReplacesAFormerOneAtOnceWhichStaysAway)
   EXPECT_EQ(Count(tracker_->err(), "registered: "), 2) << tracker_->err();
   first->Signal(SIGTERM);
   EXPECT_EQ(first->Wait().status, 0);
+}
+
+// Its connection is cut without a word, so that it dials again for all it knows.
+TEST_F(FarmSecurityTest, AReplacedDeviceThatDidNotHearOfItStaysAwayWhenItComesBack) {
+  StartTracker();
+  CuttableLink link("127.0.0.1:0", address_);
+  const auto first = Start(
+      Plus({"kiln-server", "--tracker", link.address(), "--target", "native"}, Options(Of("pi"))));
+  EXPECT_TRUE(first->WaitUntil([&] { return FieldOf("pi", "state") == "free"; })) << first->err();
+  link.Cut();
+  const auto second = StartDevice("pi");
+  const std::string address = AddressOf(*second);
+  ASSERT_TRUE(second->WaitUntil([&] { return FieldOf("pi", "address") == address; }))
+      << second->err();
+  EXPECT_TRUE(Says(*first, "no connection to tracker")) << "it has not noticed the cut";
+  link.Restore();
+  EXPECT_TRUE(Says(*first, "stays away until it is restarted")) << first->err();
+  EXPECT_EQ(FieldOf("pi", "address"), address);
+  EXPECT_THAT(second->err(), Not(HasSubstr("stays away")));
+  EXPECT_EQ(Count(tracker_->err(), "registered: "), 2) << tracker_->err();
 }
 
 }  // namespace

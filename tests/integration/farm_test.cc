@@ -13,12 +13,10 @@
 #include <map>
 #include <thread>
 
-#include "base/digest.h"
 #include "base/paths.h"
-#include "ops/reference.h"
 #include "ops/target.h"
-#include "ops/workload_key.h"
 #include "rpc_client/rpc_client.h"
+#include "tests/integration/kernel_run.h"
 #include "tests/integration/program.h"
 #include "tests/kernel_host/test_kernels.h"
 
@@ -32,8 +30,6 @@ using testing::StartsWith;
 
 constexpr seconds kPatience{60};
 constexpr char kListening[] = "listening on ";
-constexpr char kNaiveKey[] =
-    "conv2d/i8/n1h6w7c3/o5/k3x3/s1x1/p1,1,1,1/d1x1/g1/pc/wz0/act=none/rq=gen/double";
 
 std::string Path(const std::string& program) { return std::string(KILN_BIN "/") + program; }
 
@@ -42,19 +38,6 @@ std::string AddressOf(Program& server) {
   const std::string line = server.ReadLine();
   EXPECT_THAT(line, StartsWith(kListening)) << server.Errors();
   return line.size() > sizeof kListening - 1 ? line.substr(sizeof kListening - 1) : "";
-}
-
-Artifact KernelNamed(const std::string& name) {
-  auto object = std::make_shared<const std::string>(TestKernel(name));
-  return {object, kTestSymbol, 1, Digest(*object)};
-}
-
-// How a run ended, "ok", the name of a failure, or the error.
-std::string Summary(const StatusOr<RunResult>& result) {
-  if (!result.ok())
-    return StatusCodeToString(result.status().code()) + ": " + Message(result.status());
-  if (const auto* failure = std::get_if<Failure>(&result->outcome)) return Name(failure->kind);
-  return std::holds_alternative<Timings>(result->outcome) ? "ok" : "censored";
 }
 
 class FarmTest : public testing::Test {
@@ -107,21 +90,7 @@ class FarmTest : public testing::Test {
 
   StatusOr<RunResult> Run(Lease& lease, const std::string& kernel,
                           milliseconds time_out = seconds(10)) {
-    const Artifact artifact = KernelNamed(kernel);
-    RunRequest request;
-    request.artifact = &artifact;
-    request.workload = *ParseWorkload(kNaiveKey);
-    for (const DataSet set : {DataSet::kUniform, DataSet::kEdges}) {
-      const OpCase op_case = MakeCase(request.workload, set, 7);
-      const auto y = RunReference(request.workload, op_case.values, op_case.x);
-      RunCase run_case;
-      run_case.set = set;
-      run_case.seed = 7;
-      run_case.expected_digest = Digest(y.data(), y.size());
-      request.cases.push_back(run_case);
-    }
-    request.plan.time_out_ns = std::chrono::nanoseconds(time_out).count();
-    return runner_->Run(lease, request);
+    return RunKernel(*runner_, lease, kernel, time_out);
   }
 
   // Asks again and again, since nobody tells of what other programs come to: false after

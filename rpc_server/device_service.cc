@@ -75,7 +75,7 @@ class MeasureCall final : public ServerStream<v1::MeasureRequest, v1::MeasureRep
     request->cores = device_.identity.cores;
     StatusOr<Object> object = Keep(message);
     if (!object.ok()) return Refuse(object.status());
-    const bool more = Begin(bytes);
+    Begin(bytes);
     if (*object) {
       Submit(message, *std::move(request), *std::move(object), bytes);
     } else {
@@ -84,7 +84,8 @@ class MeasureCall final : public ServerStream<v1::MeasureRequest, v1::MeasureRep
       reply.mutable_need_object();
       Answer(reply, bytes);
     }
-    if (more) ReadNext();
+    // Not before: what follows may come on another thread, and must not overtake this one.
+    if (MayReadMore()) ReadNext();
   }
 
   // The lease that the call was admitted with, which may have gone since.
@@ -132,11 +133,15 @@ class MeasureCall final : public ServerStream<v1::MeasureRequest, v1::MeasureRep
     return status.ok();
   }
 
-  // A request is here. Whether the next may come.
-  bool Begin(std::size_t bytes) {
+  void Begin(std::size_t bytes) {
     std::lock_guard lock(mutex_);
     ++under_way_;
     held_ += bytes;
+  }
+
+  // Otherwise OnSent() goes on.
+  bool MayReadMore() {
+    std::lock_guard lock(mutex_);
     paused_ = !HasRoom();
     return !paused_;
   }

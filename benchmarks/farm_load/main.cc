@@ -100,8 +100,8 @@ void AddWorkloads(CLI::App& app, Options& options) {
   CLI::App* renewals =
       app.add_subcommand("renewals", "every device leased, renewals in closed loops");
   AddNumber<std::int32_t>(*renewals, "--depth", options.renewals.depth,
-                          "renewals under way a client", {1, 1000})
-      ->default_str("1");
+                          "renewals under way a client, of the leases that it has", {1, 1000})
+      ->default_str("16");
   CLI::App* heartbeats = app.add_subcommand("heartbeats", "idle devices: memory, descriptors");
   AddNumber<double>(*heartbeats, "--interval", options.heartbeats.interval, "seconds a line",
                     {0.5, 3600})

@@ -22,7 +22,7 @@ Status RunCycles(Farm& farm, const CyclesOptions& options);
 
 // Every device is leased; the clients renew the leases in a closed loop.
 struct RenewalsOptions {
-  std::int32_t depth = 1;  // renewals under way per client
+  std::int32_t depth = 16;  // renewals under way per client
 };
 Status RunRenewals(Farm& farm, const RenewalsOptions& options);
 

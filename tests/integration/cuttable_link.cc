@@ -193,11 +193,7 @@ bool CuttableLink::Move(Connection& connection) {
 
 std::string MoveAside(const std::string& address) {
   const std::size_t skip = sizeof kUnix - 1;
-<<<<<<< HEAD
-  const std::string moved = address + ".moved";
-=======
   std::string moved = address + ".moved";
->>>>>>> rows
   std::filesystem::rename(address.substr(skip), moved.substr(skip));
   return moved;
 }

@@ -38,7 +38,10 @@ LeaseTable::LeaseTable(const LeaseTableOptions& options, SteadyTime start)
       limits_(options.waiting),
       epoch_floor_(options.first_epoch) {
   if (options_.record_events) {
-    events_.push_back({.kind = LeaseEventKind::kStarted, .epoch = options_.first_epoch});
+    LeaseEvent started;
+    started.kind = LeaseEventKind::kStarted;
+    started.epoch = options_.first_epoch;
+    events_.push_back(std::move(started));
   }
 }
 

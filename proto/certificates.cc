@@ -22,6 +22,8 @@
 #include <unordered_set>
 #include <utility>
 
+#include "proto/openssl_handle.h"
+
 namespace kiln {
 namespace {
 
@@ -32,20 +34,13 @@ constexpr std::chrono::seconds kLookEvery{1};
 // So many peers are known at once, about 1 kB each; one more, and all are read anew.
 constexpr std::size_t kMostPeers = 16 << 10;
 
-template <auto kFree>
-struct Freer {
-  template <typename T>
-  void operator()(T* object) const {
-    kFree(object);
-  }
-};
-using BioPtr = std::unique_ptr<BIO, Freer<BIO_free>>;
-using X509Ptr = std::unique_ptr<X509, Freer<X509_free>>;
-using CrlPtr = std::unique_ptr<X509_CRL, Freer<X509_CRL_free>>;
-using KeyPtr = std::unique_ptr<EVP_PKEY, Freer<EVP_PKEY_free>>;
-using StorePtr = std::unique_ptr<X509_STORE, Freer<X509_STORE_free>>;
-using StoreContextPtr = std::unique_ptr<X509_STORE_CTX, Freer<X509_STORE_CTX_free>>;
-using NamesPtr = std::unique_ptr<GENERAL_NAMES, Freer<GENERAL_NAMES_free>>;
+using BioPtr = OpenSslHandle<BIO, BIO_free>;
+using X509Ptr = OpenSslHandle<X509, X509_free>;
+using CrlPtr = OpenSslHandle<X509_CRL, X509_CRL_free>;
+using KeyPtr = OpenSslHandle<EVP_PKEY, EVP_PKEY_free>;
+using StorePtr = OpenSslHandle<X509_STORE, X509_STORE_free>;
+using StoreContextPtr = OpenSslHandle<X509_STORE_CTX, X509_STORE_CTX_free>;
+using NamesPtr = OpenSslHandle<GENERAL_NAMES, GENERAL_NAMES_free>;
 
 // Leaves no error of ours behind in the thread's queue, which gRPC reads too.
 class QuietErrors {
@@ -304,7 +299,7 @@ Status CheckChain(const TlsFiles& files, const std::vector<X509Ptr>& chain,
   const StorePtr store(X509_STORE_new());
   for (const X509Ptr& one : authority) X509_STORE_add_cert(store.get(), one.get());
   X509_STORE_set_flags(store.get(), X509_V_FLAG_NO_CHECK_TIME);  // in words of our own, below
-  const std::unique_ptr<STACK_OF(X509), Freer<[](STACK_OF(X509) * s) { sk_X509_free(s); }>> others(
+  const OpenSslHandle<STACK_OF(X509), [](STACK_OF(X509) * s) { sk_X509_free(s); }> others(
       sk_X509_new_null());
   for (std::size_t i = 1; i < chain.size(); ++i) sk_X509_push(others.get(), chain[i].get());
   const StoreContextPtr context(X509_STORE_CTX_new());

@@ -35,6 +35,7 @@
 
 #include "base/clock.h"
 #include "proto/certificates.h"
+#include "proto/openssl_handle.h"
 #include "proto/transport.h"
 
 namespace kiln {
@@ -47,18 +48,11 @@ constexpr std::string_view kUnix = "unix:";
 // The client's first bytes in HTTP/2: its preface, and an empty SETTINGS frame.
 constexpr std::string_view kPreface("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0", 24 + 9);
 
-template <auto kFree>
-struct Freer {
-  template <typename T>
-  void operator()(T* object) const {
-    kFree(object);
-  }
-};
-using ContextPtr = std::unique_ptr<SSL_CTX, Freer<SSL_CTX_free>>;
-using SslPtr = std::unique_ptr<SSL, Freer<SSL_free>>;
-using X509Ptr = std::unique_ptr<X509, Freer<X509_free>>;
-using StoreContextPtr = std::unique_ptr<X509_STORE_CTX, Freer<X509_STORE_CTX_free>>;
-using BioPtr = std::unique_ptr<BIO, Freer<BIO_free>>;
+using ContextPtr = OpenSslHandle<SSL_CTX, SSL_CTX_free>;
+using SslPtr = OpenSslHandle<SSL, SSL_free>;
+using X509Ptr = OpenSslHandle<X509, X509_free>;
+using StoreContextPtr = OpenSslHandle<X509_STORE_CTX, X509_STORE_CTX_free>;
+using BioPtr = OpenSslHandle<BIO, BIO_free>;
 
 Deadline After(milliseconds timeout) { return std::chrono::steady_clock::now() + timeout; }
 

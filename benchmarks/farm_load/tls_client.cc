@@ -13,22 +13,17 @@
 #include <cstring>
 #include <utility>
 
+#include "proto/openssl_handle.h"
+
 namespace kiln::load {
 namespace {
 
 constexpr std::array<unsigned char, 3> kAlpn = {2, 'h', '2'};
 
-template <auto kFree>
-struct Freer {
-  template <typename T>
-  void operator()(T* object) const {
-    kFree(object);
-  }
-};
-using BioPtr = std::unique_ptr<BIO, Freer<BIO_free>>;
-using X509Ptr = std::unique_ptr<X509, Freer<X509_free>>;
-using KeyPtr = std::unique_ptr<EVP_PKEY, Freer<EVP_PKEY_free>>;
-using MethodPtr = std::unique_ptr<BIO_METHOD, Freer<BIO_meth_free>>;
+using BioPtr = OpenSslHandle<BIO, BIO_free>;
+using X509Ptr = OpenSslHandle<X509, X509_free>;
+using KeyPtr = OpenSslHandle<EVP_PKEY, EVP_PKEY_free>;
+using MethodPtr = OpenSslHandle<BIO_METHOD, BIO_meth_free>;
 
 BioPtr Reader(const std::string& text) {
   return BioPtr(BIO_new_mem_buf(text.data(), static_cast<int>(text.size())));

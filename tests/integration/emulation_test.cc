@@ -109,11 +109,8 @@ class EmulatedFarmTest : public EmulationTest {
     EmulationTest::SetUp();
     if (IsSkipped()) return;
     tracker_.emplace(scratch_, std::vector<std::string>{"kiln-tracker", "--listen", "127.0.0.1:0"});
-    constexpr std::string_view kListening = "listening on ";
-    ASSERT_TRUE(tracker_->WaitUntil([&] { return tracker_->out().ends_with('\n'); }))
-        << tracker_->err();
-    address_ = tracker_->out().substr(kListening.size());
-    address_.pop_back();
+    address_ = tracker_->Address();
+    ASSERT_FALSE(address_.empty());
   }
 
   // `emulator`: a program and the processor that it emulates; empty: a device of this machine.

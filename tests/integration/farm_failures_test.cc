@@ -91,18 +91,11 @@ class FarmFailuresTest : public KilnTest {
   std::unique_ptr<RunningProgram> Start(const std::vector<std::string>& command) const {
     return std::make_unique<RunningProgram>(scratch_, command);
   }
-  static std::string AddressOf(const RunningProgram& server) {
-    constexpr std::string_view kListening = "listening on ";
-    EXPECT_TRUE(server.WaitUntil([&] { return server.out().ends_with('\n'); })) << server.err();
-    const std::string line = server.out();
-    if (!line.starts_with(kListening)) return {};
-    return line.substr(kListening.size(), line.size() - kListening.size() - 1);
-  }
   void StartTracker(const std::string& address = "127.0.0.1:0") {
     tracker_ =
         Start({"kiln-tracker", "--listen", address, "--lease-ttl", std::to_string(kTtl.count()),
                "--state", scratch_.Path("state"), "--event-log", scratch_.Path("events")});
-    address_ = AddressOf(*tracker_);
+    address_ = tracker_->Address();
   }
   std::unique_ptr<RunningProgram> StartServer(const std::string& name, const std::string& tracker,
                                               const std::string& listen = "127.0.0.1:0") const {

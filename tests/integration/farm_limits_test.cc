@@ -41,7 +41,6 @@ using testing::HasSubstr;
 constexpr seconds kAtOnce{30};        // of a busy machine; what hangs takes longer
 constexpr milliseconds kStuck{2000};  // who takes nothing for so long has stopped to read
 constexpr std::uint64_t kGigabyte = std::uint64_t{1} << 30;
-constexpr char kListening[] = "listening on ";
 constexpr char kKey[] =
     "conv2d/i8/n1h6w7c3/o5/k3x3/s1x1/p1,1,1,1/d1x1/g1/pc/wz0/act=none/rq=gen/double";
 constexpr char kAcquire[] = "/kiln.v1.Tracker/AcquireLease";
@@ -174,10 +173,8 @@ class FarmLimitsTest : public testing::Test {
     name_ = command[0];
     most_megabytes_ = most_megabytes;
     program_ = std::make_unique<RunningProgram>(scratch_, command);
-    ASSERT_TRUE(program_->WaitUntil([&] { return program_->out().ends_with('\n'); }));
-    const std::string line = program_->out();
-    ASSERT_TRUE(line.starts_with(kListening)) << line << program_->err();
-    address_ = line.substr(sizeof kListening - 1, line.size() - sizeof kListening);
+    address_ = program_->Address();
+    ASSERT_FALSE(address_.empty());
   }
   void StartTracker() { Start({"kiln-tracker", "--listen", "127.0.0.1:0"}, 100); }
   // A farm of one: its tracker is inside.

@@ -195,18 +195,10 @@ class FarmSecurityTest : public KilnTest {
   std::unique_ptr<RunningProgram> Start(const Words& command) const {
     return std::make_unique<RunningProgram>(scratch_, command);
   }
-  static std::string AddressOf(const RunningProgram& server) {
-    constexpr std::string_view kListening = "listening on ";
-    EXPECT_TRUE(server.WaitUntil([&] { return server.out().ends_with('\n'); })) << server.err();
-    const std::string line = server.out();
-    return line.starts_with(kListening)
-               ? line.substr(kListening.size(), line.size() - kListening.size() - 1)
-               : "";
-  }
   void StartTracker(const std::string& listen = "127.0.0.1:0", const char* lease_ttl = "600") {
     tracker_ = Start(Plus({"kiln-tracker", "--listen", listen, "--lease-ttl", lease_ttl},
                           Options(Of("tracker"))));
-    address_ = AddressOf(*tracker_);
+    address_ = tracker_->Address();
   }
   std::unique_ptr<RunningProgram> StartDevice(const std::string& name,
                                               const Words& what = {"--target", "native"}) const {
@@ -300,12 +292,12 @@ TEST_F(FarmSecurityTest, DevicesOfThreeKindsAreListedVerifiedAndTunedOverTls) {
 
 TEST_F(FarmSecurityTest, AFarmOfOneSpeaksTlsToItself) {
   const auto device = Start(Plus({"kiln-server", "--target", "native"}, Options(Of("pi"))));
-  address_ = AddressOf(*device);
+  address_ = device->Address();
   // A device is dialled by its own name only where it has a tracker: here it needs a host's.
   ExpectRefusal(Devices(ForClient("ann")), 1, {"(device pi) is for pi.device.kiln"});
   farm_.Make("device alone --host 127.0.0.1");
   const auto alone = Start(Plus({"kiln-server", "--target", "native"}, Options(Of("alone"))));
-  address_ = AddressOf(*alone);
+  address_ = alone->Address();
   EXPECT_TRUE(alone->WaitUntil([&] { return FieldOf("alone", "state") == "free"; }))
       << alone->err();
   const Outcome tuned = RunProgram(scratch_, TuneCommand("ann", 2, kPointwise));
@@ -387,7 +379,7 @@ TEST_F(FarmSecurityTest, AClientSaysWhyTheTrackerIsNotTheOneItWants) {
   EXPECT_EQ(Devices(ForClient("ann")).status, 0) << "served on";
 
   const auto plain = Start({"kiln-tracker", "--listen", "127.0.0.1:0"});
-  address_ = AddressOf(*plain);
+  address_ = plain->Address();
   ExpectRefusal(Devices(ForClient("ann")), 1, {address_ + " does not speak TLS", "leave out --ca"});
   EXPECT_EQ(Devices({}).status, 0) << "served on";
 }
@@ -397,7 +389,7 @@ TEST_F(FarmSecurityTest, ADeviceSaysOnceWhyItFindsNoTracker) {
   other.Make("farm --tracker localhost --device pi");
   StartTracker();
   const auto plain = Start({"kiln-tracker", "--listen", "127.0.0.1:0"});
-  const std::string plain_address = AddressOf(*plain);
+  const std::string plain_address = plain->Address();
   const auto serve = [&](const std::string& tracker, const TlsFiles& files) {
     return Start(Plus({"kiln-server", "--target", "native", "--tracker", tracker}, Options(files)));
   };
@@ -636,7 +628,8 @@ TEST_F(FarmSecurityTest, ATunerWhoseCertificateWasRenewedOutlivesTheFormerOne) {
   EXPECT_TRUE(tracker_->WaitUntil([&] { return FieldOf("box", "state") == "free"; }));
   const std::size_t made = trials();
   EXPECT_TRUE(tuner.WaitUntil([&] { return trials() >= made + 2; })) << tuner.err();
-  EXPECT_EQ(Count(tracker_->err(), "call of RenewLease"), 1) << tracker_->err();
+  // What is refused first may be a look at the devices instead.
+  EXPECT_LE(Count(tracker_->err(), "call of RenewLease"), 1) << tracker_->err();
   tuner.Signal(SIGTERM);
   EXPECT_EQ(tuner.Wait().status, 130);
 }
@@ -647,7 +640,7 @@ TEST_F(FarmSecurityTest, ARestartedDeviceReplacesAFormerOneAtOnceWhichStaysAway)
   const std::string target = FieldOf("pi", "target"), former = FieldOf("pi", "address");
   first->Signal(SIGSTOP);
   const auto second = StartDevice("pi");
-  const std::string address = AddressOf(*second);
+  const std::string address = second->Address();
   EXPECT_TRUE(second->WaitUntil([&] { return FieldOf("pi", "address") == address; }, kSoon))
       << second->err();
   v1::AcquireLeaseReply lease;
@@ -679,7 +672,7 @@ TEST_F(FarmSecurityTest, AReplacedDeviceThatDidNotHearOfItStaysAwayWhenItComesBa
   EXPECT_TRUE(first->WaitUntil([&] { return FieldOf("pi", "state") == "free"; })) << first->err();
   link.Cut();
   const auto second = StartDevice("pi");
-  const std::string address = AddressOf(*second);
+  const std::string address = second->Address();
   ASSERT_TRUE(second->WaitUntil([&] { return FieldOf("pi", "address") == address; }))
       << second->err();
   EXPECT_TRUE(Says(*first, "no connection to tracker")) << "it has not noticed the cut";

@@ -284,9 +284,9 @@ TEST(FarmProgramsTest, OpenAddressesNeedAnExplicitWish) {
     insecure.push_back("--insecure");
     Program allowed(insecure);
     EXPECT_THAT(AddressOf(allowed), StartsWith("0.0.0.0:"));
-    EXPECT_THAT(allowed.Errors(), HasSubstr("INSECURE"));
     allowed.Signal(SIGTERM);
     EXPECT_EQ(allowed.Wait(), 0);
+    EXPECT_THAT(allowed.Errors(), HasSubstr("INSECURE"));
   }
 }
 

@@ -22,7 +22,7 @@ class FarmTuneTest : public KilnTest {
  protected:
   void SetUp() override {
     tracker_ = Start({"kiln-tracker", "--listen", "127.0.0.1:0", "--lease-ttl", lease_ttl_});
-    address_ = AddressOf(*tracker_);
+    address_ = tracker_->Address();
     for (const char* name : {"a", "b"}) {
       servers_[name] =
           Start({"kiln-server", "--tracker", address_, "--target", "native", "--name", name});
@@ -35,14 +35,6 @@ class FarmTuneTest : public KilnTest {
 
   std::unique_ptr<RunningProgram> Start(const std::vector<std::string>& command) const {
     return std::make_unique<RunningProgram>(scratch_, command);
-  }
-  static std::string AddressOf(const RunningProgram& server) {
-    constexpr std::string_view kListening = "listening on ";
-    EXPECT_TRUE(server.WaitUntil([&] { return server.out().ends_with('\n'); })) << server.err();
-    const std::string line = server.out();
-    const std::size_t start = line.find(kListening);
-    if (start == std::string::npos) return {};
-    return line.substr(start + kListening.size(), line.find('\n') - start - kListening.size());
   }
   std::map<std::string, std::string> States() const {
     std::map<std::string, std::string> states;

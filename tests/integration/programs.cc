@@ -138,6 +138,15 @@ bool RunningProgram::WaitUntil(const std::function<bool()>& condition,
   return false;
 }
 
+std::string RunningProgram::Address() const {
+  constexpr std::string_view kListening = "listening on ";
+  const bool announced = WaitUntil([this] { return out().ends_with('\n'); });
+  const std::string line = out();
+  const bool listens = announced && line.starts_with(kListening);
+  EXPECT_TRUE(listens) << line << err();
+  return listens ? line.substr(kListening.size(), line.find('\n') - kListening.size()) : "";
+}
+
 Outcome RunningProgram::Wait(std::chrono::seconds patience) {
   if (pid_ <= 0) return {-SIGKILL, "", "was not started"};
   pollfd end{pidfd_, POLLIN, 0};

@@ -65,6 +65,9 @@ class RunningProgram {
   // Waits until the condition holds; false if the program ended first, or did not within the time.
   bool WaitUntil(const std::function<bool()>& condition,
                  std::chrono::seconds patience = kPatience) const;
+  // Where a server says that it listens, once it does; empty, and a failure of the test, if it says
+  // something else.
+  std::string Address() const;
   // Waits for its end. If it does not end within the time, that is a failure of the test and it is
   // killed.
   Outcome Wait(std::chrono::seconds patience = kPatience);

@@ -18,6 +18,7 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "tests/base/temporary_directory.h"
@@ -31,24 +32,32 @@ constexpr std::chrono::seconds kPatience{30};
 class LogCapture {
  public:
   LogCapture() : former_(spdlog::default_logger()) {
-    spdlog::set_default_logger(std::make_shared<spdlog::logger>("", sink_));
+    spdlog::set_default_logger(
+        std::make_shared<spdlog::logger>("", std::make_shared<Sink>(lines_)));
   }
   ~LogCapture() { spdlog::set_default_logger(former_); }
   // How often it has said this.
-  int Count(const std::string& text) const { return sink_->Count(text); }
-  bool Await(const std::string& text) const { return sink_->Await(text); }
+  int Count(const std::string& text) { return lines_.Count(text); }
+  bool Await(const std::string& text) { return lines_.Await(text); }
 
  private:
-  class Sink final : public spdlog::sinks::base_sink<spdlog::details::null_mutex> {
+  // Not the sink itself: UBSan looks at a polymorphic object through a pipe, and there may be no
+  // descriptor left for one.
+  class Lines {
    public:
+    void Add(std::string line) {
+      const std::lock_guard lock(mutex_);
+      lines_.push_back(std::move(line));
+      changed_.notify_all();
+    }
     int Count(const std::string& text) {
-      const std::lock_guard lock(lines_mutex_);
+      const std::lock_guard lock(mutex_);
       return static_cast<int>(std::count_if(lines_.begin(), lines_.end(), [&](auto& line) {
         return line.find(text) != std::string::npos;
       }));
     }
     bool Await(const std::string& text) {
-      std::unique_lock lock(lines_mutex_);
+      std::unique_lock lock(mutex_);
       return changed_.wait_for(lock, kPatience, [&] {
         return std::any_of(lines_.begin(), lines_.end(),
                            [&](auto& line) { return line.find(text) != std::string::npos; });
@@ -56,19 +65,24 @@ class LogCapture {
     }
 
    private:
-    void sink_it_(const spdlog::details::log_msg& line) override {
-      const std::lock_guard lock(lines_mutex_);
-      lines_.emplace_back(line.payload.data(), line.payload.size());
-      changed_.notify_all();
-    }
-    void flush_() override {}
-
-    std::mutex lines_mutex_;
+    std::mutex mutex_;
     std::condition_variable changed_;
     std::vector<std::string> lines_;
   };
+  class Sink final : public spdlog::sinks::base_sink<spdlog::details::null_mutex> {
+   public:
+    explicit Sink(Lines& lines) : lines_(lines) {}
 
-  const std::shared_ptr<Sink> sink_ = std::make_shared<Sink>();
+   private:
+    void sink_it_(const spdlog::details::log_msg& line) override {
+      lines_.Add(std::string(line.payload.data(), line.payload.size()));
+    }
+    void flush_() override {}
+
+    Lines& lines_;
+  };
+
+  Lines lines_;
   const std::shared_ptr<spdlog::logger> former_;
 };
 

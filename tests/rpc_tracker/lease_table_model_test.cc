@@ -598,8 +598,8 @@ class Duel {
     if (grants_.empty()) return std::nullopt;
     const std::size_t back = rng_.Below(std::min<std::size_t>(grants_.size(), 6)) + 1;
     const auto& [device, lease] = grants_[grants_.size() - back];
-    return LeaseClaim{rng_.Below(10) == 0 ? "stranger" : lease.owner, device, lease.id,
-                      lease.epoch};
+    const std::string_view owner = lease.owner;
+    return LeaseClaim{rng_.Below(10) == 0 ? "stranger" : owner, device, lease.id, lease.epoch};
   }
 
   void Renew() {

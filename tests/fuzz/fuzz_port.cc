@@ -10,8 +10,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <memory>
 #include <utility>
 
@@ -80,7 +82,7 @@ class Farm {
   void Take(const std::uint8_t* data, std::size_t size) {
     const int socket = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (connect(socket, reinterpret_cast<const sockaddr*>(&name_), sizeof name_) != 0) {
-      std::fprintf(stderr, "the server takes no connections any more\n");
+      std::fprintf(stderr, "the server takes no connections any more: %s\n", std::strerror(errno));
       std::abort();
     }
     // So that thousands of connections a second do not use up the ports.

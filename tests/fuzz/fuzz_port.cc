@@ -48,6 +48,15 @@ class NoQueue final : public MeasureQueue {
   void DropUnwanted() override {}
 };
 
+// After libFuzzer's alarm has interrupted connect(), which goes on.
+bool IsConnected(int socket) {
+  pollfd ready{socket, POLLOUT, 0};
+  int error = 0;
+  socklen_t size = sizeof error;
+  return poll(&ready, 1, 10'000) == 1 &&
+         getsockopt(socket, SOL_SOCKET, SO_ERROR, &error, &size) == 0 && error == 0;
+}
+
 class Farm {
  public:
   Farm() {
@@ -81,7 +90,8 @@ class Farm {
 
   void Take(const std::uint8_t* data, std::size_t size) {
     const int socket = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (connect(socket, reinterpret_cast<const sockaddr*>(&name_), sizeof name_) != 0) {
+    if (connect(socket, reinterpret_cast<const sockaddr*>(&name_), sizeof name_) != 0 &&
+        !(errno == EINTR && IsConnected(socket))) {
       std::fprintf(stderr, "the server takes no connections any more: %s\n", std::strerror(errno));
       std::abort();
     }

@@ -5,48 +5,64 @@
 
 #include <algorithm>
 #include <cstdlib>
-#include <string>
+#include <utility>
 
 namespace kiln {
-namespace {
 
-// The first bytes of a file, or nothing. Not std::ifstream: it reads far more of /proc/cpuinfo,
-// which is slow to make on machines with many cores.
-std::string ReadHead(const std::string& path) {
-  const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return {};
+DeviceSensors::File::File(const std::string& path)
+    : fd_(open(path.c_str(), O_RDONLY | O_CLOEXEC)) {}
+DeviceSensors::File::File(File&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+DeviceSensors::File& DeviceSensors::File::operator=(File&& other) noexcept {
+  std::swap(fd_, other.fd_);
+  return *this;
+}
+DeviceSensors::File::~File() {
+  if (is_open()) close(fd_);
+}
+
+// Not std::ifstream: it reads far more of /proc/cpuinfo, which is slow to make on machines with many
+// cores.
+std::string DeviceSensors::File::ReadHead() const {
   char text[1024];
-  const ssize_t size = read(fd, text, sizeof text);
-  close(fd);
+  const ssize_t size = is_open() ? pread(fd_, text, sizeof text, 0) : 0;
   return std::string(text, size > 0 ? static_cast<std::size_t>(size) : 0);
 }
 
-double ReadNumber(const std::string& path) { return std::atof(ReadHead(path).c_str()); }
+double DeviceSensors::File::ReadNumber() const { return std::atof(ReadHead().c_str()); }
 
-double FrequencyMhz(std::int32_t core) {
-  const double khz = ReadNumber("/sys/devices/system/cpu/cpu" + std::to_string(core) +
-                                "/cpufreq/scaling_cur_freq");
+DeviceState DeviceSensors::Read(std::int32_t core) {
+  return {FrequencyMhz(core), HottestZone(), load_.ReadNumber()};
+}
+
+double DeviceSensors::FrequencyMhz(std::int32_t core) {
+  if (core_ != core) {
+    frequency_.emplace("/sys/devices/system/cpu/cpu" + std::to_string(core) +
+                       "/cpufreq/scaling_cur_freq");
+    core_ = core;
+  }
+  const double khz = frequency_->ReadNumber();
   if (khz > 0) return khz / 1e3;
-  const std::string cpuinfo = ReadHead("/proc/cpuinfo");  // virtual machines: the first core's
+  const std::string cpuinfo = cpuinfo_.ReadHead();  // virtual machines: the first core's
   const std::size_t line = cpuinfo.find("cpu MHz");
   const std::size_t colon = line == std::string::npos ? line : cpuinfo.find(':', line);
   return colon == std::string::npos ? 0 : std::atof(cpuinfo.c_str() + colon + 1);
 }
 
-double HottestZone() {
-  double hottest = 0;
-  for (int zone = 0; zone < 16; ++zone) {
-    const std::string path = "/sys/class/thermal/thermal_zone" + std::to_string(zone) + "/temp";
-    if (access(path.c_str(), R_OK) != 0) break;
-    hottest = std::max(hottest, ReadNumber(path) / 1e3);
+std::vector<DeviceSensors::File> DeviceSensors::OpenZones() {
+  constexpr int kMaxZones = 16;
+  std::vector<File> zones;
+  for (int zone = 0; zone < kMaxZones; ++zone) {
+    File file("/sys/class/thermal/thermal_zone" + std::to_string(zone) + "/temp");
+    if (!file.is_open()) break;
+    zones.push_back(std::move(file));
   }
-  return hottest;
+  return zones;
 }
 
-}  // namespace
-
-DeviceState ReadDeviceState(std::int32_t core) {
-  return {FrequencyMhz(core), HottestZone(), ReadNumber("/proc/loadavg")};
+double DeviceSensors::HottestZone() const {
+  double hottest = 0;
+  for (const File& zone : zones_) hottest = std::max(hottest, zone.ReadNumber() / 1e3);
+  return hottest;
 }
 
 }  // namespace kiln

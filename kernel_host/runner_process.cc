@@ -33,9 +33,13 @@ RunnerProcess::~RunnerProcess() {
   if (channel_ >= 0) close(channel_);
 }
 
+void RunnerProcess::Stop() {
+  if (pid_ > 0) kill(-pid_, SIGKILL);
+}
+
 void RunnerProcess::Kill() {
   if (pid_ <= 0) return;
-  kill(-pid_, SIGKILL);
+  Stop();
   while (waitpid(pid_, &wait_status_, 0) < 0 && errno == EINTR) {
   }
   pid_ = -1;

@@ -21,12 +21,15 @@ class RunnerProcess {
 
   // Asks for one step and waits for its end. A failure ends the process; it is spent then.
   std::optional<Failure> Do(const RunnerStep& step);
+  // It is not needed any more: nothing of it runs from here on. The destructor waits for its end, as
+  // taking its memory down takes a while.
+  void Stop();
 
  private:
   enum class Event : std::uint8_t { kAnswer, kDeadline, kServerGone };
 
   Event Wait() const;
-  void Kill();
+  void Kill();  // and waits for the end
   Failure HowItEnded();
   Failure Reported() const;
   Stage stage() const;

@@ -9,7 +9,6 @@
 #include <utility>
 
 #include "base/digest.h"
-#include "kernel_host/device_state.h"
 #include "kernel_host/sampler.h"
 #include "ops/canonical_workload.h"
 
@@ -141,30 +140,31 @@ TrialSupervisor::~TrialSupervisor() {
 HostReply TrialSupervisor::Run(const HostRequest& request) {
   HostReply reply;
   const std::int32_t core = request.cores.empty() ? 0 : request.cores.front();
-  reply.before = ReadDeviceState(core);
+  TakeDown();
+  reply.before = sensors_.Read(core);
   reply.outcome = Measure(request, reply);
-  reply.after = ReadDeviceState(core);
+  if (runner_) runner_->Stop();
+  reply.after = sensors_.Read(core);
   return reply;
 }
 
 Outcome TrialSupervisor::Measure(const HostRequest& request, HostReply& reply) {
   if (auto failure = PrepareData(request)) return *std::move(failure);
   new (report_) RunnerReport{};
+  const auto deadline =
+      std::chrono::steady_clock::now() + std::chrono::nanoseconds(request.plan.time_out_ns);
+  runner_.emplace(
+      RunnerTask{
+          .request = request, .cases = cases_, .y = y_, .machine = machine_, .report = *report_},
+      server_, deadline);
+  Trial trial(request, *runner_, y_, reply);
+  std::optional<Failure> failure = trial.Verify();
+  if (!failure && request.plan.time) failure = trial.Time(report_->samples);
   Outcome outcome;
-  {
-    const auto deadline =
-        std::chrono::steady_clock::now() + std::chrono::nanoseconds(request.plan.time_out_ns);
-    RunnerProcess runner(
-        {.request = request, .cases = cases_, .y = y_, .machine = machine_, .report = *report_},
-        server_, deadline);
-    Trial trial(request, runner, y_, reply);
-    std::optional<Failure> failure = trial.Verify();
-    if (!failure && request.plan.time) failure = trial.Time(report_->samples);
-    if (failure) {
-      outcome = *std::move(failure);
-    } else if (request.plan.time) {
-      outcome = OutcomeOf(report_->samples, request.plan);
-    }
+  if (failure) {
+    outcome = *std::move(failure);
+  } else if (request.plan.time) {
+    outcome = OutcomeOf(report_->samples, request.plan);
   }
   reply.log.assign(report_->log.data(), strnlen(report_->log.data(), report_->log.size()));
   return outcome;

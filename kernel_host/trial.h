@@ -4,6 +4,7 @@
 #include <optional>
 #include <vector>
 
+#include "kernel_host/device_state.h"
 #include "kernel_host/guarded_buffer.h"
 #include "kernel_host/host_protocol.h"
 #include "kernel_host/prepared_case.h"
@@ -23,7 +24,10 @@ class TrialSupervisor {
   TrialSupervisor& operator=(const TrialSupervisor&) = delete;
   ~TrialSupervisor();
 
+  // When it returns, the runner does nothing any more, but may still have to be taken down.
   HostReply Run(const HostRequest& request);
+  // Waits until it is. Before the next Run(), which would do so itself.
+  void TakeDown() { runner_.reset(); }
 
  private:
   Outcome Measure(const HostRequest& request, HostReply& reply);
@@ -31,10 +35,12 @@ class TrialSupervisor {
 
   const int server_;
   const IsaMask machine_;
+  DeviceSensors sensors_;
   RunnerReport* report_;  // shared with the runner; nullptr if the system has no memory
   CaseCache cache_;
   std::vector<std::shared_ptr<const PreparedCase>> cases_;
   GuardedBuffer y_;
+  std::optional<RunnerProcess> runner_;
 };
 
 }  // namespace kiln

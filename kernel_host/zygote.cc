@@ -30,6 +30,7 @@ int ServeTrials(int socket) {
     const std::string answer =
         frame == kDescribeFrame ? Serialize(DescribeHost()) : Serialize(Try(supervisor, frame));
     if (!WriteFrame(socket, answer)) break;
+    supervisor.TakeDown();  // while the server is busy with the answer
   }
   return 0;
 }

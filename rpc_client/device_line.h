@@ -17,7 +17,7 @@
 
 namespace kiln {
 
-// This is the right to ask for one device and to have it: taken before a lease, let go after it.
+// This is the right to ask for one device and to have it: taken before a lease, let go with it.
 class DeviceTurn {
  public:
   virtual ~DeviceTurn() = default;
@@ -44,7 +44,7 @@ class DeviceLine {
   DeviceLine(TrackerClient& tracker, std::function<Status()> prepare, WaitObserver observer,
              const Options& options);
 
-  // A lease, and the turn in which it was had: let it go when the device has been given back.
+  // A lease, and the turn in which it was had: let it go when the device is given back.
   struct Granted {
     GrantedLease lease;
     std::shared_ptr<DeviceTurn> turn;

@@ -29,6 +29,7 @@ class RemoteDevicePool final : public DevicePool {
         local_(std::move(local)),
         tracker_(std::move(tracker)),
         channels_(std::make_shared<DeviceChannels>(tracker_->tls())),
+        farewells_(std::make_shared<Farewells>()),
         client_(std::move(client)),
         line_(*tracker_, [this] { return local_ ? local_->EnsureRunning() : absl::OkStatus(); },
               std::move(observer), {}) {}
@@ -37,7 +38,7 @@ class RemoteDevicePool final : public DevicePool {
                                            std::chrono::nanoseconds timeout) override {
     const AcquireRequest request{RandomId(), target.name, client_, kind};
     ASSIGN_OR_RETURN(DeviceLine::Granted granted, line_.Acquire(request, timeout));
-    return std::make_unique<RemoteLease>(reactor_, tracker_, channels_, granted.lease,
+    return std::make_unique<RemoteLease>(reactor_, tracker_, channels_, farewells_, granted.lease,
                                          std::move(granted.turn));
   }
   void StopWaiting() override { line_.Stop(); }
@@ -47,6 +48,7 @@ class RemoteDevicePool final : public DevicePool {
   const std::unique_ptr<LocalServer> local_;
   const std::shared_ptr<TrackerClient> tracker_;
   const std::shared_ptr<DeviceChannels> channels_;
+  const std::shared_ptr<Farewells> farewells_;
   const ClientIdentity client_;
   DeviceLine line_;
 };

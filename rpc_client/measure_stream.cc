@@ -89,6 +89,7 @@ class GrpcMeasureStream final : public MeasureStream {
                                       std::chrono::nanoseconds timeout) override {
     return call_.Exchange(std::move(request), timeout);
   }
+  void BreakOff() override { call_.Cancel(); }
 
  private:
   const std::unique_ptr<v1::Device::Stub> stub_;

@@ -18,15 +18,17 @@ class MeasureRequest;
 namespace kiln {
 
 // This is one Measure call to a device, kept open: requests go out as they come, and each waits for
-// its own answer. Thread-safe. Its destructor breaks the call off.
+// its own answer. Thread-safe.
 class MeasureStream {
  public:
-  virtual ~MeasureStream() = default;
+  virtual ~MeasureStream() = default;  // breaks the call off and waits for its end
   // Blocks until the answer is here. An error of the stream, which is then spent for all, is
   // returned as the device gave it; kUnavailable also if no answer comes within `timeout`, counted
   // from when the answers to earlier requests are due.
   virtual StatusOr<v1::MeasureReply> Exchange(v1::MeasureRequest request,
                                               std::chrono::nanoseconds timeout) = 0;
+  // The call ends soon.
+  virtual void BreakOff() = 0;
 };
 
 // To the device of a lease, over its channel; connects when it is first used.

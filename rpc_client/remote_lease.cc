@@ -20,19 +20,19 @@ constexpr std::chrono::seconds kPatience{90};
 }  // namespace
 
 RemoteLease::RemoteLease(Reactor& reactor, std::shared_ptr<TrackerClient> tracker,
-                         std::shared_ptr<DeviceChannels> channels, const GrantedLease& grant,
+                         std::shared_ptr<DeviceChannels> channels,
+                         std::shared_ptr<Farewells> farewells, const GrantedLease& grant,
                          std::shared_ptr<DeviceTurn> turn)
     : turn_(std::move(turn)),
       tracker_(std::move(tracker)),
       channels_(std::move(channels)),
+      farewells_(std::move(farewells)),
       grant_(grant),
       heartbeat_(StartHeartbeat(reactor, *tracker_, grant)) {}
 
 RemoteLease::~RemoteLease() {
-  stream_.reset();
   heartbeat_.reset();
-  // Without an answer the lease expires by itself.
-  tracker_->Release(grant_, kReleaseTime).IgnoreError();
+  farewells_->Add(tracker_->Release(grant_, kReleaseTime), std::move(stream_));
 }
 
 bool RemoteLease::is_wanted_back() const {

@@ -9,6 +9,7 @@
 #include "measure/measurer.h"
 #include "rpc_client/device_channels.h"
 #include "rpc_client/device_line.h"
+#include "rpc_client/farewells.h"
 #include "rpc_client/heartbeat.h"
 #include "rpc_client/measure_stream.h"
 #include "rpc_client/tracker_client.h"
@@ -19,11 +20,11 @@ namespace kiln {
 // Thread-safe.
 class RemoteLease final : public Lease {
  public:
-  // The reactor must outlive the lease. `turn` goes when the device has been given back.
+  // The reactor must outlive the lease. `turn` goes when the device is given back.
   RemoteLease(Reactor& reactor, std::shared_ptr<TrackerClient> tracker,
-              std::shared_ptr<DeviceChannels> channels, const GrantedLease& grant,
-              std::shared_ptr<DeviceTurn> turn);
-  ~RemoteLease() override;  // gives the device back; waits a moment for the tracker at most
+              std::shared_ptr<DeviceChannels> channels, std::shared_ptr<Farewells> farewells,
+              const GrantedLease& grant, std::shared_ptr<DeviceTurn> turn);
+  ~RemoteLease() override;  // begins to give the device back
 
   std::string_view device() const override { return grant_.device; }
   TimeKind kind() const override { return grant_.time_kind; }
@@ -45,6 +46,7 @@ class RemoteLease final : public Lease {
   const std::shared_ptr<DeviceTurn> turn_;
   const std::shared_ptr<TrackerClient> tracker_;
   const std::shared_ptr<DeviceChannels> channels_;
+  const std::shared_ptr<Farewells> farewells_;
   const GrantedLease grant_;
   std::unique_ptr<Heartbeat> heartbeat_;
   std::mutex mutex_;                        // guards what follows

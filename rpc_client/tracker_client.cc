@@ -106,6 +106,7 @@ class UnaryCall final : public PendingCall, private grpc::ClientUnaryReactor {
 };
 using RenewCall = UnaryCall<v1::RenewLeaseRequest, v1::RenewLeaseReply>;
 using AcquireCall = UnaryCall<v1::AcquireLeaseRequest, v1::AcquireLeaseReply>;
+using ReleaseCall = UnaryCall<v1::ReleaseLeaseRequest, v1::ReleaseLeaseReply>;
 
 class GrpcTrackerClient final : public TrackerClient {
  public:
@@ -165,19 +166,17 @@ class GrpcTrackerClient final : public TrackerClient {
         });
   }
 
-  Status Release(const GrantedLease& lease, nanoseconds timeout) override {
-    grpc::ClientContext context;
-    context.set_deadline(In(timeout));
-    v1::ReleaseLeaseRequest request;
-    request.set_lease_id(lease.id);
-    request.set_device(lease.device);
-    request.set_epoch(lease.epoch);
-    v1::ReleaseLeaseReply reply;
-    return Heard(FromGrpc(Stub()->ReleaseLease(&context, request, &reply)));
+  std::unique_ptr<PendingCall> Release(const GrantedLease& lease, nanoseconds timeout) override {
+    return BeginRelease(lease, timeout,
+                        [this](const Status& status) { Heard(status).IgnoreError(); });
   }
 
   Status Withdraw(const std::string& lease_id, nanoseconds timeout) override {
-    return Release(GrantedLease{.id = lease_id, .device = {}, .address = {}}, timeout);
+    Status outcome;
+    // The end of the call, which this waits for, comes after its outcome.
+    BeginRelease(GrantedLease{.id = lease_id, .device = {}, .address = {}}, timeout,
+                 [&](const Status& status) { outcome = Heard(status); });
+    return outcome;
   }
 
   StatusOr<FarmInfo> List(nanoseconds timeout) override {
@@ -196,6 +195,17 @@ class GrpcTrackerClient final : public TrackerClient {
   }
 
  private:
+  std::unique_ptr<PendingCall> BeginRelease(const GrantedLease& lease, nanoseconds timeout,
+                                            std::function<void(const Status&)> done) {
+    v1::ReleaseLeaseRequest request;
+    request.set_lease_id(lease.id);
+    request.set_device(lease.device);
+    request.set_epoch(lease.epoch);
+    return std::make_unique<ReleaseCall>(
+        [stub = Stub()](auto... call) { stub->async()->ReleaseLease(call...); }, std::move(request),
+        timeout, [done = std::move(done)](const Status& status, const auto&) { done(status); });
+  }
+
   // A connection keeps the certificate that it was made with, and there may be a new one by now: after
   // it was refused the next call makes another connection. (Not here: gRPC's threads come by, on
   // which no channel may end.)

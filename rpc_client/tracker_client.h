@@ -61,7 +61,9 @@ class TrackerClient {
   // Calls `done` on a thread of gRPC's, which is then done with the call.
   virtual std::unique_ptr<PendingCall> Renew(const GrantedLease& lease,
                                              std::function<void(StatusOr<RenewedLease>)> done) = 0;
-  virtual Status Release(const GrantedLease& lease, std::chrono::nanoseconds timeout) = 0;
+  // Begins to give a lease back. If that fails, the lease expires by itself.
+  virtual std::unique_ptr<PendingCall> Release(const GrantedLease& lease,
+                                               std::chrono::nanoseconds timeout) = 0;
   // After an Acquire that was cancelled: the tracker may have granted the lease all the same.
   virtual Status Withdraw(const std::string& lease_id, std::chrono::nanoseconds timeout) = 0;
   virtual StatusOr<FarmInfo> List(std::chrono::nanoseconds timeout) = 0;

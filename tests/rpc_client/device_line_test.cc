@@ -39,7 +39,9 @@ class FakeTracker final : public TrackerClient {
                                      std::function<void(StatusOr<RenewedLease>)>) override {
     return nullptr;
   }
-  Status Release(const GrantedLease&, nanoseconds) override { return absl::OkStatus(); }
+  std::unique_ptr<PendingCall> Release(const GrantedLease&, nanoseconds) override {
+    return nullptr;
+  }
   Status Withdraw(const std::string& id, nanoseconds) override {
     const std::lock_guard lock(mutex_);
     withdrawn_.push_back(id);

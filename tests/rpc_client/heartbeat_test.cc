@@ -41,7 +41,9 @@ class FakeTracker final : public TrackerClient {
     done(Unused());
     return nullptr;
   }
-  Status Release(const GrantedLease&, nanoseconds) override { return absl::OkStatus(); }
+  std::unique_ptr<PendingCall> Release(const GrantedLease&, nanoseconds) override {
+    return nullptr;
+  }
   Status Withdraw(const std::string&, nanoseconds) override { return absl::OkStatus(); }
   StatusOr<FarmInfo> List(nanoseconds) override { return Unused(); }
 

@@ -77,6 +77,9 @@ class Lease {
   // also back; false once the pool's waits are stopped, since no device can be had again then.
   // Thread-safe, and does not block.
   virtual bool is_wanted_back() const { return false; }
+  // Something is wrong with the device that its answers alone do not show. What fails in a run is
+  // blamed on it by the lease itself. The last reason counts; it is passed on when the lease ends.
+  virtual void Blame(std::string_view reason) { static_cast<void>(reason); }
 };
 
 // These are the devices that can be had, here or on a farm. Thread-safe.

@@ -11,10 +11,11 @@
 namespace kiln {
 namespace {
 
-constexpr std::array kFailureKinds = {
-    FailureKind::kInvalidConfig, FailureKind::kCompileError, FailureKind::kUnsupportedIsa,
-    FailureKind::kBadObject,     FailureKind::kWrongClass,   FailureKind::kRuntimeError,
-    FailureKind::kTimeout,       FailureKind::kWrongResult,  FailureKind::kDeviceLost};
+constexpr std::array kFailureKinds = {FailureKind::kInvalidConfig,  FailureKind::kCompileError,
+                                      FailureKind::kUnsupportedIsa, FailureKind::kBadObject,
+                                      FailureKind::kWrongClass,     FailureKind::kRuntimeError,
+                                      FailureKind::kTimeout,        FailureKind::kWrongResult,
+                                      FailureKind::kDeviceLost,     FailureKind::kHostKilled};
 constexpr std::array kStages = {Stage::kLower, Stage::kCompile, Stage::kLoad,  Stage::kPack,
                                 Stage::kRun,   Stage::kVerify,  Stage::kDevice};
 constexpr std::array kCacheStates = {CacheState::kHot, CacheState::kCold};

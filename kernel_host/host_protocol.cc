@@ -175,7 +175,7 @@ void Get(CheckedReader& in, Outcome& outcome) {
   } else {
     Failure& failure = outcome.emplace<Failure>();
     in.GetEnum(failure.stage, Stage::kDevice);
-    in.GetEnum(failure.kind, FailureKind::kDeviceLost);
+    in.GetEnum(failure.kind, FailureKind::kHostKilled);
     in.Get(failure.message);
   }
 }

@@ -98,7 +98,7 @@ Failure RunnerProcess::HowItEnded() {
 }
 
 Failure RunnerProcess::Reported() const {
-  if (!report_.failed || report_.failure_kind > FailureKind::kDeviceLost) {
+  if (!report_.failed || report_.failure_kind > FailureKind::kHostKilled) {
     return {stage(), FailureKind::kRuntimeError, "the kernel wrote over the runner's memory"};
   }
   const auto& text = report_.failure;

@@ -72,6 +72,8 @@ const char* Name(FailureKind kind) {
       return "WRONG_RESULT";
     case FailureKind::kDeviceLost:
       return "DEVICE_LOST";
+    case FailureKind::kHostKilled:
+      return "HOST_KILLED";
   }
   return "";
 }

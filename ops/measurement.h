@@ -48,6 +48,7 @@ enum class FailureKind : std::uint8_t {
   kTimeout,
   kWrongResult,  // not bit-exact, at once or after many calls
   kDeviceLost,   // nothing is known about the kernel: try again
+  kHostKilled,   // took down two hosts, which are well with other kernels: never to be tried again
 };
 
 struct Timings {

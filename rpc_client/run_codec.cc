@@ -71,6 +71,8 @@ std::optional<FailureKind> FromProto(v1::KernelFailure::Kind kind) {
       return FailureKind::kWrongResult;
     case v1::KernelFailure::KIND_DEVICE_LOST:
       return FailureKind::kDeviceLost;
+    case v1::KernelFailure::KIND_HOST_KILLED:
+      return FailureKind::kHostKilled;
     default:
       return std::nullopt;
   }

@@ -93,6 +93,8 @@ v1::KernelFailure::Kind ToProto(FailureKind kind) {
       return v1::KernelFailure::KIND_WRONG_RESULT;
     case FailureKind::kDeviceLost:
       return v1::KernelFailure::KIND_DEVICE_LOST;
+    case FailureKind::kHostKilled:
+      return v1::KernelFailure::KIND_HOST_KILLED;
     case FailureKind::kInvalidConfig:
     case FailureKind::kCompileError:
       break;  // never on a device

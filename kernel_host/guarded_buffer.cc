@@ -37,9 +37,9 @@ GuardedBuffer::~GuardedBuffer() {
 }
 
 GuardedBuffer GuardedBuffer::MapPages(std::size_t size, std::size_t alignment, int flags, int fd,
-                                      int protection) {
+                                      std::size_t offset, int protection) {
   GuardedBuffer buffer;
-  const std::size_t page_bytes = RoundUp(size, static_cast<std::size_t>(sysconf(_SC_PAGESIZE)));
+  const std::size_t page_bytes = FileBytes(size);
   const std::size_t mapping_bytes = page_bytes + 2 * kGuardBytes;
   void* mapping = mmap(nullptr, mapping_bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (mapping == MAP_FAILED) return buffer;
@@ -48,8 +48,8 @@ GuardedBuffer GuardedBuffer::MapPages(std::size_t size, std::size_t alignment, i
   buffer.page_bytes_ = page_bytes;
   buffer.size_ = size;
   buffer.alignment_ = alignment;
-  if (page_bytes > 0 &&
-      mmap(buffer.pages(), page_bytes, protection, flags | MAP_FIXED, fd, 0) == MAP_FAILED) {
+  if (page_bytes > 0 && mmap(buffer.pages(), page_bytes, protection, flags | MAP_FIXED, fd,
+                             static_cast<off_t>(offset)) == MAP_FAILED) {
     return GuardedBuffer();
   }
   return buffer;
@@ -57,19 +57,29 @@ GuardedBuffer GuardedBuffer::MapPages(std::size_t size, std::size_t alignment, i
 
 GuardedBuffer GuardedBuffer::Map(std::size_t size, std::size_t alignment, Sharing sharing) {
   const int flags = sharing == Sharing::kShared ? MAP_SHARED : MAP_PRIVATE;
-  return MapPages(size, alignment, flags | MAP_ANONYMOUS, -1, PROT_READ | PROT_WRITE);
+  return MapPages(size, alignment, flags | MAP_ANONYMOUS, -1, 0, PROT_READ | PROT_WRITE);
+}
+
+std::size_t GuardedBuffer::FileBytes(std::size_t size) {
+  return RoundUp(size, static_cast<std::size_t>(sysconf(_SC_PAGESIZE)));
+}
+
+GuardedBuffer GuardedBuffer::MapFile(int fd, std::size_t offset, std::size_t size, Access access,
+                                     Pages pages) {
+  const int protection = access == Access::kReadOnly ? PROT_READ : PROT_READ | PROT_WRITE;
+  const int flags = MAP_SHARED | (pages == Pages::kPopulated ? MAP_POPULATE : 0);
+  return MapPages(size, 1, flags, fd, offset, protection);
 }
 
 bool GuardedBuffer::MapTwice(std::size_t size, std::size_t alignment, GuardedBuffer& writable,
                              GuardedBuffer& read_only) {
   const int fd = memfd_create("kiln-packed", MFD_CLOEXEC);
   if (fd < 0) return false;
-  const auto bytes = RoundUp(size, static_cast<std::size_t>(sysconf(_SC_PAGESIZE)));
-  if (ftruncate(fd, static_cast<off_t>(bytes)) == 0) {
+  if (ftruncate(fd, static_cast<off_t>(FileBytes(size))) == 0) {
     // Populated: both views are used from end to end, and a page fault each would cost more.
     const int flags = MAP_SHARED | MAP_POPULATE;
-    writable = MapPages(size, alignment, flags, fd, PROT_READ | PROT_WRITE);
-    read_only = MapPages(size, alignment, flags, fd, PROT_READ);
+    writable = MapPages(size, alignment, flags, fd, 0, PROT_READ | PROT_WRITE);
+    read_only = MapPages(size, alignment, flags, fd, 0, PROT_READ);
   }
   close(fd);
   return writable.mapped() && read_only.mapped();

@@ -25,6 +25,15 @@ class GuardedBuffer {
   // `alignment` is a power of two up to the page size. Maps nothing if the system has no memory.
   static GuardedBuffer Map(std::size_t size, std::size_t alignment, Sharing sharing);
 
+  // Over a file that other processes have as well, from `offset`, which is a multiple of the page
+  // size. kPopulated: a page fault for each page would cost more, or must not come later.
+  enum class Access : std::uint8_t { kReadOnly, kReadWrite };
+  enum class Pages : std::uint8_t { kWhenTouched, kPopulated };
+  static GuardedBuffer MapFile(int fd, std::size_t offset, std::size_t size, Access access,
+                               Pages pages);
+  // What a content of this size takes of a file.
+  static std::size_t FileBytes(std::size_t size);
+
   // Two views of the same memory, so that what one function fills another can only read, without a
   // system call in between. False if the system has no memory.
   static bool MapTwice(std::size_t size, std::size_t alignment, GuardedBuffer& writable,
@@ -47,7 +56,7 @@ class GuardedBuffer {
 
  private:
   static GuardedBuffer MapPages(std::size_t size, std::size_t alignment, int flags, int fd,
-                                int protection);
+                                std::size_t offset, int protection);
   std::uint8_t* pages() const;
 
   std::uint8_t* mapping_ = nullptr;

@@ -28,6 +28,21 @@ std::string WrongSize(const Workload& workload, const OpCase& op_case) {
   return {};
 }
 
+constexpr int kPlacements = 2;
+
+template <typename T>
+std::uint64_t BytesIn(const std::vector<T>& values) {
+  return values.size() * sizeof(T);
+}
+
+std::size_t FileBytes(const CaseLayout& layout) {
+  std::size_t bytes = 0;
+  for (const std::uint64_t array : layout.bytes) {
+    bytes += kPlacements * GuardedBuffer::FileBytes(static_cast<std::size_t>(array));
+  }
+  return bytes;
+}
+
 }  // namespace
 
 std::unique_ptr<PreparedCase> PreparedCase::Create(const Workload& workload, const OpCase& op_case,
@@ -36,35 +51,65 @@ std::unique_ptr<PreparedCase> PreparedCase::Create(const Workload& workload, con
     error = "the case's " + wrong + " does not have the size that the workload says";
     return nullptr;
   }
-  auto prepared = std::make_unique<PreparedCase>();
   const OpValues& values = op_case.values;
-  const auto copy = [&prepared](Array array, const auto& data) {
-    return prepared->Copy(array, data.data(), data.size() * sizeof data[0]);
-  };
-  if (!copy(kX, op_case.x) || !copy(kW, values.w) || !copy(kBias, values.bias) ||
-      !copy(kMultiplier, values.multiplier) || !copy(kShift, values.shift) ||
-      !copy(kScale, values.scale)) {
+  const CaseLayout layout{
+      .bytes = {BytesIn(op_case.x), BytesIn(values.w), BytesIn(values.bias),
+                BytesIn(values.multiplier), BytesIn(values.shift), BytesIn(values.scale)},
+      .x_zp = values.x_zp,
+      .w_zp = values.w_zp,
+      .y_zp = values.y_zp,
+      .act_min = values.act_min,
+      .act_max = values.act_max};
+  std::unique_ptr<PreparedCase> prepared(
+      new PreparedCase(layout, MemoryFile::Make("kiln-case", FileBytes(layout))));
+  if (!prepared->file_.is_open() || !prepared->Map(GuardedBuffer::Access::kReadWrite) ||
+      !prepared->Copy(kX, op_case.x.data()) || !prepared->Copy(kW, values.w.data()) ||
+      !prepared->Copy(kBias, values.bias.data()) ||
+      !prepared->Copy(kMultiplier, values.multiplier.data()) ||
+      !prepared->Copy(kShift, values.shift.data()) ||
+      !prepared->Copy(kScale, values.scale.data())) {
     error = "no memory for the case's data";
     return nullptr;
   }
-  kiln_op& scalars = prepared->scalars_;
-  scalars.x_zp = values.x_zp;
-  scalars.w_zp = values.w_zp;
-  scalars.y_zp = values.y_zp;
-  scalars.act_min = values.act_min;
-  scalars.act_max = values.act_max;
   return prepared;
 }
 
-bool PreparedCase::Copy(Array array, const void* data, std::size_t bytes) {
-  if (bytes == 0) return true;
+std::unique_ptr<PreparedCase> PreparedCase::Attach(const CaseLayout& layout, MemoryFile file) {
+  std::unique_ptr<PreparedCase> prepared(new PreparedCase(layout, std::move(file)));
+  return prepared->Map(GuardedBuffer::Access::kReadOnly) ? std::move(prepared) : nullptr;
+}
+
+PreparedCase::PreparedCase(const CaseLayout& layout, MemoryFile file)
+    : layout_(layout), file_(std::move(file)) {}
+
+std::int64_t PreparedCase::BytesOf(const Workload& workload) {
+  constexpr std::int64_t kPerChannel = 3 * sizeof(std::int32_t);  // bias, multiplier and shift
+  return kPlacements * (workload.x_bytes() + workload.w_bytes() + workload.o * kPerChannel);
+}
+
+std::size_t PreparedCase::bytes() const { return FileBytes(layout_); }
+
+bool PreparedCase::Map(GuardedBuffer::Access access) {
+  std::size_t offset = 0;
+  for (Copies& copies : copies_) {
+    for (std::size_t array = 0; array < kArrays; ++array) {
+      const auto bytes = static_cast<std::size_t>(layout_.bytes[array]);
+      if (bytes == 0) continue;
+      copies[array] = GuardedBuffer::MapFile(file_.fd(), offset, bytes, access,
+                                             GuardedBuffer::Pages::kWhenTouched);
+      if (!copies[array].mapped()) return false;
+      offset += GuardedBuffer::FileBytes(bytes);
+    }
+  }
+  return true;
+}
+
+bool PreparedCase::Copy(Array array, const void* data) {
+  if (layout_.bytes[array] == 0) return true;
   for (const Placement placement : {Placement::kLow, Placement::kHigh}) {
-    GuardedBuffer& buffer = copies_[static_cast<std::size_t>(placement)][array];
-    buffer = GuardedBuffer::Map(bytes, 1, GuardedBuffer::Sharing::kShared);
-    if (!buffer.mapped()) return false;
-    std::memcpy(buffer.At(placement), data, bytes);
+    const GuardedBuffer& buffer = at(placement)[array];
+    std::memcpy(buffer.At(placement), data, buffer.size());
     if (!buffer.ProtectReadOnly()) return false;
-    bytes_ += bytes;
   }
   return true;
 }
@@ -76,7 +121,12 @@ const T* PreparedCase::ArrayOrNull(Placement placement, Array array) const {
 }
 
 kiln_op PreparedCase::op(Placement placement) const {
-  kiln_op op = scalars_;
+  kiln_op op{};
+  op.x_zp = layout_.x_zp;
+  op.w_zp = layout_.w_zp;
+  op.y_zp = layout_.y_zp;
+  op.act_min = layout_.act_min;
+  op.act_max = layout_.act_max;
   op.w = ArrayOrNull<void>(placement, kW);
   op.bias = ArrayOrNull<std::int32_t>(placement, kBias);
   op.mult = ArrayOrNull<std::int32_t>(placement, kMultiplier);

@@ -10,40 +10,56 @@
 #include "kernel_host/guarded_buffer.h"
 #include "kernel_host/host_protocol.h"
 #include "kernel_host/kiln_kernel.h"
+#include "kernel_host/memory_file.h"
 #include "ops/op_data.h"
 #include "ops/workload.h"
 
 namespace kiln {
 
+// Where the arrays of a case lie in a file, in the order of the enum below, each once low- and once
+// high-aligned in pages of its own. Plain bytes.
+struct CaseLayout {
+  std::array<std::uint64_t, 6> bytes{};  // of an array; 0: the op has none
+  std::int32_t x_zp = 0, w_zp = 0, y_zp = 0, act_min = 0, act_max = 0;
+};
+
 // These are the inputs of one case as a kernel is given them: read-only, each array between
-// inaccessible pages, once low- and once high-aligned. Children share the pages.
+// inaccessible pages, once low- and once high-aligned. They lie in a file, which a runner maps, too.
 class PreparedCase {
  public:
+  // What the arrays of a case of this workload take, in both alignments.
+  static std::int64_t BytesOf(const Workload& workload);
   // nullptr with `error` if the arrays do not have the sizes that the workload says, or the system
   // has no memory.
   static std::unique_ptr<PreparedCase> Create(const Workload& workload, const OpCase& op_case,
                                               std::string& error);
+  // One that another process has made; nullptr if the system has no memory.
+  static std::unique_ptr<PreparedCase> Attach(const CaseLayout& layout, MemoryFile file);
 
+  const CaseLayout& layout() const { return layout_; }
+  int fd() const { return file_.fd(); }
   kiln_op op(Placement placement) const;
   const std::uint8_t* x(Placement placement) const;
   // To FaultTrap.
   void Declare(Placement placement) const;
-  std::size_t bytes() const { return bytes_; }
+  std::size_t bytes() const;
 
  private:
   enum Array { kX, kW, kBias, kMultiplier, kShift, kScale, kArrays };
   using Copies = std::array<GuardedBuffer, kArrays>;
 
-  bool Copy(Array array, const void* data, std::size_t bytes);
+  PreparedCase(const CaseLayout& layout, MemoryFile file);
+  bool Map(GuardedBuffer::Access access);
+  bool Copy(Array array, const void* data);
   const Copies& at(Placement placement) const {
     return copies_[static_cast<std::size_t>(placement)];
   }
   template <typename T>
   const T* ArrayOrNull(Placement placement, Array array) const;
 
+  const CaseLayout layout_;
+  const MemoryFile file_;
   std::array<Copies, 2> copies_;  // by Placement; an array that the op does not have is not mapped
-  kiln_op scalars_{};
-  std::size_t bytes_ = 0;
 };
 
 // This is what was last prepared: making the data of a large layer takes longer than a trial, and

@@ -15,17 +15,13 @@ namespace kiln {
 using std::chrono::nanoseconds;
 using std::chrono::steady_clock;
 
-RunnerProcess::RunnerProcess(RunnerTask task, int server, steady_clock::time_point deadline)
-    : report_(task.report), server_(server), deadline_(deadline) {
-  int ends[2];
-  if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) return;
-  task.supervisor = getpid();
-  task.channel = ends[1];
-  pid_ = fork();
-  if (pid_ == 0) RunnerMain(task);
-  close(ends[1]);
-  channel_ = ends[0];
-  if (pid_ > 0) setpgid(pid_, pid_);  // it does so itself as well: whoever is first
+RunnerProcess::RunnerProcess(Zygote& zygote, const RunnerTask& task, const RunnerReport& report,
+                             int server, steady_clock::time_point deadline)
+    : zygote_(zygote), report_(report), server_(server), deadline_(deadline) {
+  const Zygote::Runner runner = zygote.Take();
+  pid_ = runner.pid;
+  channel_ = runner.channel;
+  if (pid_ > 0) SendTask(channel_, task);  // one that has gone is seen to have gone
 }
 
 RunnerProcess::~RunnerProcess() {
@@ -38,20 +34,23 @@ void RunnerProcess::Stop() {
 }
 
 void RunnerProcess::Kill() {
-  if (pid_ <= 0) return;
-  Stop();
-  while (waitpid(pid_, &wait_status_, 0) < 0 && errno == EINTR) {
-  }
+  if (pid_ > 0) wait_status_ = zygote_.Reap(pid_);
   pid_ = -1;
 }
 
+std::optional<Failure> RunnerProcess::AwaitReady() {
+  if (pid_ <= 0) return BadStart(std::string("cannot start a runner: ") + std::strerror(errno));
+  return AwaitAnswer();
+}
+
 std::optional<Failure> RunnerProcess::Do(const RunnerStep& step) {
-  if (pid_ <= 0) {
-    return Failure{Stage::kDevice, FailureKind::kDeviceLost,
-                   std::string("cannot start a runner: ") + std::strerror(errno)};
-  }
+  called_ = true;
   // If it cannot be sent, the runner has ended: its last answer may still be there.
   send(channel_, &step, sizeof step, MSG_NOSIGNAL);
+  return AwaitAnswer();
+}
+
+std::optional<Failure> RunnerProcess::AwaitAnswer() {
   switch (Wait()) {
     case Event::kDeadline:
       Kill();
@@ -86,9 +85,14 @@ RunnerProcess::Event RunnerProcess::Wait() const {
 Failure RunnerProcess::HowItEnded() {
   Kill();
   Failure failure{stage(), FailureKind::kRuntimeError, {}};
+  const bool was_signalled = WIFSIGNALED(wait_status_);
+  if (!called_ && report_.stage.load() == Stage::kLower) {
+    return BadStart(was_signalled ? "a runner was killed by " + SignalName(WTERMSIG(wait_status_))
+                                  : "a runner ended before it had read its task");
+  }
   if (report_.fault.complete.load(std::memory_order_acquire)) {
     failure.message = Describe(report_.fault);
-  } else if (WIFSIGNALED(wait_status_)) {
+  } else if (was_signalled) {
     failure.message = "killed by " + SignalName(WTERMSIG(wait_status_));
   } else {
     failure.message =
@@ -98,17 +102,27 @@ Failure RunnerProcess::HowItEnded() {
 }
 
 Failure RunnerProcess::Reported() const {
-  if (!report_.failed || report_.failure_kind > FailureKind::kHostKilled) {
+  const FailureKind kind = report_.failure_kind;
+  // What pack may lead to. Before the first call nobody but the runner itself has written this.
+  const bool is_possible =
+      !called_ || kind == FailureKind::kWrongClass || kind == FailureKind::kRuntimeError;
+  if (!report_.failed || !is_possible || kind > FailureKind::kDeviceLost) {
     return {stage(), FailureKind::kRuntimeError, "the kernel wrote over the runner's memory"};
   }
   const auto& text = report_.failure;
-  return {stage(), report_.failure_kind,
+  return {kind == FailureKind::kDeviceLost ? Stage::kDevice : stage(), kind,
           std::string(text.data(), strnlen(text.data(), text.size()))};
 }
 
+Failure RunnerProcess::BadStart(const std::string& why) const {
+  return {Stage::kDevice, FailureKind::kDeviceLost, why};
+}
+
+// One of those that a kernel goes through, whatever is written there.
 Stage RunnerProcess::stage() const {
   const Stage stage = report_.stage.load();
-  return stage <= Stage::kDevice ? stage : Stage::kRun;
+  if (stage == Stage::kLoad || stage == Stage::kPack || stage == Stage::kRun) return stage;
+  return called_ ? Stage::kRun : Stage::kLoad;
 }
 
 }  // namespace kiln

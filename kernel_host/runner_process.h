@@ -2,23 +2,28 @@
 
 #include <chrono>
 #include <optional>
+#include <string>
 
 #include "kernel_host/runner.h"
+#include "kernel_host/zygote.h"
 #include "ops/measurement.h"
 
 namespace kiln {
 
-// This is a runner as its supervisor sees it: a child process that is asked for steps and has a
-// deadline. However it ends, the destructor leaves nothing of it behind.
+// This is a runner as its supervisor sees it: a process that is asked for steps and has a deadline.
+// However it ends, the destructor leaves nothing of it behind.
 class RunnerProcess {
  public:
-  // Forks; the calling process must be single-threaded. `task.supervisor` and `task.channel` are
-  // set here. `server` is a socket: when its other end goes, so does the runner.
-  RunnerProcess(RunnerTask task, int server, std::chrono::steady_clock::time_point deadline);
+  // `server` is a socket: when its other end goes, so does the runner. `report` is what
+  // task.files.report maps.
+  RunnerProcess(Zygote& zygote, const RunnerTask& task, const RunnerReport& report, int server,
+                std::chrono::steady_clock::time_point deadline);
   RunnerProcess(const RunnerProcess&) = delete;
   RunnerProcess& operator=(const RunnerProcess&) = delete;
   ~RunnerProcess();
 
+  // Waits until the kernel is loaded and can be called. A failure as of Do().
+  std::optional<Failure> AwaitReady();
   // Asks for one step and waits for its end. A failure ends the process; it is spent then.
   std::optional<Failure> Do(const RunnerStep& step);
   // It is not needed any more: nothing of it runs from here on. The destructor waits for its end, as
@@ -28,17 +33,21 @@ class RunnerProcess {
  private:
   enum class Event : std::uint8_t { kAnswer, kDeadline, kServerGone };
 
+  std::optional<Failure> AwaitAnswer();
   Event Wait() const;
   void Kill();  // and waits for the end
   Failure HowItEnded();
   Failure Reported() const;
+  Failure BadStart(const std::string& why) const;
   Stage stage() const;
 
+  Zygote& zygote_;
   const RunnerReport& report_;
   const int server_;
   const std::chrono::steady_clock::time_point deadline_;
   int pid_ = -1, channel_ = -1;
   int wait_status_ = 0;
+  bool called_ = false;  // the kernel may have run, and its process is not to be believed any more
 };
 
 }  // namespace kiln

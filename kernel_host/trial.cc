@@ -1,9 +1,14 @@
 #include "kernel_host/trial.h"
 
+#include <sched.h>
 #include <sys/mman.h>
+#include <sys/random.h>
 
+#include <algorithm>
 #include <cmath>
+#include <cstdio>
 #include <cstring>
+#include <limits>
 #include <new>
 #include <string>
 #include <utility>
@@ -15,9 +20,17 @@
 namespace kiln {
 namespace {
 
-// What y holds before a call: not the same in both runs, so that a byte that is not written shows.
-constexpr std::uint8_t PatternFor(Placement placement) {
-  return placement == Placement::kLow ? 0x5A : 0xA5;
+// Of one trial, both alignments included: twice what the largest layers of known networks take.
+constexpr std::int64_t kMaxDataBytes = 512 << 20;
+
+// What the trial's data take in this process.
+std::int64_t DataBytes(const HostRequest& request) {
+  const Workload& workload = request.workload;
+  std::int64_t bytes = static_cast<std::int64_t>(FreshLayout::For(workload).file_bytes());
+  for (const HostCase& host_case : request.cases) {
+    bytes += PreparedCase::BytesOf(workload) + (host_case.return_output ? workload.y_bytes() : 0);
+  }
+  return bytes + workload.y_bytes();
 }
 
 // What is wrong with a request; empty if nothing.
@@ -26,14 +39,48 @@ std::string Objection(const HostRequest& request) {
   if (const auto fault = Canonicalize(canonical)) return "no such workload: " + fault->message;
   if (canonical != request.workload) return "the workload is not in canonical form";
   if (request.cases.empty()) return "no case to run the kernel on";
+  if (const std::int64_t bytes = DataBytes(request); bytes > kMaxDataBytes) {
+    return "a trial with " + std::to_string(bytes) + " bytes of data; at most " +
+           std::to_string(kMaxDataBytes);
+  }
   return Objection(request.plan);
+}
+
+// Believes nothing of the record that the kernel could have spoiled.
+Outcome OutcomeOf(const SampleRecord& record, const MeasurePlan& plan) {
+  const Failure spoiled = {Stage::kRun, FailureKind::kRuntimeError,
+                           "the kernel wrote over the runner's memory"};
+  const std::int32_t count = record.samples;
+  if (count < 1 || count > plan.samples || record.calls_per_sample < 1) return spoiled;
+  if (!record.censored && count != plan.samples) return spoiled;
+  Timings timings;
+  timings.samples_ns.assign(record.samples_ns.begin(), record.samples_ns.begin() + count);
+  timings.calls_per_sample = record.calls_per_sample;
+  for (const double sample : timings.samples_ns) {
+    if (!std::isfinite(sample) || sample < 0) return spoiled;
+  }
+  if (!record.censored) return timings;
+  const double bound = timings.min_ns();
+  return Censored{std::move(timings), bound};
 }
 
 // One trial under way: the judge of what the runner does.
 class Trial {
  public:
-  Trial(const HostRequest& request, RunnerProcess& runner, const GuardedBuffer& y, HostReply& reply)
-      : request_(request), runner_(runner), y_(y), reply_(reply), digests_(request.cases.size()) {
+  struct Data {
+    const PreparedCase& timed;  // the first case
+    const GuardedBuffer& y;
+    const FreshInputs& fresh;
+  };
+  Trial(const HostRequest& request, RunnerProcess& runner, const Data& data, Rng& rng,
+        HostReply& reply)
+      : request_(request),
+        runner_(runner),
+        data_(data),
+        y_(data.y),
+        rng_(rng),
+        reply_(reply),
+        digests_(request.cases.size()) {
     reply_.outputs.resize(request.cases.size());
   }
 
@@ -48,30 +95,150 @@ class Trial {
     return std::nullopt;
   }
 
-  // Right after the last sample, and once more on a fresh y, so that a kernel that has stopped
-  // writing is found out.
-  std::optional<Failure> Time(const SampleRecord& samples) {
-    if (auto failure = Do({RunnerStep::Kind::kTime}, "while timed")) return failure;
-    const std::string when =
-        "right at first, wrong after " + std::to_string(samples.calls) + " calls";
-    if (auto failure = Compare(Placement::kLow, digests_[0], when)) return failure;
-    y_.Fill(PatternFor(Placement::kLow));
-    if (auto failure = Do({RunnerStep::Kind::kCallAgain}, "after the last sample")) return failure;
-    return Compare(Placement::kLow, digests_[0], when);
+  // One call with inputs that nobody has seen before.
+  std::optional<Failure> CheckFresh() {
+    double ns = 0;
+    return CallFresh(1, ns);
+  }
+
+  // Takes samples, and does not believe them: they are made by the process that the kernel could
+  // have changed, in calls that all look alike. The same calls by the clock of this process, and
+  // calls with new inputs, must not take much longer.
+  std::optional<Failure> Time(const SampleRecord& record, Outcome& outcome) {
+    constexpr int kTries = 3;
+    for (int attempt = 1;; ++attempt) {
+      if (auto failure = Sample(record, outcome)) return failure;
+      const auto* timings = std::get_if<Timings>(&outcome);
+      if (!timings) return CheckFresh();  // never a result
+      const double claimed_ns =
+          *std::min_element(timings->samples_ns.begin(), timings->samples_ns.end());
+      Audit audit;
+      if (auto failure = Make(audit, claimed_ns)) return failure;
+      const std::string objection = audit.Objection(claimed_ns);
+      if (objection.empty()) return std::nullopt;
+      if (attempt == kTries) {
+        return Failure{Stage::kVerify, FailureKind::kWrongResult, objection};
+      }
+    }
   }
 
  private:
+  // What calls take by the clock of this process, each the least of some tries, so that what else
+  // the machine does can only lengthen it.
+  struct Audit {
+    double repeated_ns = std::numeric_limits<double>::max();
+    double fresh_ns = std::numeric_limits<double>::max();
+    double fetch_ns = 0;  // what it may take to read and write new places
+
+    // What a kernel can gain by a lie about its time, and by leaving out what it did before. An
+    // honest one pays the rest in cold caches and unforeseen branches.
+    std::string Objection(double claimed_ns) const {
+      constexpr double kLie = 1.25, kSkip = 1.5, kSlackNs = 500;
+      char text[160] = "";
+      if (repeated_ns > kLie * claimed_ns + kSlackNs) {
+        std::snprintf(text, sizeof text,
+                      "its process measured %.4g ns a call, the clock outside of it %.4g ns",
+                      claimed_ns, repeated_ns);
+      } else if (fresh_ns > kSkip * claimed_ns + fetch_ns + kSlackNs) {
+        std::snprintf(text, sizeof text,
+                      "calls that repeat the one before took %.4g ns, calls with new inputs %.4g "
+                      "ns: it does not do its work every time",
+                      claimed_ns, fresh_ns);
+      }
+      return text;
+    }
+  };
+
+  std::optional<Failure> Make(Audit& audit, double claimed_ns) {
+    constexpr int kMaxRounds = 8;
+    constexpr double kLongEnoughNs = 60'000;  // beside what a step costs
+    constexpr double kBytesPerNs = 8;
+    const FreshLayout& layout = data_.fresh.layout();
+    audit.fetch_ns = static_cast<double>(layout.x_bytes + layout.y_bytes) / kBytesPerNs;
+    const auto calls_for = [](double ns, double most) {
+      return static_cast<std::uint32_t>(std::clamp(std::ceil(kLongEnoughNs / ns), 1.0, most));
+    };
+    const std::uint32_t fresh = calls_for(claimed_ns, layout.calls);
+    for (int round = 0; round < kMaxRounds; ++round) {
+      double step_ns = 0, ns = 0;
+      if (auto failure = Call(0, step_ns)) return failure;
+      if (auto failure = CallFresh(fresh, ns)) return failure;
+      audit.fresh_ns = std::min(audit.fresh_ns, (ns - step_ns) / fresh);
+      constexpr double kMaxCalls = 1000;
+      const std::uint32_t repeated = calls_for(std::max(audit.fresh_ns, 1.0), kMaxCalls);
+      if (auto failure = CallAgain(repeated, ns)) return failure;
+      audit.repeated_ns = std::min(audit.repeated_ns, (ns - step_ns) / repeated);
+      if (audit.Objection(claimed_ns).empty()) break;
+    }
+    return std::nullopt;
+  }
+
+  std::optional<Failure> Sample(const SampleRecord& record, Outcome& outcome) {
+    if (auto failure = Do({.kind = RunnerStep::Kind::kTime}, "while timed")) return failure;
+    outcome = OutcomeOf(record, request_.plan);
+    if (auto* failure = std::get_if<Failure>(&outcome)) return *failure;
+    calls_ = record.calls;
+    if (auto failure = Compare(Placement::kLow, digests_[0], When())) return failure;
+    double ns = 0;
+    return CallAgain(1, ns);
+  }
+
+  // On a fresh y, so that a kernel that has stopped writing is found out. `ns`: what it took.
+  std::optional<Failure> CallAgain(std::uint32_t calls, double& ns) {
+    y_.Fill(NewPattern());
+    if (auto failure = Call(calls, ns)) return failure;
+    return Compare(Placement::kLow, digests_[0], When());
+  }
+
+  std::optional<Failure> Call(std::uint32_t calls, double& ns) {
+    const RunnerStep step{.kind = RunnerStep::Kind::kCall, .calls = calls};
+    return Timed(step, "after the last sample", ns);
+  }
+
+  std::optional<Failure> CallFresh(std::uint32_t calls, double& ns) {
+    data_.fresh.Draw(calls, rng_);
+    const RunnerStep step{.kind = RunnerStep::Kind::kFresh, .calls = calls};
+    if (auto failure = Timed(step, "with new inputs", ns)) return failure;
+    const auto objection =
+        data_.fresh.Objection(calls, request_.workload, data_.timed.op(Placement::kLow), rng_);
+    if (!objection) return std::nullopt;
+    return Failure{Stage::kVerify, FailureKind::kWrongResult,
+                   "wrong on inputs that it had not seen before: " + *objection};
+  }
+
+  std::optional<Failure> Timed(const RunnerStep& step, const std::string& where, double& ns) {
+    const auto begin = std::chrono::steady_clock::now();
+    std::optional<Failure> failure = Do(step, where);
+    ns = std::chrono::duration<double, std::nano>(std::chrono::steady_clock::now() - begin).count();
+    return failure;
+  }
+
+  std::string When() const {
+    return "right at first, wrong after " + std::to_string(calls_) + " calls";
+  }
+
+  // What y holds before a call: nothing that a kernel could know, and another thing each time, so
+  // that a byte that is not written shows.
+  std::uint8_t NewPattern() {
+    std::uint8_t pattern;
+    do {
+      pattern = static_cast<std::uint8_t>(rng_.Next());
+    } while (pattern == pattern_);
+    return pattern_ = pattern;
+  }
+
   std::optional<Failure> RunCase(std::size_t index, Placement placement) {
     const HostCase& host_case = request_.cases[index];
     const std::string where = "case " + std::to_string(index) + ", " + Name(placement);
-    y_.Fill(PatternFor(placement));
-    const RunnerStep step = {RunnerStep::Kind::kRunCase, placement,
-                             static_cast<std::uint16_t>(index)};
+    y_.Fill(NewPattern());
+    const RunnerStep step{.kind = RunnerStep::Kind::kRunCase,
+                          .placement = placement,
+                          .case_index = static_cast<std::uint16_t>(index)};
     if (auto failure = Do(step, where)) return failure;
     if (host_case.return_output) {
       reply_.outputs[index].assign(reinterpret_cast<const char*>(y_.At(placement)), y_.size());
     }
-    if (!y_.SlackHolds(placement, PatternFor(placement))) {
+    if (!y_.SlackHolds(placement, pattern_)) {
       return Failure{Stage::kVerify, FailureKind::kRuntimeError,
                      "wrote outside of y (" + where + ")"};
     }
@@ -102,35 +269,37 @@ class Trial {
 
   const HostRequest& request_;
   RunnerProcess& runner_;
+  const Data data_;
   const GuardedBuffer& y_;
+  Rng& rng_;
   HostReply& reply_;
   std::vector<std::uint64_t> digests_;
+  std::int64_t calls_ = 0;  // of the samples, warm-up included
+  std::uint8_t pattern_ = 0;
 };
 
-// Believes nothing of the record that the kernel could have spoiled.
-Outcome OutcomeOf(const SampleRecord& record, const MeasurePlan& plan) {
-  const Failure spoiled = {Stage::kRun, FailureKind::kRuntimeError,
-                           "the kernel wrote over the runner's memory"};
-  const std::int32_t count = record.samples;
-  if (count < 1 || count > plan.samples || record.calls_per_sample < 1) return spoiled;
-  if (!record.censored && count != plan.samples) return spoiled;
-  Timings timings;
-  timings.samples_ns.assign(record.samples_ns.begin(), record.samples_ns.begin() + count);
-  timings.calls_per_sample = record.calls_per_sample;
-  for (const double sample : timings.samples_ns) {
-    if (!std::isfinite(sample) || sample < 0) return spoiled;
-  }
-  if (!record.censored) return timings;
-  const double bound = timings.min_ns();
-  return Censored{std::move(timings), bound};
+RunnerReport* MapReport(const MemoryFile& file) {
+  void* memory =
+      mmap(nullptr, sizeof(RunnerReport), PROT_READ | PROT_WRITE, MAP_SHARED, file.fd(), 0);
+  return memory == MAP_FAILED ? nullptr : static_cast<RunnerReport*>(memory);
+}
+
+// A seed that no kernel can know. The clock where the system has no other.
+std::uint64_t Unforeseeable() {
+  std::uint64_t seed = 0;
+  if (getrandom(&seed, sizeof seed, 0) == sizeof seed) return seed;
+  return static_cast<std::uint64_t>(std::chrono::steady_clock::now().time_since_epoch().count());
 }
 
 }  // namespace
 
-TrialSupervisor::TrialSupervisor(int server) : server_(server), machine_(DetectIsa()) {
-  void* shared = mmap(nullptr, sizeof(RunnerReport), PROT_READ | PROT_WRITE,
-                      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-  report_ = shared == MAP_FAILED ? nullptr : static_cast<RunnerReport*>(shared);
+TrialSupervisor::TrialSupervisor(int server, Zygote& zygote)
+    : server_(server),
+      zygote_(zygote),
+      report_file_(MemoryFile::Make("kiln-report", sizeof(RunnerReport))),
+      report_(MapReport(report_file_)),
+      rng_(Unforeseeable()) {
+  zygote_.Prepare();
 }
 
 TrialSupervisor::~TrialSupervisor() {
@@ -139,8 +308,9 @@ TrialSupervisor::~TrialSupervisor() {
 
 HostReply TrialSupervisor::Run(const HostRequest& request) {
   HostReply reply;
-  const std::int32_t core = request.cores.empty() ? 0 : request.cores.front();
   TakeDown();
+  RunOn(request.cores);
+  const std::int32_t core = request.cores.empty() ? 0 : request.cores.front();
   reply.before = sensors_.Read(core);
   reply.outcome = Measure(request, reply);
   if (runner_) runner_->Stop();
@@ -148,26 +318,61 @@ HostReply TrialSupervisor::Run(const HostRequest& request) {
   return reply;
 }
 
+void TrialSupervisor::TakeDown() {
+  runner_.reset();
+  zygote_.Prepare();
+}
+
+// Where the kernel's first thread runs, which sleeps while this process works and the other way
+// round: what is written here is in that core's caches, and waking up takes less.
+void TrialSupervisor::RunOn(const std::vector<std::int32_t>& cores) {
+  if (cores.empty() || core_ == cores.front()) return;
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  core_ = cores.front();
+  if (core_ < 0 || core_ >= CPU_SETSIZE) return;
+  CPU_SET(core_, &set);
+  sched_setaffinity(0, sizeof set, &set);
+}
+
 Outcome TrialSupervisor::Measure(const HostRequest& request, HostReply& reply) {
-  if (auto failure = PrepareData(request)) return *std::move(failure);
-  new (report_) RunnerReport{};
   const auto deadline =
       std::chrono::steady_clock::now() + std::chrono::nanoseconds(request.plan.time_out_ns);
-  runner_.emplace(
-      RunnerTask{
-          .request = request, .cases = cases_, .y = y_, .machine = machine_, .report = *report_},
-      server_, deadline);
-  Trial trial(request, *runner_, y_, reply);
-  std::optional<Failure> failure = trial.Verify();
-  if (!failure && request.plan.time) failure = trial.Time(report_->samples);
-  Outcome outcome;
-  if (failure) {
-    outcome = *std::move(failure);
-  } else if (request.plan.time) {
-    outcome = OutcomeOf(report_->samples, request.plan);
+  if (auto failure = PrepareData(request)) return *std::move(failure);
+  if (std::chrono::steady_clock::now() >= deadline) {
+    return Failure{Stage::kLoad, FailureKind::kTimeout, "making the data took all of the time"};
   }
+  new (report_) RunnerReport{};
+  runner_.emplace(zygote_, TaskOf(request), *report_, server_, deadline);
+  Trial trial(request, *runner_, {*cases_.front(), y_, fresh_}, rng_, reply);
+  Outcome outcome;
+  std::optional<Failure> failure = runner_->AwaitReady();
+  if (!failure) failure = trial.Verify();
+  if (!failure) {
+    failure = request.plan.time ? trial.Time(report_->samples, outcome) : trial.CheckFresh();
+  }
+  if (failure) outcome = *std::move(failure);
   reply.log.assign(report_->log.data(), strnlen(report_->log.data(), report_->log.size()));
   return outcome;
+}
+
+RunnerTask TrialSupervisor::TaskOf(const HostRequest& request) const {
+  RunnerTask task;
+  task.request.object = request.object;
+  task.request.symbol = request.symbol;
+  task.request.workload = request.workload;
+  task.request.plan = request.plan;
+  task.request.cores = request.cores;
+  for (const auto& prepared : cases_) {
+    task.cases.push_back(prepared->layout());
+    task.files.cases.push_back(prepared->fd());
+  }
+  task.fresh = fresh_.layout();
+  task.y_bytes = y_.size();
+  task.files.report = report_file_.fd();
+  task.files.y = y_file_.fd();
+  task.files.fresh = fresh_.fd();
+  return task;
 }
 
 std::optional<Failure> TrialSupervisor::PrepareData(const HostRequest& request) {
@@ -181,14 +386,26 @@ std::optional<Failure> TrialSupervisor::PrepareData(const HostRequest& request) 
     cases_.push_back(cache_.Get(request.workload, host_case, error));
     if (!cases_.back()) return bad(error);
   }
-  const auto y_bytes = static_cast<std::size_t>(request.workload.y_bytes());
-  if (!y_.mapped() || y_.size() != y_bytes) {
-    y_ = GuardedBuffer::Map(y_bytes, 1, GuardedBuffer::Sharing::kShared);
-  }
-  if (!y_.mapped() || !report_) {
+  if (!report_ || !MapOutputs(request.workload)) {
     return Failure{Stage::kDevice, FailureKind::kDeviceLost, "no memory for the output"};
   }
   return std::nullopt;
+}
+
+bool TrialSupervisor::MapOutputs(const Workload& workload) {
+  const auto y_bytes = static_cast<std::size_t>(workload.y_bytes());
+  if (!y_.mapped() || y_.size() != y_bytes) {
+    y_ = GuardedBuffer();
+    y_file_ = MemoryFile::Make("kiln-y", GuardedBuffer::FileBytes(y_bytes));
+    y_ = GuardedBuffer::MapFile(y_file_.fd(), 0, y_bytes, GuardedBuffer::Access::kReadWrite,
+                                GuardedBuffer::Pages::kWhenTouched);
+  }
+  const FreshLayout layout = FreshLayout::For(workload);
+  if (!fresh_.mapped() || fresh_.layout() != layout) {
+    fresh_ = FreshInputs();
+    fresh_ = FreshInputs::Make(layout);
+  }
+  return y_.mapped() && fresh_.mapped();
 }
 
 }  // namespace kiln

@@ -4,22 +4,25 @@
 #include <optional>
 #include <vector>
 
+#include "base/rng.h"
 #include "kernel_host/device_state.h"
+#include "kernel_host/fresh_inputs.h"
 #include "kernel_host/guarded_buffer.h"
 #include "kernel_host/host_protocol.h"
+#include "kernel_host/memory_file.h"
 #include "kernel_host/prepared_case.h"
 #include "kernel_host/runner_process.h"
-#include "ops/isa.h"
+#include "kernel_host/zygote.h"
 
 namespace kiln {
 
 // This runs trials, one after the other, each in a process of its own: prepares the data, starts a
-// runner, leads it through verification and timing, and judges the output itself. It keeps what the
-// next trial can use again.
+// runner, leads it through verification and timing, and judges outputs and times itself. It keeps
+// what the next trial can use again.
 class TrialSupervisor {
  public:
   // `server`: the socket to kiln-server, watched during trials.
-  explicit TrialSupervisor(int server);
+  TrialSupervisor(int server, Zygote& zygote);
   TrialSupervisor(const TrialSupervisor&) = delete;
   TrialSupervisor& operator=(const TrialSupervisor&) = delete;
   ~TrialSupervisor();
@@ -27,19 +30,27 @@ class TrialSupervisor {
   // When it returns, the runner does nothing any more, but may still have to be taken down.
   HostReply Run(const HostRequest& request);
   // Waits until it is. Before the next Run(), which would do so itself.
-  void TakeDown() { runner_.reset(); }
+  void TakeDown();
 
  private:
   Outcome Measure(const HostRequest& request, HostReply& reply);
   std::optional<Failure> PrepareData(const HostRequest& request);
+  bool MapOutputs(const Workload& workload);
+  RunnerTask TaskOf(const HostRequest& request) const;
+  void RunOn(const std::vector<std::int32_t>& cores);
 
   const int server_;
-  const IsaMask machine_;
+  Zygote& zygote_;
+  std::int32_t core_ = -1;  // that this process runs on; -1: anywhere
   DeviceSensors sensors_;
-  RunnerReport* report_;  // shared with the runner; nullptr if the system has no memory
+  const MemoryFile report_file_;
+  RunnerReport* const report_;  // shared with the runner; nullptr if the system has no memory
+  Rng rng_;
   CaseCache cache_;
   std::vector<std::shared_ptr<const PreparedCase>> cases_;
+  MemoryFile y_file_;
   GuardedBuffer y_;
+  FreshInputs fresh_;
   std::optional<RunnerProcess> runner_;
 };
 

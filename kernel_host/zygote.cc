@@ -1,38 +1,115 @@
 #include "kernel_host/zygote.h"
 
-#include <string>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
-#include "base/frame.h"
-#include "kernel_host/host_protocol.h"
-#include "kernel_host/trial.h"
+#include <cerrno>
+#include <cstdint>
+#include <utility>
+#include <vector>
 
-// A process that starts small and stays small and single-threaded can fork in a fraction of a
-// millisecond; one that is exec'd per kernel, or forks from a large parent, needs ten to a hundred
-// times as long. So kiln-server starts this one once, and it forks a runner per kernel.
+#include "kernel_host/descriptors.h"
+#include "kernel_host/runner.h"
 
 namespace kiln {
 namespace {
 
-HostReply Try(TrialSupervisor& supervisor, const std::string& frame) {
-  HostRequest request;
-  if (Deserialize(frame, request)) return supervisor.Run(request);
-  HostReply reply;
-  reply.outcome = Failure{Stage::kLoad, FailureKind::kBadObject, "malformed request frame"};
-  return reply;
+// pid 0, with a channel: fork a runner; answered with its pid, or -errno. Else: kill that one;
+// answered with its wait status.
+struct Order {
+  std::int32_t pid = 0;
+};
+struct Answer {
+  std::int32_t value = 0;
+};
+
+int KillAndWait(int pid) {
+  kill(-pid, SIGKILL);
+  kill(pid, SIGKILL);  // it may not have a group of its own yet
+  int status = 0;
+  while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {
+  }
+  return status;
+}
+
+[[noreturn]] void ServeForks(int socket, int supervisor, IsaMask machine) {
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
+  if (getppid() != supervisor) _exit(1);
+  const int zygote = getpid();
+  Order order;
+  std::vector<int> channels;
+  while (ReceiveWithDescriptors(socket, order, channels)) {
+    Answer answer;
+    if (order.pid > 0) {
+      answer.value = KillAndWait(order.pid);
+    } else if (channels.size() == 1) {
+      const int pid = fork();
+      if (pid == 0) RunnerMain({.machine = machine, .parent = zygote, .channel = channels[0]});
+      answer.value = pid > 0 ? pid : -errno;
+    } else {
+      _exit(1);
+    }
+    for (const int channel : std::exchange(channels, {})) close(channel);
+    if (!SendWithDescriptors(socket, answer, {})) break;
+  }
+  _exit(0);
 }
 
 }  // namespace
 
-int ServeTrials(int socket) {
-  TrialSupervisor supervisor(socket);
-  std::string frame;
-  while (ReadFrame(socket, frame)) {
-    const std::string answer =
-        frame == kDescribeFrame ? Serialize(DescribeHost()) : Serialize(Try(supervisor, frame));
-    if (!WriteFrame(socket, answer)) break;
-    supervisor.TakeDown();  // while the server is busy with the answer
+std::unique_ptr<Zygote> Zygote::Start(IsaMask machine) {
+  int ends[2];
+  if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0) return nullptr;
+  const int supervisor = getpid();
+  const int pid = fork();
+  if (pid == 0) {
+    close(ends[0]);
+    ServeForks(ends[1], supervisor, machine);
   }
-  return 0;
+  close(ends[1]);
+  if (pid > 0) return std::unique_ptr<Zygote>(new Zygote(pid, ends[0]));
+  close(ends[0]);
+  return nullptr;
+}
+
+Zygote::~Zygote() {
+  if (next_channel_ >= 0) close(next_channel_);
+  close(socket_);
+  while (waitpid(pid_, nullptr, 0) < 0 && errno == EINTR) {
+  }
+}
+
+void Zygote::Prepare() {
+  if (next_channel_ >= 0) return;
+  int ends[2];
+  if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) return;
+  next_channel_ = ends[0];
+  SendWithDescriptors(socket_, Order{}, {ends[1]});
+  close(ends[1]);
+}
+
+Zygote::Runner Zygote::Take() {
+  Prepare();
+  if (next_channel_ < 0) return {};
+  Answer answer;
+  std::vector<int> none;
+  if (!ReceiveWithDescriptors(socket_, answer, none)) answer.value = -ECHILD;
+  const Runner runner{answer.value, std::exchange(next_channel_, -1)};
+  if (runner.pid > 0) return runner;
+  close(runner.channel);
+  errno = -answer.value;
+  return {};
+}
+
+int Zygote::Reap(int pid) {
+  Answer answer;
+  std::vector<int> none;
+  SendWithDescriptors(socket_, Order{pid}, {});
+  // The runner that was asked for ahead is never asked for while another one lives.
+  return ReceiveWithDescriptors(socket_, answer, none) ? answer.value : SIGKILL;
 }
 
 }  // namespace kiln

@@ -50,4 +50,22 @@ std::int32_t MultiplyByScale(std::int32_t acc, float scale) {
   return static_cast<std::int32_t>(std::nearbyint(std::clamp(scaled, -kFar, kFar)));
 }
 
+namespace {
+
+std::uint8_t Clamped(std::int64_t scaled, const OutputRange& range) {
+  return static_cast<std::uint8_t>(
+      std::clamp<std::int64_t>(scaled + range.y_zp, range.act_min, range.act_max));
+}
+
+}  // namespace
+
+std::uint8_t Requantize(std::int32_t acc, FixedPoint factor, Rounding rounding,
+                        const OutputRange& range) {
+  return Clamped(MultiplyByQuantizedMultiplier(acc, factor, rounding), range);
+}
+
+std::uint8_t Requantize(std::int32_t acc, float scale, const OutputRange& range) {
+  return Clamped(MultiplyByScale(acc, scale), range);
+}
+
 }  // namespace kiln

@@ -32,4 +32,14 @@ std::int32_t MultiplyByQuantizedMultiplier(std::int32_t acc, FixedPoint factor, 
 // added (ONNX Runtime, MlasRequantizeOutput); saturates far outside of int8's range.
 std::int32_t MultiplyByScale(std::int32_t acc, float scale);
 
+// What a product is made into an output by: y_zp is added, then it is clamped.
+struct OutputRange {
+  std::int32_t y_zp = 0, act_min = 0, act_max = 0;
+};
+
+// The output of an accumulator, bias included: by the rules double and single, by the float rule.
+std::uint8_t Requantize(std::int32_t acc, FixedPoint factor, Rounding rounding,
+                        const OutputRange& range);
+std::uint8_t Requantize(std::int32_t acc, float scale, const OutputRange& range);
+
 }  // namespace kiln

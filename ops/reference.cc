@@ -13,6 +13,7 @@
 #include <cstddef>
 
 #include "ops/quantization.h"
+#include "ops/window.h"
 
 namespace kiln {
 namespace {
@@ -28,31 +29,6 @@ Numbers Centered(std::span<const std::uint8_t> bytes, bool is_unsigned, std::int
     out[i] = static_cast<std::int16_t>(value - zero_point);
   }
   return out;
-}
-
-// One output position.
-struct Pixel {
-  std::int64_t n, y, x;
-};
-
-Pixel PixelAt(const Workload& w, std::int64_t index) {
-  const std::int64_t per_row = w.out_w(), per_image = per_row * w.out_h();
-  return {index / per_image, index % per_image / per_row, index % per_row};
-}
-
-// Calls visit(tap, first) for every tap of the pixel's window that lies inside the image: tap
-// counts kernel positions, first is the index in x of its first channel.
-template <typename Visit>
-void ForEachTapInside(const Workload& w, Pixel pixel, const Visit& visit) {
-  for (std::int32_t ky = 0; ky < w.kh; ++ky) {
-    const std::int64_t y = pixel.y * w.stride_h - w.pad_top + std::int64_t{ky} * w.dilation_h;
-    if (y < 0 || y >= w.h) continue;
-    for (std::int32_t kx = 0; kx < w.kw; ++kx) {
-      const std::int64_t x = pixel.x * w.stride_w - w.pad_left + std::int64_t{kx} * w.dilation_w;
-      if (x < 0 || x >= w.w) continue;
-      visit(std::int64_t{ky} * w.kw + kx, ((pixel.n * w.h + y) * w.w + x) * w.c);
-    }
-  }
 }
 
 std::int32_t Dot(const std::int16_t* a, const std::int16_t* b, std::int64_t size) {
@@ -126,13 +102,10 @@ std::vector<std::int32_t> ReferenceAccumulators(const Workload& workload, const 
 std::uint8_t RequantizeReference(const Workload& workload, const OpValues& values,
                                  std::int32_t channel, std::int32_t acc) {
   const std::size_t o = Size(channel);
-  const std::int64_t scaled =
-      workload.rounding == Rounding::kFloat
-          ? MultiplyByScale(acc, values.scale[o])
-          : MultiplyByQuantizedMultiplier(acc, {values.multiplier[o], values.shift[o]},
-                                          workload.rounding);
-  return static_cast<std::uint8_t>(
-      std::clamp<std::int64_t>(scaled + values.y_zp, values.act_min, values.act_max));
+  const OutputRange range{values.y_zp, values.act_min, values.act_max};
+  return workload.rounding == Rounding::kFloat
+             ? Requantize(acc, values.scale[o], range)
+             : Requantize(acc, {values.multiplier[o], values.shift[o]}, workload.rounding, range);
 }
 
 std::vector<std::uint8_t> RunReference(const Workload& workload, const OpValues& values,

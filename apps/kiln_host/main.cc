@@ -9,7 +9,7 @@
 #include "base/standard_streams.h"
 #include "base/version.h"
 #include "kernel_host/host_protocol.h"
-#include "kernel_host/zygote.h"
+#include "kernel_host/trial_server.h"
 
 namespace {
 

@@ -18,6 +18,7 @@
 #include "base/rng.h"
 #include "host_process.h"
 #include "ops/reference.h"
+#include "process_memory.h"
 #include "test_kernels.h"
 
 namespace kiln {
@@ -232,18 +233,7 @@ TEST_F(KilnHostTest, LeavesInTheMiddleOfATrialWhenItsSocketCloses) {
   EXPECT_EQ(host_.Close(), 0);
 }
 
-// The runner that a kiln-host has forked, as soon as there is one.
-int RunnerOf(int host) {
-  const std::string path =
-      "/proc/" + std::to_string(host) + "/task/" + std::to_string(host) + "/children";
-  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(30);
-  while (std::chrono::steady_clock::now() < deadline) {
-    int runner = 0;
-    if (std::ifstream(path) >> runner) return runner;
-    std::this_thread::yield();
-  }
-  return -1;
-}
+int RunnerOf(int host) { return ChildOf(ChildOf(host)); }
 
 TEST_F(KilnHostTest, RunnerDiesWithItsKilledHost) {
   HostRequest request = NaiveRequest("endless");

@@ -3,8 +3,10 @@
 
 #include <string>
 #include <variant>
+#include <vector>
 
 #include "host_process.h"
+#include "process_memory.h"
 #include "test_kernels.h"
 
 // Timing by the real kiln-host. Nothing here asserts a time; benchmark_host_trial prints some.
@@ -12,6 +14,8 @@
 namespace kiln {
 namespace {
 
+using testing::AllOf;
+using testing::HasSubstr;
 using testing::StartsWith;
 
 class MeasuringTest : public testing::Test {
@@ -91,6 +95,57 @@ TEST_F(MeasuringTest, KernelThatGoesWrongLaterIsFoundOut) {
       EXPECT_EQ(Summary(host_.Ask(request)), "ok") << kernel << " is only wrong when called often";
     }
   }
+}
+
+// Each is right in whatever is compared with the expected digests.
+TEST_F(MeasuringTest, KernelThatDoesNotDoItsWorkEveryTimeIsFoundOut) {
+  struct Trick {
+    std::string kernel, words;
+  };
+  const std::string no_work = "it does not do its work every time";
+  const std::string unseen = "wrong on inputs that it had not seen before: output ";
+  for (const auto& [kernel, words] :
+       std::vector<Trick>{{"skips_done", no_work},
+                          {"remembers", no_work},
+                          {"idle_when_known", "right at first, wrong after "},
+                          {"stale_output", unseen}}) {
+    EXPECT_THAT(Summary(host_.Ask(TimedRequest(kernel))),
+                AllOf(StartsWith("WRONG_RESULT verify: "), HasSubstr(words)))
+        << kernel;
+  }
+  EXPECT_THAT(Summary(host_.Ask(NaiveRequest("stale_output"))), HasSubstr(unseen))
+      << "also where nothing is timed";
+}
+
+TEST_F(MeasuringTest, KernelThatForgesItsTimesIsFoundOut) {
+#if !defined(__x86_64__)
+  GTEST_SKIP() << "SKIPPED: the forging kernel asks the system of x86 for what it may read";
+#endif
+  EXPECT_THAT(Summary(host_.Ask(TimedRequest("forges_samples"))),
+              StartsWith("WRONG_RESULT verify: its process measured 0.25 ns a call, the clock "
+                         "outside of it "));
+}
+
+// No runner ever holds what must come out, or what the data are made from.
+TEST_F(MeasuringTest, ExpectedDigestsAndSeedsAreNotInTheRunnersMemory) {
+  HostRequest request = TimedRequest("endless");
+  request.plan.time_out_ns = 600'000'000'000;
+  const std::uint64_t secret = 0x6b35c1f2d94e8a07;
+  for (HostCase& host_case : request.cases) host_case.expected_digest = secret;
+  request.cases[0].source = HostCase::Source::kRecipe;
+  request.cases[0].seed = secret;
+  const std::string needle(reinterpret_cast<const char*>(&secret), sizeof secret);
+  // The one before has left them in the supervisor's memory, if anywhere.
+  HostRequest before = TimedRequest("good");
+  before.cases[0].expected_digest = secret;
+  host_.Ask(before);
+  host_.Send(Serialize(request));
+  const int zygote = ChildOf(host_.pid()), runner = ChildOf(zygote);
+  ASSERT_GT(runner, 0);
+  AwaitProcessorTime(runner);
+  EXPECT_TRUE(HoldsInMemory(host_.pid(), needle)) << "this test does not see what it looks for";
+  EXPECT_FALSE(HoldsInMemory(runner, needle));
+  EXPECT_FALSE(HoldsInMemory(zygote, needle));
 }
 
 }  // namespace

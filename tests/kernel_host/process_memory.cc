@@ -1,0 +1,71 @@
+#include "process_memory.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <cinttypes>
+#include <cstdint>
+#include <cstdio>
+#include <ctime>
+#include <fstream>
+#include <string>
+#include <thread>
+
+namespace kiln {
+namespace {
+
+using std::chrono::steady_clock;
+
+constexpr std::chrono::seconds kPatience{30};
+
+std::string Proc(int pid, const std::string& file) {
+  return "/proc/" + std::to_string(pid) + "/" + file;
+}
+
+}  // namespace
+
+int ChildOf(int parent) {
+  const std::string path = Proc(parent, "task/" + std::to_string(parent) + "/children");
+  const auto deadline = steady_clock::now() + kPatience;
+  while (steady_clock::now() < deadline) {
+    int child = 0;
+    if (std::ifstream(path) >> child) return child;
+    std::this_thread::yield();
+  }
+  return -1;
+}
+
+void AwaitProcessorTime(int pid) {
+  constexpr long kEnoughNs = 5'000'000;
+  const auto deadline = steady_clock::now() + kPatience;
+  clockid_t clock{};
+  timespec used{};
+  while (steady_clock::now() < deadline && clock_getcpuclockid(pid, &clock) == 0 &&
+         clock_gettime(clock, &used) == 0 && used.tv_sec == 0 && used.tv_nsec < kEnoughNs) {
+    std::this_thread::yield();
+  }
+}
+
+bool HoldsInMemory(int pid, std::string_view bytes) {
+  std::ifstream maps(Proc(pid, "maps"));
+  const int memory = open(Proc(pid, "mem").c_str(), O_RDONLY | O_CLOEXEC);
+  bool holds = false;
+  for (std::string line; std::getline(maps, line) && !holds;) {
+    std::uint64_t begin = 0, end = 0;
+    char readable = '-';
+    if (std::sscanf(line.c_str(), "%" SCNx64 "-%" SCNx64 " %c", &begin, &end, &readable) != 3) {
+      continue;
+    }
+    if (readable != 'r') continue;
+    std::string content(end - begin, '\0');
+    const ssize_t size =
+        pread(memory, content.data(), content.size(), static_cast<off_t>(begin));
+    holds = size > 0 && std::string_view(content.data(), static_cast<std::size_t>(size))
+                                .find(bytes) != std::string_view::npos;
+  }
+  close(memory);
+  return holds;
+}
+
+}  // namespace kiln

@@ -1,0 +1,18 @@
+#pragma once
+
+#include <string_view>
+
+// Other processes, as /proc shows them.
+
+namespace kiln {
+
+// The only child of a process, as soon as there is one; -1 after half a minute without.
+int ChildOf(int parent);
+
+// Waits until the process has computed for some milliseconds: it is in the middle of its work.
+void AwaitProcessorTime(int pid);
+
+// Whether any memory of the process that can be read holds these bytes.
+bool HoldsInMemory(int pid, std::string_view bytes);
+
+}  // namespace kiln

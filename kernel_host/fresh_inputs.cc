@@ -65,7 +65,8 @@ std::optional<std::string> FreshInputs::Objection(std::uint32_t calls, const Wor
     std::int64_t index;
     std::uint8_t output;
   };
-  const std::int64_t affordable = std::clamp<std::int64_t>(kMaxMacs / workload.taps(), 1, kMaxChecks);
+  const std::int64_t affordable =
+      std::clamp<std::int64_t>(kMaxMacs / workload.taps(), 1, kMaxChecks);
   std::vector<Check> checks(static_cast<std::size_t>(std::max<std::int64_t>(affordable, calls)));
   // All are read before the first is worked out: a kernel that has said too soon that it is done
   // gains no time.
@@ -95,18 +96,17 @@ std::uint8_t OutputAt(const Workload& workload, const kiln_op& op, const std::ui
   const bool unsigned_w = workload.type == DataType::kU8;
   const std::int64_t channels = workload.reduce_c(), per_group = workload.o / workload.groups;
   std::int32_t acc = op.bias ? op.bias[o] : 0;
-  ForEachTapInside(workload, PixelAt(workload, index / workload.o),
-                   [&](std::int64_t tap, std::int64_t first) {
-                     const std::int64_t from =
-                         first + (is_depthwise ? o / workload.multiplier : o / per_group * channels);
-                     const std::int64_t weight = is_depthwise
-                                                     ? tap * workload.o + o
-                                                     : o * workload.taps() + tap * channels;
-                     for (std::int64_t c = 0; c < channels; ++c) {
-                       acc += (Value(x, from + c, unsigned_x) - op.x_zp) *
-                              (Value(op.w, weight + c, unsigned_w) - op.w_zp);
-                     }
-                   });
+  ForEachTapInside(
+      workload, PixelAt(workload, index / workload.o), [&](std::int64_t tap, std::int64_t first) {
+        const std::int64_t from =
+            first + (is_depthwise ? o / workload.multiplier : o / per_group * channels);
+        const std::int64_t weight =
+            is_depthwise ? tap * workload.o + o : o * workload.taps() + tap * channels;
+        for (std::int64_t c = 0; c < channels; ++c) {
+          acc += (Value(x, from + c, unsigned_x) - op.x_zp) *
+                 (Value(op.w, weight + c, unsigned_w) - op.w_zp);
+        }
+      });
   const OutputRange range{op.y_zp, op.act_min, op.act_max};
   return workload.rounding == Rounding::kFloat
              ? Requantize(acc, op.scale[o], range)

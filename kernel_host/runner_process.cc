@@ -8,6 +8,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <ctime>
 #include <string>
 
 namespace kiln {
@@ -27,6 +28,14 @@ RunnerProcess::RunnerProcess(Zygote& zygote, const RunnerTask& task, const Runne
 RunnerProcess::~RunnerProcess() {
   Kill();
   if (channel_ >= 0) close(channel_);
+}
+
+nanoseconds RunnerProcess::ProcessorTime() const {
+  clockid_t clock{};
+  timespec time{};
+  if (pid_ <= 0 || clock_getcpuclockid(pid_, &clock) != 0) return {};
+  if (clock_gettime(clock, &time) != 0) return {};
+  return std::chrono::seconds(time.tv_sec) + nanoseconds(time.tv_nsec);
 }
 
 void RunnerProcess::Stop() {

@@ -26,6 +26,8 @@ class RunnerProcess {
   std::optional<Failure> AwaitReady();
   // Asks for one step and waits for its end. A failure ends the process; it is spent then.
   std::optional<Failure> Do(const RunnerStep& step);
+  // What its threads have computed so far, by the system's account.
+  std::chrono::nanoseconds ProcessorTime() const;
   // It is not needed any more: nothing of it runs from here on. The destructor waits for its end, as
   // taking its memory down takes a while.
   void Stop();

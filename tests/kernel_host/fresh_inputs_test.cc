@@ -77,7 +77,8 @@ class FreshInputsTest : public testing::Test {
  private:
   void* memory() {
     if (!memory_) {
-      memory_ = mmap(nullptr, layout_.file_bytes(), PROT_READ | PROT_WRITE, MAP_SHARED, fresh_.fd(), 0);
+      memory_ =
+          mmap(nullptr, layout_.file_bytes(), PROT_READ | PROT_WRITE, MAP_SHARED, fresh_.fd(), 0);
     }
     return memory_;
   }

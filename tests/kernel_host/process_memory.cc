@@ -59,10 +59,10 @@ bool HoldsInMemory(int pid, std::string_view bytes) {
     }
     if (readable != 'r') continue;
     std::string content(end - begin, '\0');
-    const ssize_t size =
-        pread(memory, content.data(), content.size(), static_cast<off_t>(begin));
-    holds = size > 0 && std::string_view(content.data(), static_cast<std::size_t>(size))
-                                .find(bytes) != std::string_view::npos;
+    const ssize_t size = pread(memory, content.data(), content.size(), static_cast<off_t>(begin));
+    holds =
+        size > 0 && std::string_view(content.data(), static_cast<std::size_t>(size)).find(bytes) !=
+                        std::string_view::npos;
   }
   close(memory);
   return holds;

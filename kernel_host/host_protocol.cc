@@ -5,6 +5,9 @@
 #include <type_traits>
 
 #include "base/bytes.h"
+#include "kernel_host/fresh_inputs.h"
+#include "kernel_host/prepared_case.h"
+#include "ops/canonical_workload.h"
 
 // Fields stand in the order of their structs. Enums and bools are read as bytes and checked, since
 // the other side may be broken.
@@ -192,7 +195,32 @@ void Get(CheckedReader& in, DeviceState& state) {
   in.Get(state.load_1min);
 }
 
+// What the trial's data take on the device, the outputs that come back included.
+std::int64_t DataBytes(const HostRequest& request) {
+  const Workload& workload = request.workload;
+  std::int64_t bytes = static_cast<std::int64_t>(FreshLayout::For(workload).file_bytes());
+  for (const HostCase& host_case : request.cases) {
+    bytes += PreparedCase::BytesOf(workload) + (host_case.return_output ? workload.y_bytes() : 0);
+  }
+  return bytes + workload.y_bytes();
+}
+
 }  // namespace
+
+std::string Objection(const HostRequest& request) {
+  Workload canonical = request.workload;
+  if (const auto fault = Canonicalize(canonical)) return "no such workload: " + fault->message;
+  if (canonical != request.workload) return "the workload is not in canonical form";
+  if (request.cases.empty() || request.cases.size() > kMaxCases) {
+    return "a trial on " + std::to_string(request.cases.size()) + " cases; want 1 to " +
+           std::to_string(kMaxCases);
+  }
+  if (const std::int64_t bytes = DataBytes(request); bytes > kMaxDataBytes) {
+    return "a trial with " + std::to_string(bytes) + " bytes of data; at most " +
+           std::to_string(kMaxDataBytes);
+  }
+  return Objection(request.plan);
+}
 
 std::string Serialize(const HostRequest& request) {
   ByteWriter out;
@@ -220,6 +248,7 @@ bool Deserialize(std::string_view bytes, HostRequest& request) {
 
 std::string Serialize(const HostReply& reply) {
   ByteWriter out;
+  out.PutBytes(reply.objection);
   Put(out, reply.outcome);
   out.PutVector(reply.digests);
   out.Put<std::uint64_t>(reply.outputs.size());
@@ -232,6 +261,7 @@ std::string Serialize(const HostReply& reply) {
 
 bool Deserialize(std::string_view bytes, HostReply& reply) {
   CheckedReader in(bytes);
+  in.Get(reply.objection);
   Get(in, reply.outcome);
   in.Get(reply.digests);
   reply.outputs.assign(in.GetCount(), std::string());

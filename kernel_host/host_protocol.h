@@ -36,8 +36,13 @@ struct HostRequest {
   std::vector<std::int32_t> cores;  // thread t runs on cores[t % size]; empty: anywhere
 };
 
+// Why no device can make this trial, whatever the kernel; empty: it can, if its explicit cases can be
+// read. Limits: ops/trial_limits.h.
+std::string Objection(const HostRequest& request);
+
 struct HostReply {
-  Outcome outcome;                     // Timings without samples if the plan does not time
+  std::string objection;  // to the request: nothing was run, and nothing below means anything
+  Outcome outcome;        // Timings without samples if the plan does not time
   std::vector<std::uint64_t> digests;  // of y, per case; empty if not every case was run
   std::vector<std::string> outputs;    // per case; empty unless return_output, or if not run
   DeviceState before, after;

@@ -5,12 +5,14 @@
 #include <utility>
 
 #include "kernel_host/fault.h"
+#include "ops/trial_limits.h"
 
 namespace kiln {
 namespace {
 
 constexpr std::size_t kMaxCachedCases = 8;
-constexpr std::size_t kMaxCachedBytes = 256 << 20;
+// At least what one trial needs, or a large layer's data would be made anew for each.
+constexpr std::size_t kMaxCachedBytes = kMaxDataBytes;
 
 // What is wrong with the sizes; empty if nothing.
 std::string WrongSize(const Workload& workload, const OpCase& op_case) {

@@ -15,36 +15,9 @@
 
 #include "base/digest.h"
 #include "kernel_host/sampler.h"
-#include "ops/canonical_workload.h"
 
 namespace kiln {
 namespace {
-
-// Of one trial, both alignments included: twice what the largest layers of known networks take.
-constexpr std::int64_t kMaxDataBytes = 512 << 20;
-
-// What the trial's data take in this process.
-std::int64_t DataBytes(const HostRequest& request) {
-  const Workload& workload = request.workload;
-  std::int64_t bytes = static_cast<std::int64_t>(FreshLayout::For(workload).file_bytes());
-  for (const HostCase& host_case : request.cases) {
-    bytes += PreparedCase::BytesOf(workload) + (host_case.return_output ? workload.y_bytes() : 0);
-  }
-  return bytes + workload.y_bytes();
-}
-
-// What is wrong with a request; empty if nothing.
-std::string Objection(const HostRequest& request) {
-  Workload canonical = request.workload;
-  if (const auto fault = Canonicalize(canonical)) return "no such workload: " + fault->message;
-  if (canonical != request.workload) return "the workload is not in canonical form";
-  if (request.cases.empty()) return "no case to run the kernel on";
-  if (const std::int64_t bytes = DataBytes(request); bytes > kMaxDataBytes) {
-    return "a trial with " + std::to_string(bytes) + " bytes of data; at most " +
-           std::to_string(kMaxDataBytes);
-  }
-  return Objection(request.plan);
-}
 
 // Believes nothing of the record that the kernel could have spoiled.
 Outcome OutcomeOf(const SampleRecord& record, const MeasurePlan& plan) {
@@ -356,15 +329,18 @@ void TrialSupervisor::RunOn(const std::vector<std::int32_t>& cores) {
 Outcome TrialSupervisor::Measure(const HostRequest& request, HostReply& reply) {
   const auto deadline =
       std::chrono::steady_clock::now() + std::chrono::nanoseconds(request.plan.time_out_ns);
-  if (auto failure = PrepareData(request)) return *std::move(failure);
+  reply.objection = Objection(request);
+  if (reply.objection.empty()) reply.objection = PrepareCases(request);
+  if (!reply.objection.empty()) return {};
+  if (!report_ || !MapOutputs(request.workload)) {
+    return Failure{Stage::kDevice, FailureKind::kDeviceLost, "no memory for the output"};
+  }
   if (std::chrono::steady_clock::now() >= deadline) {
     return Failure{Stage::kLoad, FailureKind::kTimeout, "making the data took all of the time"};
   }
-  new (report_) RunnerReport{};
-  runner_.emplace(zygote_, TaskOf(request), *report_, server_, deadline);
+  std::optional<Failure> failure = StartRunner(request, deadline);
   Trial trial(request, *runner_, {*cases_.front(), y_, fresh_}, rng_, reply);
   Outcome outcome;
-  std::optional<Failure> failure = runner_->AwaitReady();
   if (!failure) failure = trial.Verify();
   if (!failure) {
     failure = request.plan.time ? trial.Time(report_->samples, outcome) : trial.CheckFresh();
@@ -372,6 +348,19 @@ Outcome TrialSupervisor::Measure(const HostRequest& request, HostReply& reply) {
   if (failure) outcome = *std::move(failure);
   reply.log.assign(report_->log.data(), strnlen(report_->log.data(), report_->log.size()));
   return outcome;
+}
+
+// The one that was forked ahead may have died since, of memory that others needed: one more is tried.
+std::optional<Failure> TrialSupervisor::StartRunner(
+    const HostRequest& request, std::chrono::steady_clock::time_point deadline) {
+  constexpr int kTries = 2;
+  for (int attempt = 1;; ++attempt) {
+    new (report_) RunnerReport{};
+    runner_.emplace(zygote_, TaskOf(request), *report_, server_, deadline);
+    std::optional<Failure> failure = runner_->AwaitReady();
+    if (!failure || failure->stage != Stage::kDevice || attempt == kTries) return failure;
+    runner_.reset();
+  }
 }
 
 RunnerTask TrialSupervisor::TaskOf(const HostRequest& request) const {
@@ -393,21 +382,15 @@ RunnerTask TrialSupervisor::TaskOf(const HostRequest& request) const {
   return task;
 }
 
-std::optional<Failure> TrialSupervisor::PrepareData(const HostRequest& request) {
-  const auto bad = [](const std::string& message) {
-    return Failure{Stage::kLoad, FailureKind::kBadObject, message};
-  };
-  if (std::string objection = Objection(request); !objection.empty()) return bad(objection);
+// What is wrong with the request's cases; empty: cases_ are they.
+std::string TrialSupervisor::PrepareCases(const HostRequest& request) {
   cases_.clear();
   for (const HostCase& host_case : request.cases) {
     std::string error;
     cases_.push_back(cache_.Get(request.workload, host_case, error));
-    if (!cases_.back()) return bad(error);
+    if (!cases_.back()) return error;
   }
-  if (!report_ || !MapOutputs(request.workload)) {
-    return Failure{Stage::kDevice, FailureKind::kDeviceLost, "no memory for the output"};
-  }
-  return std::nullopt;
+  return {};
 }
 
 bool TrialSupervisor::MapOutputs(const Workload& workload) {

@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "base/rng.h"
@@ -34,8 +35,10 @@ class TrialSupervisor {
 
  private:
   Outcome Measure(const HostRequest& request, HostReply& reply);
-  std::optional<Failure> PrepareData(const HostRequest& request);
+  std::string PrepareCases(const HostRequest& request);
   bool MapOutputs(const Workload& workload);
+  std::optional<Failure> StartRunner(const HostRequest& request,
+                                     std::chrono::steady_clock::time_point deadline);
   RunnerTask TaskOf(const HostRequest& request) const;
   void RunOn(const std::vector<std::int32_t>& cores);
 

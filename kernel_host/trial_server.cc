@@ -15,7 +15,7 @@ HostReply Try(TrialSupervisor& supervisor, const std::string& frame) {
   HostRequest request;
   if (Deserialize(frame, request)) return supervisor.Run(request);
   HostReply reply;
-  reply.outcome = Failure{Stage::kLoad, FailureKind::kBadObject, "malformed request frame"};
+  reply.objection = "a malformed request frame";
   return reply;
 }
 

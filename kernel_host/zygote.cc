@@ -3,6 +3,7 @@
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -38,6 +39,10 @@ int KillAndWait(int pid) {
 [[noreturn]] void ServeForks(int socket, int supervisor, IsaMask machine) {
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (getppid() != supervisor) _exit(1);
+  // Neither the socket to kiln-server nor anything else is for runners.
+  const auto own = static_cast<unsigned>(socket);
+  if (own > 3) syscall(SYS_close_range, 3u, own - 1, 0u);
+  syscall(SYS_close_range, own + 1, ~0u, 0u);
   const int zygote = getpid();
   Order order;
   std::vector<int> channels;

@@ -7,6 +7,8 @@
 #include <variant>
 #include <vector>
 
+#include "ops/trial_limits.h"
+
 // How a kernel is timed and what came of it: plain values shared by the program that runs kernels
 // (kernel_host) and the one that asks (measure). Times are nanoseconds.
 
@@ -28,11 +30,6 @@ struct MeasurePlan {
   std::int64_t time_out_ns = 2'000'000'000;  // for the whole trial on the device
   bool time = true;                          // false: verify only
 };
-
-// The most that a plan may ask for.
-inline constexpr std::int32_t kMaxThreads = 128;
-inline constexpr std::int32_t kMaxSamples = 4096;
-inline constexpr std::int64_t kMaxPlanNs = 600'000'000'000;  // each of its times
 
 // Why no device measures by this plan; empty: each with as many cores does.
 std::string Objection(const MeasurePlan& plan);

@@ -117,6 +117,9 @@ class MeasureCall final : public ServerStream<v1::MeasureRequest, v1::MeasureRep
     job.request = std::move(request);
     job.wanted = [self] { return self->Wanted(); };
     job.done = [self, trial = message.trial_id(), bytes](const HostReply& result) {
+      if (!result.objection.empty()) {
+        return self->Refuse(Error(StatusCode::kInvalidArgument, result.objection));
+      }
       v1::MeasureReply reply;
       reply.set_trial_id(trial);
       WriteResult(result, reply.mutable_result());

@@ -7,11 +7,6 @@
 namespace kiln {
 namespace {
 
-constexpr int kMaxCases = 8;
-constexpr std::size_t kMaxSymbolBytes = 256, kMaxWorkloadBytes = 512;
-// Of a trial, that come back: an answer is here several times on its way out.
-constexpr std::int64_t kMaxOutputBytes = 16 << 20;
-
 StatusOr<MeasurePlan> ReadPlan(const v1::MeasurePlan& message, std::size_t cores) {
   if (message.threads() > static_cast<std::int64_t>(cores)) {
     return Error(StatusCode::kInvalidArgument, "a plan for ", message.threads(),
@@ -26,9 +21,6 @@ StatusOr<MeasurePlan> ReadPlan(const v1::MeasurePlan& message, std::size_t cores
   plan.cut_off_ns = message.cut_off_ns();
   plan.time_out_ns = message.time_out_ns();
   plan.time = message.time();
-  if (std::string objection = Objection(plan); !objection.empty()) {
-    return Error(StatusCode::kInvalidArgument, objection);
-  }
   return plan;
 }
 
@@ -129,15 +121,11 @@ StatusOr<HostRequest> ReadRequest(const v1::MeasureRequest& message, std::size_t
                  " bytes; at most ", kMaxObjectBytes);
   }
   if (!IsName(message.trial_id()) || message.symbol().empty() ||
-      message.symbol().size() > kMaxSymbolBytes || message.workload().size() > kMaxWorkloadBytes) {
+      message.symbol().size() > kMaxSymbolBytes || message.workload().size() > kMaxKeyBytes) {
     return Error(
         StatusCode::kInvalidArgument,
         "a measurement needs a trial_id of 1..128 printable characters, a symbol of at most ",
-        kMaxSymbolBytes, " bytes and a workload of at most ", kMaxWorkloadBytes);
-  }
-  if (message.cases_size() < 1 || message.cases_size() > kMaxCases) {
-    return Error(StatusCode::kInvalidArgument, "a measurement with ", message.cases_size(),
-                 " cases; want 1 to ", kMaxCases);
+        kMaxSymbolBytes, " bytes and a workload of at most ", kMaxKeyBytes);
   }
   HostRequest request;
   request.symbol = message.symbol();
@@ -146,6 +134,9 @@ StatusOr<HostRequest> ReadRequest(const v1::MeasureRequest& message, std::size_t
   for (const v1::MeasureCase& one : message.cases()) {
     ASSIGN_OR_RETURN(HostCase host_case, ReadCase(one));
     request.cases.push_back(std::move(host_case));
+  }
+  if (const std::string objection = Objection(request); !objection.empty()) {
+    return Error(StatusCode::kInvalidArgument, objection);
   }
   std::int64_t output_bytes = 0;
   for (const HostCase& one : request.cases) {

@@ -10,8 +10,6 @@ class MeasureResult;
 
 namespace kiln {
 
-inline constexpr std::size_t kMaxObjectBytes = 16 << 20;
-
 // What the wire asks, as kiln-host takes it, but for the object and the cores. Everything is
 // checked that proto/device.proto promises: kInvalidArgument or kResourceExhausted says what is
 // wrong. `cores` is how many there are to measure on.

@@ -112,6 +112,7 @@ HostRequest NaiveRequest(const std::string& kernel) {
 }
 
 std::string Summary(const HostReply& reply) {
+  if (!reply.objection.empty()) return "refused: " + reply.objection;
   if (std::holds_alternative<Timings>(reply.outcome)) return "ok";
   if (std::holds_alternative<Censored>(reply.outcome)) return "censored";
   const auto& failure = std::get<Failure>(reply.outcome);

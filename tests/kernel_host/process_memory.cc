@@ -47,6 +47,15 @@ void AwaitProcessorTime(int pid) {
   }
 }
 
+long MostMemoryOf(int pid) {
+  std::ifstream status(Proc(pid, "status"));
+  long kilobytes = 0;
+  for (std::string line; std::getline(status, line);) {
+    if (std::sscanf(line.c_str(), "VmHWM: %ld kB", &kilobytes) == 1) break;
+  }
+  return kilobytes * 1024;
+}
+
 bool HoldsInMemory(int pid, std::string_view bytes) {
   std::ifstream maps(Proc(pid, "maps"));
   const int memory = open(Proc(pid, "mem").c_str(), O_RDONLY | O_CLOEXEC);

@@ -12,6 +12,9 @@ int ChildOf(int parent);
 // Waits until the process has computed for some milliseconds: it is in the middle of its work.
 void AwaitProcessorTime(int pid);
 
+// The most that the process has had in memory so far, in bytes.
+long MostMemoryOf(int pid);
+
 // Whether any memory of the process that can be read holds these bytes.
 bool HoldsInMemory(int pid, std::string_view bytes);
 

@@ -72,6 +72,10 @@ class Lease {
   virtual ~Lease() = default;
   virtual std::string_view device() const = 0;
   virtual TimeKind kind() const = 0;  // of the times that it gives
+  // Runs a kernel on the device. An error (kUnavailable, kFailedPrecondition: the lease is stale)
+  // means that the device is lost and says nothing of the kernel; whatever the kernel did is in the
+  // result. kInvalidArgument is the device's refusal of the request itself.
+  virtual StatusOr<RunResult> Run(const RunRequest& request) = 0;
   // Somebody waits for a device whose turn it is, and this is the one to go: give it back between
   // two runs and acquire again, to stand in the queue like the others. It may change at any time,
   // also back; false once the pool's waits are stopped, since no device can be had again then.
@@ -93,15 +97,6 @@ class DevicePool {
                                                    std::chrono::nanoseconds timeout) = 0;
   // Ends all waits, those to come too, with kCancelled. Nothing to do where nobody waits.
   virtual void StopWaiting() {}
-};
-
-// This runs kernels on a leased device. Thread-safe for different leases.
-class Runner {
- public:
-  virtual ~Runner() = default;
-  // An error (kUnavailable, kFailedPrecondition: the lease is stale) means that the device is lost
-  // and says nothing of the kernel; whatever the kernel did is in the result.
-  virtual StatusOr<RunResult> Run(Lease& lease, const RunRequest& request) = 0;
 };
 
 // One trial to make.
@@ -141,7 +136,7 @@ struct PipelineOptions {
 
 // Borrows its collaborators, which must outlive it; its destructor waits for what is under way,
 // drops what is not (kCancelled), and stops the waiting for devices.
-std::unique_ptr<Measurer> NewPipelineMeasurer(Builder& builder, DevicePool& devices, Runner& runner,
+std::unique_ptr<Measurer> NewPipelineMeasurer(Builder& builder, DevicePool& devices,
                                               const Clock& clock, const PipelineOptions& options);
 
 // The cases of a task from its recipe: uniform (timed) and edges, with digests from the reference

@@ -55,9 +55,9 @@ Status DeviceLoss(const StatusOr<RunResult>& result) {
 
 class PipelineMeasurer final : public Measurer {
  public:
-  PipelineMeasurer(Builder& builder, DevicePool& devices, Runner& runner, const Clock& clock,
+  PipelineMeasurer(Builder& builder, DevicePool& devices, const Clock& clock,
                    const PipelineOptions& options)
-      : builder_(builder), devices_(devices), runner_(runner), clock_(clock), options_(options) {
+      : builder_(builder), devices_(devices), clock_(clock), options_(options) {
     for (std::int32_t i = 0; i < std::max(1, options_.build_threads); ++i) {
       threads_.emplace_back([this] { BuildLoop(); });
     }
@@ -255,7 +255,7 @@ class PipelineMeasurer final : public Measurer {
     if (hold.lease->kind() == TimeKind::kEmulated) {
       run.plan.time_out_ns = std::min(kMaxPlanNs, kEmulatedPatience * run.plan.time_out_ns);
     }
-    auto result = runner_.Run(*hold.lease, run);
+    auto result = hold.lease->Run(run);
     hold.has_run = true;
     if (const Status lost = DeviceLoss(result); !lost.ok()) {
       const std::string device(hold.lease->device());
@@ -314,7 +314,6 @@ class PipelineMeasurer final : public Measurer {
 
   Builder& builder_;
   DevicePool& devices_;
-  Runner& runner_;
   const Clock& clock_;
   const PipelineOptions options_;
 
@@ -333,9 +332,9 @@ class PipelineMeasurer final : public Measurer {
 
 }  // namespace
 
-std::unique_ptr<Measurer> NewPipelineMeasurer(Builder& builder, DevicePool& devices, Runner& runner,
+std::unique_ptr<Measurer> NewPipelineMeasurer(Builder& builder, DevicePool& devices,
                                               const Clock& clock, const PipelineOptions& options) {
-  return std::make_unique<PipelineMeasurer>(builder, devices, runner, clock, options);
+  return std::make_unique<PipelineMeasurer>(builder, devices, clock, options);
 }
 
 }  // namespace kiln

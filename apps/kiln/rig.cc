@@ -126,7 +126,7 @@ Status Rig::UseDevices(StatusOr<std::unique_ptr<DevicePool>> devices) {
 
 void Rig::UseMeasurer(std::int32_t devices) {
   measurer_ = NewPipelineMeasurer(
-      *builder_, *devices_, *runner_, SystemClock(),
+      *builder_, *devices_, SystemClock(),
       {.build_threads = workers_, .devices = devices, .acquire_timeout = wait_});
 }
 
@@ -163,7 +163,6 @@ StatusOr<std::unique_ptr<Rig>> Rig::Create(const Environment& env, const std::st
         "marked as emulated and never count beside measured ones\n",
         described.name));
   }
-  rig->runner_ = NewRemoteRunner();
   rig->UseMeasurer(local ? 1 : 8);
   return rig;
 }
@@ -172,10 +171,8 @@ StatusOr<std::unique_ptr<Rig>> Rig::CreateEstimating(const Target& target) {
   std::unique_ptr<Rig> rig(new Rig);
   rig->kind_ = TimeKind::kEstimated;
   RETURN_IF_ERROR(rig->UseToolchain(AllowedCores()));
-  ASSIGN_OR_RETURN(Estimator estimator,
+  ASSIGN_OR_RETURN(rig->devices_,
                    NewEstimator(*rig->reactor_, {.target = target, .devices = rig->workers_}));
-  rig->devices_ = std::move(estimator.devices);
-  rig->runner_ = std::move(estimator.runner);
   rig->UseMeasurer(rig->workers_);
   return rig;
 }

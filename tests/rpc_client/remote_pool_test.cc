@@ -84,7 +84,7 @@ class RemotePoolTest : public testing::Test {
     request.artifact = &artifact;
     request.workload = AnyWorkload();
     request.cases.resize(1);
-    return runner_->Run(lease, request);
+    return lease.Run(request);
   }
   // The one sample of a run: SampleReply() makes it the size of the object.
   double Sample(Lease& lease, const Artifact& artifact) {
@@ -98,7 +98,6 @@ class RemotePoolTest : public testing::Test {
   const std::unique_ptr<PeerCheck> peers_ = *NewPeerCheck({}, SystemClock());
   std::unique_ptr<TrackerService> tracker_;
   std::unique_ptr<RpcServer> server_;
-  const std::unique_ptr<Runner> runner_ = NewRemoteRunner();
 };
 
 TEST_F(RemotePoolTest, LeasesADeviceAndRunsOnIt) {
@@ -210,7 +209,7 @@ TEST_F(RemotePoolTest, RefusedRequestIsInvalidAndTheLeaseGoesOn) {
   request.workload = AnyWorkload();
   request.cases.resize(1);
   request.plan.threads = 64;
-  EXPECT_EQ(runner_->Run(*lease, request).status().code(), StatusCode::kInvalidArgument);
+  EXPECT_EQ(lease->Run(request).status().code(), StatusCode::kInvalidArgument);
   EXPECT_EQ(Sample(*lease, artifact), 1);
 }
 

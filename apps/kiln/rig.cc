@@ -11,6 +11,7 @@
 #include "apps/kiln/emulation.h"
 #include "apps/kiln/time_options.h"
 #include "base/clock.h"
+#include "base/digest.h"
 #include "base/standard_streams.h"
 #include "estimate/estimator.h"
 #include "kernels_templates/peak_probe.h"
@@ -125,9 +126,11 @@ Status Rig::UseDevices(StatusOr<std::unique_ptr<DevicePool>> devices) {
 }
 
 void Rig::UseMeasurer(std::int32_t devices) {
-  measurer_ = NewPipelineMeasurer(
-      *builder_, *devices_, SystemClock(),
-      {.build_threads = workers_, .devices = devices, .acquire_timeout = wait_});
+  measurer_ = NewPipelineMeasurer(*builder_, *devices_, SystemClock(),
+                                  {.build_threads = workers_,
+                                   .devices = devices,
+                                   .acquire_timeout = wait_,
+                                   .jitter_seed = Digest(RandomUuid())});
 }
 
 StatusOr<std::unique_ptr<Rig>> Rig::Create(const Environment& env, const std::string& target,

@@ -227,6 +227,31 @@ TEST_F(RemotePoolTest, LostDeviceIsUnavailable) {
   EXPECT_THAT(Message(result.status()), HasSubstr("device fake"));
 }
 
+TEST_F(RemotePoolTest, DeviceThatGoesDownUnderAKernelIsToldFromOneThatWasNeverReached) {
+  StartTracker();
+  std::promise<void> resume;
+  const std::shared_future<void> resumed = resume.get_future().share();
+  FakeDevice device([&](const HostRequest& request) {
+    resumed.wait();
+    return SampleReply(request);
+  });
+  const auto link = Register(device);
+  const auto pool = Pool();
+  auto lease = MustLease(*pool);
+  auto lost = std::async(std::launch::async, [&] { return Run(*lease, ObjectOf("1")).status(); });
+  EXPECT_TRUE(device.queue().AwaitJobs(1));
+  auto down = std::async(std::launch::async, [&] { device.Shutdown(); });
+  const Status under_way = lost.get();
+  resume.set_value();
+  down.get();
+  EXPECT_EQ(under_way.code(), StatusCode::kUnavailable) << under_way;
+  EXPECT_TRUE(IsLostWhileRunning(under_way)) << under_way;
+  EXPECT_THAT(Message(under_way), HasSubstr("device fake at "));
+  const Status never = Run(*lease, ObjectOf("2")).status();
+  EXPECT_EQ(never.code(), StatusCode::kUnavailable) << never;
+  EXPECT_FALSE(IsLostWhileRunning(never)) << never;
+}
+
 TEST_F(RemotePoolTest, FencedOffLeaseIsAFailedPrecondition) {
   StartTracker();
   FakeDevice device;

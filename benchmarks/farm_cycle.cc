@@ -65,14 +65,13 @@ double MillisecondsSince(Clock::time_point begin) {
   return std::chrono::duration<double, std::milli>(Clock::now() - begin).count();
 }
 
-Status Cycle(DevicePool& pool, Runner& runner, const Target& target, const RunRequest& request,
-             Times& times) {
+Status Cycle(DevicePool& pool, const Target& target, const RunRequest& request, Times& times) {
   const auto begin = Clock::now();
   ASSIGN_OR_RETURN(std::unique_ptr<Lease> lease,
                    pool.Acquire(target, TimeKind::kMeasured, kPatience));
   times.acquire.push_back(MillisecondsSince(begin));
   const auto leased = Clock::now();
-  ASSIGN_OR_RETURN(const RunResult result, runner.Run(*lease, request));
+  ASSIGN_OR_RETURN(const RunResult result, lease->Run(request));
   if (const auto* failure = std::get_if<Failure>(&result.outcome)) {
     return Error(StatusCode::kInternal, "the kernel fails: ", failure->message);
   }
@@ -110,14 +109,13 @@ Status Run(const Options& options) {
   } else {
     ASSIGN_OR_RETURN(pool, ConnectTracker(*reactor, {options.tracker, options.tls}, client));
   }
-  const std::unique_ptr<Runner> runner = NewRemoteRunner();
   Times times;
   constexpr std::int32_t kWarmUp = 10;
   for (std::int32_t i = 0; i < kWarmUp + options.cycles; ++i) {
     if (i == kWarmUp) times = {};
     const Artifact copy = Copy(artifact, i);
     request.artifact = &copy;
-    RETURN_IF_ERROR(Cycle(*pool, *runner, target, request, times));
+    RETURN_IF_ERROR(Cycle(*pool, target, request, times));
   }
   fmt::print("{} cycles, an object of {:.1f} kB each, {} cases, {} samples of {} us\n",
              options.cycles, static_cast<double>(artifact.object->size()) / 1e3,

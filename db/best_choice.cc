@@ -19,7 +19,8 @@ Judgement Judge(const Trial& trial, bool confirms) {
   const auto* failure = std::get_if<Failure>(&trial.outcome);
   return {.device = trial.device,
           .confirms = confirms,
-          .wrong = failure != nullptr && failure->kind == FailureKind::kWrongResult,
+          .wrong = failure != nullptr && (failure->kind == FailureKind::kWrongResult ||
+                                          failure->kind == FailureKind::kHostKilled),
           .rank_ns = RankTime(trial),
           .measured_at_ms = trial.measured_at_ms};
 }

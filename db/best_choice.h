@@ -20,13 +20,13 @@ struct BestCandidate {
   TimeKind kind = TimeKind::kMeasured;
   std::string device;
   bool confirmed = false;
-  std::optional<double> rank_ns;  // nullopt: failed, censored, or ever wrong
+  std::optional<double> rank_ns;  // nullopt: failed, censored, or ever `wrong`
   std::int64_t measured_at_ms = 0;
 };
 
 // The rule of every store. Of each kind of times, a config whose code has changed is represented by
 // its latest trial alone; a config that failed, or was cut off, when last measured, or that ever
-// gave a wrong result, is out. Of the rest: measured before emulated before estimated. Times of
+// gave a wrong result or took hosts down, is out. Of the rest: measured before emulated before estimated. Times of
 // different devices are not compared: the device of the latest confirmation decides, or, where
 // nothing is confirmed, the device that measured the most configs (then the smallest name). Of its
 // candidates: confirmed before not; then the smallest rank time; but confirmed candidates within
@@ -42,7 +42,7 @@ std::int64_t TrialsLike(const BestCandidate& best, std::span<const BestCandidate
 struct Judgement {
   std::string device;
   bool confirms = false;
-  bool wrong = false;
+  bool wrong = false;  // or took hosts down
   std::optional<double> rank_ns;
   std::int64_t measured_at_ms = 0;
 };

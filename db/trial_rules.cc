@@ -34,6 +34,11 @@ std::uint64_t DigestToday(const Task& task, const Config& config) {
   return source.ok() ? source->code_digest : 0;
 }
 
+bool TookHostsDown(const Trial& trial) {
+  const auto* failure = std::get_if<Failure>(&trial.outcome);
+  return failure != nullptr && failure->kind == FailureKind::kHostKilled;
+}
+
 }  // namespace
 
 Status CheckStorable(const Task& task, const Trial& trial) {
@@ -71,6 +76,22 @@ std::optional<Config> CurrentConfig(const Task& task, const TrialRecord& record)
   StatusOr<Config> config = task.space().FromLabels(record.labels);
   if (!config.ok() || DigestToday(task, *config) != record.trial.code_digest) return std::nullopt;
   return *std::move(config);
+}
+
+StatusOr<std::set<Config>> HostKillers(const TuningStore& store, const Task& task) {
+  ASSIGN_OR_RETURN(const std::vector<TrialRecord> records,
+                   store.Records({.workload = Key(task.workload()), .target = task.target().name}));
+  std::set<Config> killers;
+  for (const TrialRecord& record : records) {
+    if (record.kernel_template != task.kernel_template().name()) continue;
+    const bool kills = TookHostsDown(record.trial) ||
+                       std::ranges::any_of(record.again, TookHostsDown, &Remeasurement::trial);
+    if (!kills) continue;
+    if (std::optional<Config> config = CurrentConfig(task, record)) {
+      killers.insert(*std::move(config));
+    }
+  }
+  return killers;
 }
 
 std::vector<Trial> CurrentTrials(const Task& task, std::span<const TrialRecord> records) {

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <vector>
@@ -122,6 +123,11 @@ class TuningStore {
 // History. nullopt: none.
 StatusOr<std::optional<Best>> BestFor(const TuningStore& store, const Task& task, CacheState cache,
                                       std::optional<TimeKind> kind = std::nullopt);
+
+// The configs of the task's space that once took hosts down (FailureKind::kHostKilled), with the
+// code that they still stand for, whatever number of threads and state of the caches it was with:
+// nobody is to try them again. Costs as much as TuningStore::Records of a workload.
+StatusOr<std::set<Config>> HostKillers(const TuningStore& store, const Task& task);
 
 std::unique_ptr<TuningStore> NewMemoryStore();
 

@@ -123,7 +123,7 @@ Judgement ReadJudgement(Statement& row) {
   Judgement judgement;
   judgement.confirms = row.getColumn(4).getInt() != 0;
   const std::string status = row.getColumn(5).getString();
-  judgement.wrong = status == "wrong_result";
+  judgement.wrong = status == "wrong_result" || status == "host_killed";
   if (status == "ok") judgement.rank_ns = row.getColumn(6).getDouble();
   judgement.device = row.getColumn(7).getString();
   judgement.measured_at_ms = row.getColumn(8).getInt64();

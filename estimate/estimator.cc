@@ -40,9 +40,39 @@ class EstimatorLease final : public Lease {
   }
   std::string_view device() const override { return shared_.name; }
   TimeKind kind() const override { return TimeKind::kEstimated; }
-  BlockCounter& counter() { return *counter_; }
+
+  StatusOr<RunResult> Run(const RunRequest& request) override {
+    if (request.plan.threads != 1 || request.plan.cache != CacheState::kHot) {
+      return Error(StatusCode::kInvalidArgument,
+                   "estimates are of one thread whose data are in the first cache");
+    }
+    ASSIGN_OR_RETURN(auto counted, counter_->Count(request));
+    RunResult result;
+    if (auto* failure = std::get_if<Failure>(&counted)) {
+      result.outcome = std::move(*failure);
+      return result;
+    }
+    ASSIGN_OR_RETURN(result.outcome,
+                     TimeOf(request, std::get<std::vector<CountedBlock>>(std::move(counted))));
+    return result;
+  }
 
  private:
+  StatusOr<Outcome> TimeOf(const RunRequest& request, std::vector<CountedBlock> blocks) const {
+    const EstimateModel& model = *shared_.target.estimate;
+    ASSIGN_OR_RETURN(const auto estimate,
+                     shared_.model->Estimate({.object = *request.artifact->object,
+                                              .arch = shared_.target.arch,
+                                              .cpu = model.mca_cpu,
+                                              .blocks = std::move(blocks)}));
+    if (const auto* failure = std::get_if<EstimateFailure>(&estimate)) {
+      return Failure{Stage::kRun, FailureKind::kRuntimeError, "no estimate: " + failure->message};
+    }
+    Timings timings;
+    timings.samples_ns = {std::get<CycleEstimate>(estimate).cycles / model.ghz};
+    return timings;
+  }
+
   Shared& shared_;
   std::unique_ptr<BlockCounter> counter_;
 };
@@ -73,48 +103,10 @@ class EstimatorPool final : public DevicePool {
   const std::shared_ptr<Shared> shared_;
 };
 
-class EstimatorRunner final : public Runner {
- public:
-  explicit EstimatorRunner(std::shared_ptr<Shared> shared) : shared_(std::move(shared)) {}
-
-  StatusOr<RunResult> Run(Lease& lease, const RunRequest& request) override {
-    if (request.plan.threads != 1 || request.plan.cache != CacheState::kHot) {
-      return Error(StatusCode::kInvalidArgument,
-                   "estimates are of one thread whose data are in the first cache");
-    }
-    ASSIGN_OR_RETURN(auto counted, static_cast<EstimatorLease&>(lease).counter().Count(request));
-    RunResult result;
-    if (auto* failure = std::get_if<Failure>(&counted)) {
-      result.outcome = std::move(*failure);
-      return result;
-    }
-    ASSIGN_OR_RETURN(result.outcome,
-                     TimeOf(request, std::get<std::vector<CountedBlock>>(std::move(counted))));
-    return result;
-  }
-
- private:
-  StatusOr<Outcome> TimeOf(const RunRequest& request, std::vector<CountedBlock> blocks) const {
-    const EstimateModel& model = *shared_->target.estimate;
-    ASSIGN_OR_RETURN(const auto estimate,
-                     shared_->model->Estimate({.object = *request.artifact->object,
-                                               .arch = shared_->target.arch,
-                                               .cpu = model.mca_cpu,
-                                               .blocks = std::move(blocks)}));
-    if (const auto* failure = std::get_if<EstimateFailure>(&estimate)) {
-      return Failure{Stage::kRun, FailureKind::kRuntimeError, "no estimate: " + failure->message};
-    }
-    Timings timings;
-    timings.samples_ns = {std::get<CycleEstimate>(estimate).cycles / model.ghz};
-    return timings;
-  }
-
-  const std::shared_ptr<Shared> shared_;
-};
-
 }  // namespace
 
-StatusOr<Estimator> NewEstimator(Reactor& reactor, const EstimatorOptions& options) {
+StatusOr<std::unique_ptr<DevicePool>> NewEstimator(Reactor& reactor,
+                                                   const EstimatorOptions& options) {
   if (!options.target.estimate) {
     return Error(StatusCode::kInvalidArgument, "target ", options.target.name,
                  " has no \"estimate\" (docs/targets.md), so there is nothing to estimate with");
@@ -137,8 +129,7 @@ StatusOr<Estimator> NewEstimator(Reactor& reactor, const EstimatorOptions& optio
     absl::MutexLock lock(&shared->mutex);
     shared->idle.push_back(std::move(counter));
   }
-  return Estimator{std::make_unique<EstimatorPool>(shared),
-                   std::make_unique<EstimatorRunner>(shared)};
+  return std::make_unique<EstimatorPool>(shared);
 }
 
 }  // namespace kiln

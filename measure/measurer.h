@@ -72,6 +72,11 @@ class Lease {
   virtual ~Lease() = default;
   virtual std::string_view device() const = 0;
   virtual TimeKind kind() const = 0;  // of the times that it gives
+  // Runs a kernel on the device. An error (kUnavailable, kFailedPrecondition: the lease is stale)
+  // means that the device is lost and says nothing of the kernel, unless IsLostWhileRunning();
+  // whatever the kernel did is in the result. kInvalidArgument is the device's refusal of the request
+  // itself.
+  virtual StatusOr<RunResult> Run(const RunRequest& request) = 0;
   // Somebody waits for a device whose turn it is, and this is the one to go: give it back between
   // two runs and acquire again, to stand in the queue like the others. It may change at any time,
   // also back; false once the pool's waits are stopped, since no device can be had again then.
@@ -81,6 +86,11 @@ class Lease {
   // blamed on it by the lease itself. The last reason counts; it is passed on when the lease ends.
   virtual void Blame(std::string_view reason) { static_cast<void>(reason); }
 };
+
+// The error of Lease::Run for a device that was lost while it had the kernel, not before and not
+// because the lease was over: the kernel may have done it. Code and message stay as they are.
+Status LostWhileRunning(Status lost);
+bool IsLostWhileRunning(const Status& status);
 
 // These are the devices that can be had, here or on a farm. Thread-safe.
 class DevicePool {
@@ -95,15 +105,6 @@ class DevicePool {
   virtual void StopWaiting() {}
 };
 
-// This runs kernels on a leased device. Thread-safe for different leases.
-class Runner {
- public:
-  virtual ~Runner() = default;
-  // An error (kUnavailable, kFailedPrecondition: the lease is stale) means that the device is lost
-  // and says nothing of the kernel; whatever the kernel did is in the result.
-  virtual StatusOr<RunResult> Run(Lease& lease, const RunRequest& request) = 0;
-};
-
 // One trial to make.
 struct MeasureRequest {
   Task task;
@@ -113,16 +114,22 @@ struct MeasureRequest {
   std::optional<double> predicted;
   std::int64_t batch = 0;
   TimeKind kind = TimeKind::kMeasured;  // only devices whose times are of this kind
+  // Whether the kernel is right is what is asked: no device is asked twice if it is not.
+  bool is_verification = false;
 };
 
 // Called once, on a thread of the measurer. An error means that nothing could be measured (no
-// device), not that a config failed.
+// device, or none that works), not that a config failed.
 using Completion = std::function<void(StatusOr<Trial>)>;
 
 // This makes trials: lower, compile, run, verify, time. Builds overlap runs; several devices work
 // at once. Completions come in any order. A trial is of the kind of the device that ran it, which
 // is the kind that was asked for; emulated devices are given more time.
 // A lease that is wanted back is given back between two trials, at the latest after its first one.
+// A lost device costs its trial another one, for as long as some device answers. A wrong result
+// counts if another device says so too, or the same one again where there is no other; a device
+// that is alone with it is blamed. A kernel that took down two devices or hosts which are well
+// otherwise ends as kHostKilled. docs/farm.md has the rules, measure/device_judge.h decides.
 class Measurer {
  public:
   virtual ~Measurer() = default;
@@ -135,13 +142,20 @@ struct PipelineOptions {
   // For a device; one that was given back because it was wanted is waited for as long as it takes.
   std::chrono::nanoseconds acquire_timeout = std::chrono::seconds(30);
   std::chrono::nanoseconds idle_release = std::chrono::seconds(5);  // a lease without work
-  std::int32_t device_retries = 3;  // a lost device: the trial goes to another one
+  // So often a trial whose device is lost goes to another one while no device answers any trial.
+  std::int32_t device_retries = 6;
+  // Before the third attempt; doubled each time, and of random length down to half of it.
+  std::chrono::nanoseconds first_pause = std::chrono::milliseconds(250);
+  std::chrono::nanoseconds longest_pause = std::chrono::seconds(10);
+  std::uint64_t jitter_seed = 0;  // of the random lengths: another one for each client
+  // How long another device is waited for to repeat a wrong result.
+  std::chrono::nanoseconds second_opinion_wait = std::chrono::seconds(1);
   std::function<std::string()> make_uuid = RandomUuid;  // called on several threads
 };
 
 // Borrows its collaborators, which must outlive it; its destructor waits for what is under way,
 // drops what is not (kCancelled), and stops the waiting for devices.
-std::unique_ptr<Measurer> NewPipelineMeasurer(Builder& builder, DevicePool& devices, Runner& runner,
+std::unique_ptr<Measurer> NewPipelineMeasurer(Builder& builder, DevicePool& devices,
                                               const Clock& clock, const PipelineOptions& options);
 
 // The cases of a task from its recipe: uniform (timed) and edges, with digests from the reference

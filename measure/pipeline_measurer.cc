@@ -12,14 +12,24 @@
 // makes one trial at least, where there is one to make: whoever asks back in haste slows the work
 // down and does not stop it. What is built stays and waits for the next turn, as long as that takes:
 // a device that was given away must not cost its giver the tuning.
+//
+// What a run says may be the device's fault. device_judge.h decides whether it counts; here trials
+// are led past devices that they shun, devices that are accused are given back with the blame, and
+// a suspect trial is preceded by a *witness*, a kernel that was right before, where its device has
+// shown nothing yet.
 
 #include <algorithm>
+#include <compare>
 #include <deque>
+#include <map>
+#include <set>
 #include <thread>
 #include <utility>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
+#include "base/rng.h"
+#include "measure/device_judge.h"
 #include "measure/measurer.h"
 
 namespace kiln {
@@ -32,32 +42,59 @@ constexpr std::int64_t kEmulatedPatience = 20;
 // How soon it is noticed that an idle lease is wanted back.
 constexpr absl::Duration kLookAgain = absl::Milliseconds(200);
 
+// A kernel that was right somewhere, to find out whether a device is well. It is not timed.
+struct Witness {
+  std::string target;
+  TimeKind kind = TimeKind::kMeasured;
+  std::string device;  // where it was right
+  Artifact artifact;
+  Workload workload;
+  std::vector<RunCase> cases;
+  MeasurePlan plan;
+};
+
 struct Job {
   MeasureRequest request;
   Completion done;
-  Artifact artifact;  // once built
-  std::int32_t device_losses = 0;
+  TrialCase trial;
+  Artifact artifact = {};   // once built
+  SteadyTime not_before{};  // after losses
+  // When its last answer asked for another one, and how often a device had been refused then.
+  SteadyTime suspect_since{};
+  std::int64_t refused_before = 0;
+  StatusCode trouble = StatusCode::kUnavailable;  // of the last loss
 };
 using JobPtr = std::unique_ptr<Job>;
 
-bool MeansDeviceLost(const Status& status) {
-  return status.code() == StatusCode::kUnavailable ||
-         status.code() == StatusCode::kFailedPrecondition;
+// The request itself is refused. Whatever else goes wrong in a run is the device's, or of the way
+// to it.
+bool IsRequestsFault(const Status& status) { return status.code() == StatusCode::kInvalidArgument; }
+
+const Failure* FailureOf(const StatusOr<RunResult>& result) {
+  return result.ok() ? std::get_if<Failure>(&result->outcome) : nullptr;
+}
+
+bool FailsWith(FailureKind kind, const StatusOr<RunResult>& result) {
+  const Failure* failure = FailureOf(result);
+  return failure != nullptr && failure->kind == kind;
 }
 
 // What a run says about the device rather than the kernel; ok if nothing.
 Status DeviceLoss(const StatusOr<RunResult>& result) {
-  if (!result.ok()) return MeansDeviceLost(result.status()) ? result.status() : absl::OkStatus();
-  const auto* failure = std::get_if<Failure>(&result->outcome);
-  if (failure == nullptr || failure->kind != FailureKind::kDeviceLost) return absl::OkStatus();
-  return Error(StatusCode::kUnavailable, failure->message);
+  if (!result.ok()) return result.status();
+  if (!FailsWith(FailureKind::kDeviceLost, result)) return absl::OkStatus();
+  return Error(StatusCode::kUnavailable, FailureOf(result)->message);
 }
 
 class PipelineMeasurer final : public Measurer {
  public:
-  PipelineMeasurer(Builder& builder, DevicePool& devices, Runner& runner, const Clock& clock,
+  PipelineMeasurer(Builder& builder, DevicePool& devices, const Clock& clock,
                    const PipelineOptions& options)
-      : builder_(builder), devices_(devices), runner_(runner), clock_(clock), options_(options) {
+      : builder_(builder),
+        devices_(devices),
+        clock_(clock),
+        options_(options),
+        jitter_(options.jitter_seed) {
     for (std::int32_t i = 0; i < std::max(1, options_.build_threads); ++i) {
       threads_.emplace_back([this] { BuildLoop(); });
     }
@@ -78,14 +115,17 @@ class PipelineMeasurer final : public Measurer {
   }
 
   void Submit(MeasureRequest request, Completion done) override {
-    auto job = std::make_unique<Job>(Job{std::move(request), std::move(done), {}, 0});
     absl::MutexLock lock(&mutex_);
+    auto job =
+        std::make_unique<Job>(Job{.request = std::move(request),
+                                  .done = std::move(done),
+                                  .trial = TrialCase(++submitted_, options_.device_retries)});
     waiting_.push_back(std::move(job));
     changed_.SignalAll();
   }
 
  private:
-  // A device thread's hold on a device, counted so that others know whether somebody measures.
+  // A device thread's hold on a device.
   struct Hold {
     bool Serves(const MeasureRequest& request) const {
       return lease != nullptr && target == request.task.target().name &&
@@ -95,7 +135,20 @@ class PipelineMeasurer final : public Measurer {
     std::string target;     // of the lease, or of the former one
     bool has_run = false;   // at least one trial
     bool gave_way = false;  // the lease has gone because it was wanted back
+    bool is_lost = false;   // the device; the lease is of no use
+    std::shared_ptr<DeviceStanding> standing = nullptr;  // of the lease; what it says: mutex_
   };
+
+  // What others know of a hold.
+  struct Held {
+    std::string target;
+    TimeKind kind;
+    std::string device;
+    auto operator<=>(const Held&) const = default;
+  };
+  static Held HeldOf(const Hold& hold) {
+    return {hold.target, hold.lease->kind(), std::string(hold.lease->device())};
+  }
 
   // The device that the next kernel needs.
   struct Wish {
@@ -109,9 +162,11 @@ class PipelineMeasurer final : public Measurer {
 
   JobPtr TakeWaiting() {
     absl::MutexLock lock(&mutex_);
+    // Suspects do not count: they may have to wait for what is built next.
     const auto may_build = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-      return !waiting_.empty() &&
-             building_ + static_cast<std::int32_t>(built_.size()) < BuiltAhead();
+      const auto ready =
+          std::ranges::count_if(built_, [](const JobPtr& job) { return !job->trial.is_suspect(); });
+      return !waiting_.empty() && building_ + ready < BuiltAhead();
     };
     while (!stopping_ && !may_build()) changed_.Wait(&mutex_);
     if (stopping_) return nullptr;
@@ -156,11 +211,12 @@ class PipelineMeasurer final : public Measurer {
       std::optional<Wish> wish;
       {
         absl::MutexLock lock(&mutex_);
-        if (!WaitForBuilt(hold.lease.get())) return nullptr;
+        const std::optional<std::size_t> next = AwaitNext(hold);
+        if (stopping_) return nullptr;
         const bool is_wanted = hold.lease != nullptr && hold.lease->is_wanted_back();
-        if (!built_.empty()) {
-          const MeasureRequest& request = built_.front()->request;
-          if (hold.Serves(request) && !(is_wanted && hold.has_run)) return PopBuilt();
+        if (next) {
+          const MeasureRequest& request = built_[*next]->request;
+          if (hold.Serves(request) && !(is_wanted && hold.has_run)) return PopBuilt(*next);
           wish = Wish{request.task.target(), request.kind};
           ++asking_;  // before the lease goes: there is always somebody who serves or asks
         }
@@ -171,30 +227,95 @@ class PipelineMeasurer final : public Measurer {
     }
   }
 
-  // Waits for a built kernel, with a lease in hand no longer than it may lie idle and nobody wants
-  // it back. False: closing.
-  bool WaitForBuilt(const Lease* lease) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+  // Waits for a built kernel for this thread, with a lease in hand no longer than it may lie idle,
+  // nobody wants it back and nothing is held against the device. Returns its place.
+  std::optional<std::size_t> AwaitNext(const Hold& hold) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     const absl::Duration most = absl::FromChrono(options_.idle_release);
     absl::Duration idle;
-    while (!stopping_ && built_.empty()) {
-      if (lease == nullptr) {
-        changed_.Wait(&mutex_);
+    while (!stopping_) {
+      if (IsAccused(hold)) return std::nullopt;
+      const SteadyTime now = clock_.Now();
+      if (const auto next = NextFor(hold, now)) return next;
+      const absl::Duration due = UntilSomethingIsDue(now);
+      if (hold.lease == nullptr) {
+        changed_.WaitWithTimeout(&mutex_, due);
         continue;
       }
-      if (lease->is_wanted_back()) break;
-      const absl::Duration step = std::min(kLookAgain, most - idle);
+      if (hold.lease->is_wanted_back()) return std::nullopt;
+      const absl::Duration step = std::min({kLookAgain, most - idle, due});
       const bool something_happened = !changed_.WaitWithTimeout(&mutex_, step);
       idle = something_happened ? absl::ZeroDuration() : idle + step;
       if (idle < most) continue;
-      if (waiting_.empty() && building_ == 0) break;
+      if (waiting_.empty() && building_ == 0) return std::nullopt;
       idle = absl::ZeroDuration();
     }
-    return !stopping_;
+    return std::nullopt;
   }
 
-  JobPtr PopBuilt() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    JobPtr job = std::move(built_.front());
-    built_.pop_front();
+  static bool IsAccused(const Hold& hold) {
+    return hold.standing != nullptr && !hold.standing->blame().empty();
+  }
+
+  // The place of the kernel that this thread is to care for next: the first one that is not waiting
+  // for better times, and, as long as others might run it, not of those that came to a bad end on
+  // this very device.
+  std::optional<std::size_t> NextFor(const Hold& hold, SteadyTime now)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    std::optional<std::size_t> shunned;
+    for (std::size_t i = 0; i < built_.size(); ++i) {
+      const Job& job = *built_[i];
+      if (job.not_before > now) continue;
+      if (!hold.Serves(job.request) || !job.trial.Shuns(hold.lease->device())) return i;
+      if (!shunned && IsLeftTo(hold, job, now)) shunned = i;
+    }
+    return shunned;
+  }
+
+  // Whether a trial that shuns this device is to be run on it all the same.
+  bool IsLeftTo(const Hold& hold, const Job& job, SteadyTime now)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    const auto is_not_shunned = [&](const Held& held) { return !job.trial.Shuns(held.device); };
+    const auto is_well = [&](const Held& held) { return !job.trial.IsUnwell(held.device); };
+    if (HoldsOne(job.request, is_not_shunned)) return false;
+    if (job.trial.IsUnwell(hold.lease->device()) && HoldsOne(job.request, is_well)) return false;
+    // Nobody asks for more devices than so many.
+    const bool is_all = std::ssize(held_) >= options_.devices;
+    const bool has_waited = now >= job.suspect_since + options_.second_opinion_wait;
+    // What it will say is worth little before it is proven, and other work may do that yet.
+    if (!hold.standing->is_proven() && FindWitness(job.request) == nullptr) {
+      const bool is_over = has_waited || (is_all && options_.devices > 1);
+      return is_over && waiting_.empty() && building_ == 0;
+    }
+    // A thread that was refused since has found no other device.
+    return has_waited || is_all || refused_ != job.refused_before;
+  }
+
+  // One of our threads has a device for this request of which that is true.
+  template <typename Condition>
+  bool HoldsOne(const MeasureRequest& request, const Condition& condition)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    return std::ranges::any_of(held_, [&](const Held& held) {
+      return held.target == request.task.target().name && held.kind == request.kind &&
+             condition(held);
+    });
+  }
+
+  // When a kernel in the queue may be run that may not now.
+  absl::Duration UntilSomethingIsDue(SteadyTime now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    absl::Duration due = absl::InfiniteDuration();
+    const auto consider = [&](SteadyTime when) {
+      if (when > now) due = std::min(due, absl::FromChrono(when - now));
+    };
+    for (const JobPtr& job : built_) {
+      consider(job->not_before);
+      if (job->trial.is_suspect()) consider(job->suspect_since + options_.second_opinion_wait);
+    }
+    return due;
+  }
+
+  JobPtr PopBuilt(std::size_t place) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    JobPtr job = std::move(built_[place]);
+    built_.erase(built_.begin() + static_cast<std::ptrdiff_t>(place));
     changed_.SignalAll();  // there is room for another build
     return job;
   }
@@ -204,8 +325,7 @@ class PipelineMeasurer final : public Measurer {
   bool Acquire(const Wish& wish, Hold& hold) {
     const bool is_next_turn = hold.gave_way && hold.target == wish.target.name;
     auto lease =
-        devices_.Acquire(wish.target, wish.kind,
-                         is_next_turn ? std::chrono::nanoseconds::max() : options_.acquire_timeout);
+        Lend(wish, is_next_turn ? std::chrono::nanoseconds::max() : options_.acquire_timeout);
     if (lease.ok() && (*lease)->kind() != wish.kind) {
       lease = Error(StatusCode::kInternal, "asked for ", Name(wish.kind), " times, the times of ",
                     (*lease)->device(), " are ", Name((*lease)->kind()));
@@ -215,20 +335,33 @@ class PipelineMeasurer final : public Measurer {
       --asking_;
       changed_.SignalAll();
       if (lease.ok()) {
-        ++leases_;
-      } else if (SomebodyServes()) {
+        hold = Hold{*std::move(lease), wish.target.name};
+        hold.standing = std::make_shared<DeviceStanding>(std::string(hold.lease->device()));
+        held_.insert(HeldOf(hold));
+        return true;
+      }
+      ++refused_;
+      if (SomebodyServes()) {
         // This thread asks again, unless that is of no use.
         return lease.status().code() != StatusCode::kCancelled;
-      } else {
-        ++refusals_;
       }
+      ++refusals_;
     }
-    if (lease.ok()) {
-      hold = Hold{*std::move(lease), wish.target.name};
-    } else {
-      FailQueued(lease.status());
-    }
+    FailQueued(lease.status());
     return true;
+  }
+
+  // A lease from the pool. Where a device turned out to be bad when it had been given back already,
+  // it is blamed with its next lease.
+  StatusOr<std::unique_ptr<Lease>> Lend(const Wish& wish, std::chrono::nanoseconds timeout) {
+    while (true) {
+      ASSIGN_OR_RETURN(auto lease, devices_.Acquire(wish.target, wish.kind, timeout));
+      absl::MutexLock lock(&mutex_);
+      const auto late = late_blames_.find(std::string(lease->device()));
+      if (late == late_blames_.end()) return lease;
+      lease->Blame(late->second);
+      late_blames_.erase(late);
+    }
   }
 
   // After a thread was refused a lease: whether the work is another's, who has one or has told the
@@ -236,52 +369,214 @@ class PipelineMeasurer final : public Measurer {
   // so the last one to be answered decides.
   bool SomebodyServes() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     const std::int64_t refusals = refusals_;
-    while (!stopping_ && leases_ == 0 && asking_ > 0 && refusals == refusals_) {
+    while (!stopping_ && held_.empty() && asking_ > 0 && refusals == refusals_) {
       changed_.Wait(&mutex_);
     }
-    return leases_ > 0 || refusals != refusals_;
+    return !held_.empty() || refusals != refusals_;
   }
 
   void Release(Hold& hold) {
     if (hold.lease == nullptr) return;
+    const Held held = HeldOf(hold);
+    {
+      absl::MutexLock lock(&mutex_);
+      if (IsAccused(hold)) {
+        hold.lease->Blame(hold.standing->blame());
+      } else if (hold.standing.use_count() > 1) {
+        former_.push_back(hold.standing);
+      }
+      hold.standing = nullptr;
+    }
     hold.lease.reset();
     absl::MutexLock lock(&mutex_);
-    --leases_;
+    held_.erase(held_.find(held));
+    changed_.SignalAll();
   }
 
   void RunOn(Hold& hold, JobPtr job) {
-    RunRequest run{&job->artifact, job->request.task.workload(), job->request.cases,
-                   job->request.plan};
-    if (hold.lease->kind() == TimeKind::kEmulated) {
-      run.plan.time_out_ns = std::min(kMaxPlanNs, kEmulatedPatience * run.plan.time_out_ns);
+    if (auto known = KnownKiller(*job)) return Finish(hold, *job, {.outcome = *std::move(known)});
+    Verdict verdict = Verdict::kCounts;
+    if (const auto witness = WitnessFor(hold, *job)) verdict = Try(hold, *witness, *job);
+    StatusOr<RunResult> result = RunResult();
+    if (verdict == Verdict::kCounts) {
+      result = RunWithPatience(*hold.lease, {&job->artifact, job->request.task.workload(),
+                                             job->request.cases, job->request.plan});
+      hold.has_run = true;
+      if (!result.ok() && IsRequestsFault(result.status())) return job->done(result.status());
+      verdict = Judge(hold, *job, result);
     }
-    auto result = runner_.Run(*hold.lease, run);
-    hold.has_run = true;
-    if (const Status lost = DeviceLoss(result); !lost.ok()) {
-      const std::string device(hold.lease->device());
-      Release(hold);
-      return Retry(std::move(job), device, lost);
+    switch (verdict) {
+      case Verdict::kCounts:
+        return Finish(hold, *job, *std::move(result));
+      case Verdict::kAgain:
+        return Again(hold, std::move(job));
+      case Verdict::kKiller: {
+        Failure killed{Stage::kRun, FailureKind::kHostKilled, job->trial.took_down()};
+        Remember(*job, killed);
+        return Finish(hold, *job, {.outcome = std::move(killed)});
+      }
+      case Verdict::kGivenUp:
+        if (hold.is_lost) Release(hold);
+        return job->done(
+            Error(job->trouble, job->trial.why_given_up(), " (", job->request.task.Key(), ")"));
     }
-    if (!result.ok()) return job->done(result.status());
-    Trial trial = MakeTrial(*job, job->artifact.code_digest, std::move(result->outcome),
-                            std::string(hold.lease->device()));
-    trial.before = result->before;
-    trial.after = result->after;
-    trial.log = std::move(result->log);
-    job->done(std::move(trial));
   }
 
-  // First in the queue again: its batch waits for it.
-  void Retry(JobPtr job, const std::string& device, const Status& why) {
-    if (job->device_losses++ < options_.device_retries) {
-      absl::MutexLock lock(&mutex_);
-      built_.push_front(std::move(job));
-      changed_.SignalAll();
-      return;
+  // A config that was found to take hosts down is not run another time: a final round would.
+  std::optional<Failure> KnownKiller(const Job& job) {
+    absl::MutexLock lock(&mutex_);
+    const auto known = killers_.find({job.request.task.Key(), job.request.config});
+    return known == killers_.end() ? std::nullopt : std::optional(known->second);
+  }
+  void Remember(const Job& job, const Failure& killed) {
+    absl::MutexLock lock(&mutex_);
+    killers_.emplace(std::pair(job.request.task.Key(), job.request.config), killed);
+  }
+
+  static StatusOr<RunResult> RunWithPatience(Lease& lease, RunRequest run) {
+    if (lease.kind() == TimeKind::kEmulated) {
+      run.plan.time_out_ns = std::min(kMaxPlanNs, kEmulatedPatience * run.plan.time_out_ns);
     }
-    job->done(Error(why.code(), "lost the device ", job->device_losses,
-                    " times during one trial of ", job->request.task.Key(), ", last ", device, ": ",
-                    Message(why)));
+    return lease.Run(run);
+  }
+
+  Verdict Judge(Hold& hold, Job& job, const StatusOr<RunResult>& result) {
+    absl::MutexLock lock(&mutex_);
+    changed_.SignalAll();  // somebody may be accused
+    job.suspect_since = clock_.Now();
+    job.refused_before = refused_;
+    DeviceStanding& here = *hold.standing;
+    if (const Status lost = DeviceLoss(result); !lost.ok()) {
+      hold.is_lost = true;
+      job.trouble = lost.code();
+      return job.trial.OnLost(here, IsLostWhileRunning(lost), Message(lost), answers_);
+    }
+    ++answers_;
+    const Failure* failure = FailureOf(result);
+    if (failure == nullptr) {
+      // Nobody has looked at the result of a probe.
+      if (!std::ranges::all_of(job.request.cases, &RunCase::check)) return Verdict::kCounts;
+      if (witness_ == nullptr || !Serves(*witness_, job.request)) witness_ = MakeWitness(hold, job);
+      const Verdict verdict = job.trial.OnRight(here);
+      BlameFormerHolds();
+      return verdict;
+    }
+    // An estimate is of the kernel alone, and who asks whether a kernel is right takes no for an
+    // answer.
+    if (job.request.kind == TimeKind::kEstimated || job.request.is_verification) {
+      return Verdict::kCounts;
+    }
+    if (failure->kind == FailureKind::kHostKilled) {
+      return job.trial.OnHostKilled(here, failure->message);
+    }
+    if (failure->kind != FailureKind::kWrongResult) return Verdict::kCounts;
+    const auto is_other = [&](const Held& held) { return held.device != here.device(); };
+    const auto is_suspect = [](const JobPtr& other) { return other->trial.is_suspect(); };
+    const bool last_resort = waiting_.empty() && building_ == 0 &&
+                             std::ranges::all_of(built_, is_suspect) &&
+                             !HoldsOne(job.request, is_other);
+    return job.trial.OnWrong(hold.standing, failure->message, last_resort);
+  }
+
+  // Those of devices that have been given back meanwhile.
+  void BlameFormerHolds() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    for (const std::shared_ptr<DeviceStanding>& former : former_) {
+      if (!former->blame().empty()) late_blames_[former->device()] = former->blame();
+    }
+    // Nobody else can accuse them any more, or it is done.
+    std::erase_if(former_, [](const std::shared_ptr<DeviceStanding>& former) {
+      return former.use_count() == 1 || !former->blame().empty();
+    });
+  }
+
+  // What is to be run first, since the trial's own answer would prove nothing: nothing was right on
+  // the device so far, and the trial is suspect.
+  std::shared_ptr<const Witness> WitnessFor(const Hold& hold, const Job& job) {
+    absl::MutexLock lock(&mutex_);
+    const bool is_needed = job.trial.is_suspect() && !hold.standing->is_proven();
+    return is_needed ? FindWitness(job.request) : nullptr;
+  }
+
+  static bool Serves(const Witness& witness, const MeasureRequest& request) {
+    return witness.target == request.task.target().name && witness.kind == request.kind;
+  }
+
+  std::shared_ptr<const Witness> FindWitness(const MeasureRequest& request)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    return witness_ != nullptr && Serves(*witness_, request) ? witness_ : nullptr;
+  }
+
+  static std::shared_ptr<const Witness> MakeWitness(const Hold& hold, const Job& job) {
+    const MeasureRequest& request = job.request;
+    auto witness = std::make_shared<Witness>(
+        Witness{request.task.target().name, request.kind, std::string(hold.lease->device()),
+                job.artifact, request.task.workload(), request.cases, request.plan});
+    witness->plan.time = false;
+    return witness;
+  }
+
+  // Lets the device run what was right elsewhere, before the trial. kCounts: it is well.
+  Verdict Try(Hold& hold, const Witness& witness, Job& job) {
+    const auto result = RunWithPatience(
+        *hold.lease, {&witness.artifact, witness.workload, witness.cases, witness.plan});
+    hold.has_run = true;
+    absl::MutexLock lock(&mutex_);
+    changed_.SignalAll();
+    DeviceStanding& here = *hold.standing;
+    Status lost = DeviceLoss(result);
+    if (lost.ok()) {
+      const Failure* failure = FailureOf(result);
+      if (failure == nullptr) {
+        ++answers_;
+        here.Prove();
+        return Verdict::kCounts;
+      }
+      const bool is_wrong = failure->kind == FailureKind::kWrongResult;
+      lost = Error(StatusCode::kUnavailable,
+                   is_wrong ? "gives wrong results: " : "fails: ", Name(failure->kind),
+                   " of a kernel that was right on ", witness.device, ": ", failure->message);
+      here.Accuse(Message(lost));
+      job.trouble = lost.code();
+      hold.is_lost = true;
+      return job.trial.OnUnwell(here, Message(lost), answers_);
+    }
+    job.trouble = lost.code();
+    hold.is_lost = true;
+    return job.trial.OnLost(here, false, Message(lost), answers_);
+  }
+
+  // A lost device's trial goes to the end of the queue, so that one that never fares well keeps no
+  // other waiting; one that needs a second opinion is the next for whoever can give it.
+  void Again(Hold& hold, JobPtr job) {
+    const bool was_lost = hold.is_lost;
+    if (was_lost) Release(hold);
+    absl::MutexLock lock(&mutex_);
+    if (was_lost) {
+      job->not_before = clock_.Now() + PauseAfter(job->trial.losses_in_a_row());
+      built_.push_back(std::move(job));
+    } else {
+      built_.push_front(std::move(job));
+    }
+    changed_.SignalAll();
+  }
+
+  // None after a first loss: there may be other devices. Then each is up to twice as long, and of a
+  // random length, so that clients that lost their devices together do not come back together.
+  Nanoseconds PauseAfter(std::int32_t losses) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    if (losses < 2) return Nanoseconds(0);
+    const Nanoseconds whole =
+        std::min(options_.longest_pause, options_.first_pause * (1 << std::min(losses - 2, 20)));
+    return std::chrono::duration_cast<Nanoseconds>(whole * (0.5 + 0.5 * jitter_.Unit()));
+  }
+
+  void Finish(Hold& hold, const Job& job, RunResult result) {
+    Trial trial = MakeTrial(job, job.artifact.code_digest, std::move(result.outcome),
+                            std::string(hold.lease->device()));
+    trial.before = result.before;
+    trial.after = result.after;
+    trial.log = std::move(result.log);
+    if (hold.is_lost) Release(hold);
+    job.done(std::move(trial));
   }
 
   void FailQueued(const Status& status) {
@@ -314,7 +609,6 @@ class PipelineMeasurer final : public Measurer {
 
   Builder& builder_;
   DevicePool& devices_;
-  Runner& runner_;
   const Clock& clock_;
   const PipelineOptions options_;
 
@@ -323,9 +617,19 @@ class PipelineMeasurer final : public Measurer {
   std::deque<JobPtr> waiting_ ABSL_GUARDED_BY(mutex_);
   std::deque<JobPtr> built_ ABSL_GUARDED_BY(mutex_);
   std::int32_t building_ ABSL_GUARDED_BY(mutex_) = 0;
-  std::int32_t leases_ ABSL_GUARDED_BY(mutex_) = 0;    // held by all device threads
+  std::multiset<Held> held_ ABSL_GUARDED_BY(mutex_);   // by all device threads
   std::int32_t asking_ ABSL_GUARDED_BY(mutex_) = 0;    // device threads that wait for a lease
+  std::int64_t refused_ ABSL_GUARDED_BY(mutex_) = 0;   // how often one was not given any
   std::int64_t refusals_ ABSL_GUARDED_BY(mutex_) = 0;  // how often what was queued has failed
+  std::uint64_t submitted_ ABSL_GUARDED_BY(mutex_) = 0;
+  std::uint64_t answers_ ABSL_GUARDED_BY(mutex_) = 0;  // of all devices
+  std::shared_ptr<const Witness> witness_ ABSL_GUARDED_BY(mutex_);
+  // Of leases given back that somebody's verdict may still accuse, and what has come of it.
+  std::vector<std::shared_ptr<DeviceStanding>> former_ ABSL_GUARDED_BY(mutex_);
+  std::map<std::string, std::string> late_blames_ ABSL_GUARDED_BY(mutex_);  // by device
+  // By task and config.
+  std::map<std::pair<std::string, Config>, Failure> killers_ ABSL_GUARDED_BY(mutex_);
+  Rng jitter_ ABSL_GUARDED_BY(mutex_);
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
 
   std::vector<std::thread> threads_;  // last: they use everything above
@@ -333,9 +637,9 @@ class PipelineMeasurer final : public Measurer {
 
 }  // namespace
 
-std::unique_ptr<Measurer> NewPipelineMeasurer(Builder& builder, DevicePool& devices, Runner& runner,
+std::unique_ptr<Measurer> NewPipelineMeasurer(Builder& builder, DevicePool& devices,
                                               const Clock& clock, const PipelineOptions& options) {
-  return std::make_unique<PipelineMeasurer>(builder, devices, runner, clock, options);
+  return std::make_unique<PipelineMeasurer>(builder, devices, clock, options);
 }
 
 }  // namespace kiln

@@ -251,6 +251,7 @@ class ClientStream : public grpc::ClientBidiReactor<Out, In> {
 
  protected:
   virtual void OnMessage(In message) = 0;
+  virtual void OnSent() {}  // a message has gone out, in the order of Send(): there is a connection
   virtual void OnEnded(const Status& status) = 0;
 
  private:
@@ -260,6 +261,7 @@ class ClientStream : public grpc::ClientBidiReactor<Out, In> {
     this->StartRead(&in_);
   }
   void OnWriteDone(bool ok) final {
+    if (ok) OnSent();
     {
       std::lock_guard lock(mutex_);
       writing_ = false;

@@ -53,18 +53,6 @@ class RemoteDevicePool final : public DevicePool {
   DeviceLine line_;
 };
 
-class RemoteRunner final : public Runner {
- public:
-  StatusOr<RunResult> Run(Lease& lease, const RunRequest& request) override {
-    auto* remote = dynamic_cast<RemoteLease*>(&lease);
-    if (!remote) {
-      return Error(StatusCode::kInvalidArgument, "the lease of ", lease.device(),
-                   " is not from a remote pool");
-    }
-    return remote->Run(request);
-  }
-};
-
 }  // namespace
 
 std::string DefaultClientName() {
@@ -92,8 +80,6 @@ StatusOr<std::unique_ptr<DevicePool>> StartLocalDevice(Reactor& reactor,
   return std::make_unique<RemoteDevicePool>(reactor, std::move(server), std::move(tracker),
                                             options.client, nullptr);
 }
-
-std::unique_ptr<Runner> NewRemoteRunner() { return std::make_unique<RemoteRunner>(); }
 
 StatusOr<FarmInfo> ListDevices(const TrackerEndpoint& endpoint) {
   const auto tracker = NewTrackerClient(endpoint);

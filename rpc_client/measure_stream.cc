@@ -4,12 +4,14 @@
 
 #include <algorithm>
 #include <condition_variable>
+#include <deque>
 #include <map>
 #include <mutex>
 #include <optional>
 #include <utility>
 
 #include "base/clock.h"
+#include "measure/measurer.h"
 #include "proto/device.grpc.pb.h"
 #include "proto/streams.h"
 #include "proto/transport.h"
@@ -27,22 +29,34 @@ class Call final : public ClientStream<v1::MeasureRequest, v1::MeasureReply> {
       std::lock_guard lock(mutex_);
       if (ended_) return *ended_;
       due = last_due_ = std::max(last_due_, std::chrono::steady_clock::now()) + timeout;
+      unsent_.push_back(trial);
     }
     Send(std::move(request));
     std::unique_lock lock(mutex_);
     const bool answered =
         changed_.wait_until(lock, due, [&] { return ended_ || replies_.contains(trial); });
     if (auto reply = replies_.extract(trial)) return std::move(reply.mapped());
-    if (answered) return *ended_;
+    const bool was_sent = std::ranges::find(unsent_, trial) == unsent_.end();
+    if (answered) return was_sent ? WhileRunning(*ended_) : *ended_;
     const auto late = Error(StatusCode::kUnavailable, "the device has not answered in time");
     ended_ = late;
     lock.unlock();
     changed_.notify_all();
     Cancel();
-    return late;
+    return was_sent ? WhileRunning(late) : late;
   }
 
  private:
+  // Other errors are the device's own words.
+  static Status WhileRunning(const Status& status) {
+    return status.code() == StatusCode::kUnavailable ? LostWhileRunning(status) : status;
+  }
+
+  void OnSent() override {
+    std::lock_guard lock(mutex_);
+    if (!unsent_.empty()) unsent_.pop_front();
+  }
+
   void OnMessage(v1::MeasureReply reply) override {
     {
       std::lock_guard lock(mutex_);
@@ -66,6 +80,7 @@ class Call final : public ClientStream<v1::MeasureRequest, v1::MeasureReply> {
   std::mutex mutex_;  // guards what follows
   std::condition_variable changed_;
   std::map<std::string, v1::MeasureReply> replies_;  // by trial, until they are taken
+  std::deque<std::string> unsent_;                   // trials that have not gone out
   std::optional<Status> ended_;
   SteadyTime last_due_;
 };

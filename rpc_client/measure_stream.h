@@ -24,7 +24,8 @@ class MeasureStream {
   virtual ~MeasureStream() = default;  // breaks the call off and waits for its end
   // Blocks until the answer is here. An error of the stream, which is then spent for all, is
   // returned as the device gave it; kUnavailable also if no answer comes within `timeout`, counted
-  // from when the answers to earlier requests are due.
+  // from when the answers to earlier requests are due. kUnavailable of a request that has gone out
+  // is marked, as by LostWhileRunning().
   virtual StatusOr<v1::MeasureReply> Exchange(v1::MeasureRequest request,
                                               std::chrono::nanoseconds timeout) = 0;
   // The call ends soon.

@@ -95,6 +95,7 @@ bool RemoteLease::IsNew(std::uint64_t object_digest) {
 // gRPC's words for a connection that was never made say little.
 Status RemoteLease::Explained(const Status& status) const {
   if (status.code() != StatusCode::kUnavailable || !tracker_->tls().enabled()) return status;
+  if (IsLostWhileRunning(status)) return status;  // there was one
   const Status why =
       WhyNoConnection(grant_.address, tracker_->tls(), DeviceHostName(grant_.device), kProbeTime);
   return why.ok() ? status : Error(status.code(), Message(why));
@@ -102,8 +103,9 @@ Status RemoteLease::Explained(const Status& status) const {
 
 Status RemoteLease::WithDevice(const Status& status) const {
   if (status.ok()) return status;
-  return Error(status.code(), "device ", grant_.device, " at ", grant_.address, ": ",
-               Message(status));
+  const Status told =
+      Error(status.code(), "device ", grant_.device, " at ", grant_.address, ": ", Message(status));
+  return IsLostWhileRunning(status) ? LostWhileRunning(told) : told;
 }
 
 }  // namespace kiln

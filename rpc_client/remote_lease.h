@@ -30,8 +30,7 @@ class RemoteLease final : public Lease {
   TimeKind kind() const override { return grant_.time_kind; }
   bool is_wanted_back() const override;
 
-  // As Runner::Run().
-  StatusOr<RunResult> Run(const RunRequest& request);
+  StatusOr<RunResult> Run(const RunRequest& request) override;
 
  private:
   enum class Sending { kIfNew, kAgain };

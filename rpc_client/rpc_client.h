@@ -13,7 +13,7 @@
 #include "measure/measurer.h"
 #include "proto/security.h"
 
-// The client's side of the farm: measure's DevicePool, Lease and Runner over gRPC. A machine of its
+// The client's side of the farm: measure's DevicePool and Lease over gRPC. A machine of its
 // own and a farm are one code path: StartLocalDevice() starts the device server that a farm's
 // machines run, and leases from the small tracker inside of it.
 
@@ -43,9 +43,9 @@ std::string DefaultClientName();
 // for only if that takes longer than turns do. Called on threads that wait, never on two at a time.
 using WaitObserver = std::function<void(const std::string& what)>;
 
-// The devices of a tracker. kUnavailable if nothing answers
-// there within some seconds; later on, the pool reconnects by itself. Its leases are kept alive in
-// the background until they go. It asks for no more leases at a time than there are devices; where
+// The devices of a tracker. kUnavailable if nothing answers there within some seconds; later on, the
+// pool reconnects by itself. Its leases are kept alive in the background until they go; several runs
+// of one lease may overlap: the next kernel is then sent while one runs. It asks for no more leases at a time than there are devices; where
 // none is registered Acquire() ends after 30 s, whatever its timeout. The reactor must outlive the
 // pool.
 StatusOr<std::unique_ptr<DevicePool>> ConnectTracker(Reactor& reactor,
@@ -67,10 +67,6 @@ struct LocalDeviceOptions {
 // reactor must outlive the pool.
 StatusOr<std::unique_ptr<DevicePool>> StartLocalDevice(Reactor& reactor,
                                                        const LocalDeviceOptions& options);
-
-// Runs on leases of the pools above. Several runs of one lease may overlap: the next kernel is then
-// sent while one runs. kInvalidArgument is the device's refusal of the request itself.
-std::unique_ptr<Runner> NewRemoteRunner();
 
 // What a tracker knows of a device.
 struct DeviceInfo {

@@ -1,6 +1,7 @@
 #include "tuner/final_round.h"
 
 #include <algorithm>
+#include <set>
 
 #include "tuner/confirmation.h"
 
@@ -31,13 +32,17 @@ StatusOr<std::optional<Incumbent>> StoredBest(const FinalRound& with, const Task
   return std::optional<Incumbent>(std::move(incumbent));
 }
 
-std::vector<Config> Finalists(const FinalRound& with, const TaskSession& session,
-                              const std::optional<Incumbent>& incumbent) {
+// Without those that are known to take hosts down, as the default may be.
+StatusOr<std::vector<Config>> Finalists(const FinalRound& with, const TaskSession& session,
+                                        const std::optional<Incumbent>& incumbent) {
+  ASSIGN_OR_RETURN(const std::set<Config> killers, HostKillers(with.store, session.task()));
   std::vector<Trial> fastest = session.measured();
+  std::erase_if(fastest, [&](const Trial& trial) { return killers.contains(trial.config); });
   std::ranges::stable_sort(fastest, {}, [](const Trial& trial) { return *RankTime(trial); });
   fastest.resize(std::min(fastest.size(), static_cast<std::size_t>(with.finalists)));
   std::vector<Config> finalists;
   const auto add = [&](const Config& config) {
+    if (killers.contains(config)) return;
     if (std::ranges::find(finalists, config) == finalists.end()) finalists.push_back(config);
   };
   for (const Trial& trial : fastest) add(trial.config);
@@ -72,7 +77,8 @@ Status RunFinalRound(const FinalRound& with, const TaskSession& session, TaskRes
   if (is_confirmed || !result.best) return absl::OkStatus();
   ASSIGN_OR_RETURN(const auto incumbent, StoredBest(with, session.task()));
   const Config untuned = DefaultConfig(session.task());
-  ASSIGN_OR_RETURN(const auto trials, Compare(with, session, Finalists(with, session, incumbent)));
+  ASSIGN_OR_RETURN(const auto finalists, Finalists(with, session, incumbent));
+  ASSIGN_OR_RETURN(const auto trials, Compare(with, session, finalists));
   for (const Trial& trial : trials) {
     // A default that the search never tried is only compared with.
     if (FindTrial(session.measured(), trial.config) == nullptr) continue;

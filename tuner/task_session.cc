@@ -27,7 +27,36 @@ TaskSession::TaskSession(const WeightedTask& task, std::unique_ptr<SearchPolicy>
   progress_.weight = task.weight;
   progress_.work = static_cast<double>(task_.workload().macs());
   progress_.family = task_.kernel_template().name();
-  progress_.finished = Allowance(1) == 0;
+  SeeWhetherFinished();
+}
+
+void TaskSession::SeeWhetherFinished() {
+  progress_.finished = space_used_up_ || no_gain_ || Allowance(1) == 0;
+}
+
+void TaskSession::GiveBack(const Status& why) {
+  --progress_.trials;
+  ++errors_;
+  last_error_ = why;
+  SeeWhetherFinished();  // another one may be made in its place
+}
+
+void TaskSession::SpaceUsedUp() {
+  space_used_up_ = true;
+  SeeWhetherFinished();
+}
+
+Shortfall TaskSession::WhyNoMore() const {
+  if (!space_used_up_ && !no_gain_) return Shortfall::kNone;
+  if (errors_ > 0) return Shortfall::kErrors;
+  return space_used_up_ ? Shortfall::kSpaceUsedUp : Shortfall::kNoGain;
+}
+
+std::string TaskSession::Errors() const {
+  std::ostringstream words;
+  words << errors_ << (errors_ == 1 ? " trial" : " trials")
+        << " could not be made, the last: " << Message(last_error_);
+  return words.str();
 }
 
 void TaskSession::Restore(std::span<const Trial> history) {
@@ -56,7 +85,7 @@ std::int32_t TaskSession::Allowance(std::int32_t wanted) const {
 
 std::int64_t TaskSession::BeginBatch(std::size_t count) {
   progress_.trials += static_cast<std::int64_t>(count);
-  if (Allowance(1) == 0) progress_.finished = true;
+  SeeWhetherFinished();
   return next_batch_++;
 }
 
@@ -95,8 +124,8 @@ void TaskSession::Learn(std::span<const Trial> batch) {
     cut_off_ns_ = CutOffFor(std::get<Timings>(trial.outcome));
   }
   progress_.best_ns.push_back(best);
-  const bool no_gain = budget_.early_stop && trials_without_gain_ >= *budget_.early_stop;
-  if (no_gain || Allowance(1) == 0) progress_.finished = true;
+  no_gain_ |= budget_.early_stop && trials_without_gain_ >= *budget_.early_stop;
+  SeeWhetherFinished();
 }
 
 TaskResult TaskSession::Result() const {

@@ -38,9 +38,9 @@ class TaskSession {
   std::int64_t BeginBatch(std::size_t count);
   std::int64_t next_batch() const { return next_batch_; }
   // One of them could not be made, for no fault of its config.
-  void GiveBack() { --progress_.trials; }
+  void GiveBack(const Status& why);
   // The policy has nothing more to propose.
-  void SpaceUsedUp() { progress_.finished = true; }
+  void SpaceUsedUp();
 
   void Record(const Trial& trial);
   void Learn(std::span<const Trial> batch);
@@ -48,11 +48,16 @@ class TaskSession {
   // For MeasurePlan: 1.25 times the incumbent's minimum of 3 samples, as far as learnt; 0: none.
   std::int64_t CutOff() const { return cut_off_ns_; }
 
-  // All but what a confirmation adds.
+  // All but what a confirmation adds, and why the run ended.
   TaskResult Result() const;
+  // Why there are no more trials, if it is for this task's own sake: kNone if the budget is why.
+  Shortfall WhyNoMore() const;
+  // Trials that could not be made: "3 trials could not be made, the last: no device".
+  std::string Errors() const;
 
  private:
   std::string WhyNoBest() const;
+  void SeeWhetherFinished();
 
   const Task task_;
   const std::unique_ptr<SearchPolicy> policy_;
@@ -61,6 +66,10 @@ class TaskSession {
   std::int64_t next_batch_ = 0;
   std::int64_t fresh_ = 0;
   std::int64_t trials_without_gain_ = 0;
+  bool space_used_up_ = false;
+  bool no_gain_ = false;  // for as long as the budget allows
+  std::int64_t errors_ = 0;
+  Status last_error_;
   std::int64_t cut_off_ns_ = 0;
 
   TaskResult counts_;

@@ -14,7 +14,9 @@
 #include <algorithm>
 #include <future>
 #include <memory>
+#include <set>
 #include <stop_token>
+#include <string>
 #include <thread>
 #include <utility>
 #include <variant>
@@ -199,7 +201,20 @@ class TuningRun {
       if (learns_) with_.model.Add(tasks_[lesson.task].task, lesson.trials);
     }
     if (learns_ && !lessons.empty()) RETURN_IF_ERROR(with_.model.Fit());
-    return sessions_[task]->policy().Propose(sessions_[task]->next_batch(), count);
+    return Propose(task, count);
+  }
+
+  // Without those that are known to take hosts down, which another program on the same store, or a
+  // run with other threads or caches, may have found out meanwhile.
+  StatusOr<std::vector<Proposal>> Propose(std::size_t task, std::int32_t count) {
+    ASSIGN_OR_RETURN(const std::set<Config> killers, HostKillers(with_.store, tasks_[task].task));
+    while (true) {
+      std::vector<Proposal> proposals =
+          sessions_[task]->policy().Propose(sessions_[task]->next_batch(), count);
+      if (proposals.empty()) return proposals;
+      std::erase_if(proposals, [&](const Proposal& p) { return killers.contains(p.config); });
+      if (!proposals.empty()) return proposals;
+    }
   }
 
   void Handle(Proposed& proposed) {
@@ -261,7 +276,7 @@ class TuningRun {
 
   // One config may be what kills a device, several in a row are a farm that is gone.
   void OnError(std::size_t task, const Status& status) {
-    sessions_[task]->GiveBack();
+    sessions_[task]->GiveBack(status);
     --trials_;
     last_error_ = status;
     if (++errors_in_a_row_ >= options_.errors_in_a_row && error_.ok()) error_ = status;
@@ -271,11 +286,48 @@ class TuningRun {
     std::vector<TaskResult> results;
     for (std::size_t i = 0; i < sessions_.size(); ++i) {
       TaskResult result = sessions_[i]->Result();
+      ExplainShortfall(*sessions_[i], result);
       RETURN_IF_ERROR(Confirm(i, result));
       results.push_back(std::move(result));
       Tell(TuneEvent::Kind::kTaskDone, i, nullptr);
     }
     return results;
+  }
+
+  // Nothing to explain where no number was asked for, or it was reached.
+  void ExplainShortfall(const TaskSession& session, TaskResult& result) const {
+    const bool task_is_short = session.Allowance(1) > 0 && budget_.trials_per_task;
+    const bool run_is_short = budget_.trials && trials_ < *budget_.trials;
+    const bool others_took_all = budget_.trials && !run_is_short;
+    if (others_took_all || !(task_is_short || (run_is_short && !budget_.trials_per_task))) return;
+    result.shortfall = session.WhyNoMore();
+    if (result.shortfall == Shortfall::kNone) {
+      if (Stopped()) {
+        result.shortfall = Shortfall::kStopped;
+      } else if (OutOfTime()) {
+        result.shortfall = Shortfall::kTime;
+      }
+    }
+    switch (result.shortfall) {
+      case Shortfall::kNone:
+        break;
+      case Shortfall::kSpaceUsedUp:
+        result.shortfall_words =
+            "all " + std::to_string(session.task().space().size()) + " configs were tried";
+        break;
+      case Shortfall::kNoGain:
+        result.shortfall_words = "no gain in " + std::to_string(*budget_.early_stop) + " trials";
+        break;
+      case Shortfall::kTime:
+        result.shortfall_words = "the time was up";
+        break;
+      case Shortfall::kStopped:
+        result.shortfall_words = "it was interrupted";
+        break;
+      case Shortfall::kErrors:
+        result.shortfall_words = session.Errors();
+        break;
+    }
   }
 
   Status Confirm(std::size_t task, TaskResult& result) {

@@ -60,6 +60,14 @@ struct TuneEvent {
   const TaskProgress* progress = nullptr;
 };
 
+// Why a task has fewer trials than were asked for.
+//   kSpaceUsedUp  every config was tried
+//   kNoGain       the budget's early_stop
+//   kTime         the budget's deadline
+//   kStopped      `stop` returned true
+//   kErrors       trials could not be made, and there is nothing to make in their place
+enum class Shortfall : std::uint8_t { kNone, kSpaceUsedUp, kNoGain, kTime, kStopped, kErrors };
+
 struct TaskResult {
   std::int64_t trials = 0, ok = 0, censored = 0, failed = 0, resumed = 0;
   std::optional<Trial> best;         // confirmed where there were finalists
@@ -68,6 +76,8 @@ struct TaskResult {
   // a censored trial counts with its bound. Unset: the policy predicts nothing.
   std::optional<double> rank_correlation;
   std::string note;  // why there is no best
+  Shortfall shortfall = Shortfall::kNone;
+  std::string shortfall_words;  // "all 42 configs were tried"
 };
 
 // This tunes the tasks of a network: docs/architecture.md walks through a round. Borrows its

@@ -11,6 +11,7 @@
 #include "apps/kiln/emulation.h"
 #include "apps/kiln/time_options.h"
 #include "base/clock.h"
+#include "base/digest.h"
 #include "base/standard_streams.h"
 #include "estimate/estimator.h"
 #include "kernels_templates/peak_probe.h"
@@ -125,9 +126,11 @@ Status Rig::UseDevices(StatusOr<std::unique_ptr<DevicePool>> devices) {
 }
 
 void Rig::UseMeasurer(std::int32_t devices) {
-  measurer_ = NewPipelineMeasurer(
-      *builder_, *devices_, *runner_, SystemClock(),
-      {.build_threads = workers_, .devices = devices, .acquire_timeout = wait_});
+  measurer_ = NewPipelineMeasurer(*builder_, *devices_, SystemClock(),
+                                  {.build_threads = workers_,
+                                   .devices = devices,
+                                   .acquire_timeout = wait_,
+                                   .jitter_seed = Digest(RandomUuid())});
 }
 
 StatusOr<std::unique_ptr<Rig>> Rig::Create(const Environment& env, const std::string& target,
@@ -163,7 +166,6 @@ StatusOr<std::unique_ptr<Rig>> Rig::Create(const Environment& env, const std::st
         "marked as emulated and never count beside measured ones\n",
         described.name));
   }
-  rig->runner_ = NewRemoteRunner();
   rig->UseMeasurer(local ? 1 : 8);
   return rig;
 }
@@ -172,10 +174,8 @@ StatusOr<std::unique_ptr<Rig>> Rig::CreateEstimating(const Target& target) {
   std::unique_ptr<Rig> rig(new Rig);
   rig->kind_ = TimeKind::kEstimated;
   RETURN_IF_ERROR(rig->UseToolchain(AllowedCores()));
-  ASSIGN_OR_RETURN(Estimator estimator,
+  ASSIGN_OR_RETURN(rig->devices_,
                    NewEstimator(*rig->reactor_, {.target = target, .devices = rig->workers_}));
-  rig->devices_ = std::move(estimator.devices);
-  rig->runner_ = std::move(estimator.runner);
   rig->UseMeasurer(rig->workers_);
   return rig;
 }

@@ -56,7 +56,6 @@ class Rig {
   std::unique_ptr<Interrupt> interrupt_;
   std::unique_ptr<Builder> builder_;
   std::unique_ptr<DevicePool> devices_;
-  std::unique_ptr<Runner> runner_;
   std::unique_ptr<ExpectedOutputs> expected_;
   std::unique_ptr<Measurer> measurer_;
 };

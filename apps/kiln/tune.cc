@@ -169,7 +169,12 @@ StatusOr<int> Tune(const Environment& env, const Options& options) {
       weighted, [&] { return rig->interrupt().requested(); },
       [&](const TuneEvent& event) { progress.Observe(event); });
   progress.Finish();
-  if (!results.ok()) return results.status();
+  if (!results.ok()) {
+    if (progress.trials() > 0) {
+      PrintFailedSummary(network, progress.trials(), results.status(), options.json);
+    }
+    return results.status();
+  }
 
   const double seconds =
       std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
@@ -178,7 +183,8 @@ StatusOr<int> Tune(const Environment& env, const Options& options) {
   options.json ? PrintSummaryJson(summary) : PrintSummary(summary);
   if (rig->interrupt().requested()) return kInterruptedStatus;
   for (const TaskResult& result : *results) {
-    if (!result.best) return 1;  // as a build must notice: PrintSummary has said which and why
+    // As a build must notice: PrintSummary has said which and why.
+    if (!result.best || result.shortfall == Shortfall::kErrors) return 1;
   }
   return tasks.unsupported.empty() ? 0 : 1;
 }

@@ -3,8 +3,10 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
+#include <utility>
 
 #include "apps/kiln/output.h"
 #include "apps/kiln/table.h"
@@ -56,6 +58,27 @@ Totals TotalsOf(const TuneSummary& s) {
 }
 
 }  // namespace
+
+std::string WhyShort(const std::vector<TaskResult>& results) {
+  std::vector<std::pair<std::string, std::size_t>> reasons;  // in order of their first task
+  for (const TaskResult& result : results) {
+    if (result.shortfall == Shortfall::kNone) continue;
+    const auto known = std::ranges::find(reasons, result.shortfall_words,
+                                         &std::pair<std::string, std::size_t>::first);
+    if (known == reasons.end()) {
+      reasons.emplace_back(result.shortfall_words, 1);
+    } else {
+      ++known->second;
+    }
+  }
+  std::string words;
+  for (const auto& [reason, tasks] : reasons) {
+    if (!words.empty()) words += ", ";
+    words += reason;
+    if (tasks < results.size()) words += fmt::format(" ({} of {} tasks)", tasks, results.size());
+  }
+  return words;
+}
 
 std::string DescribePeak(TimeKind kind, double peak_gops) {
   if (kind == TimeKind::kMeasured && peak_gops > 0) {
@@ -200,6 +223,10 @@ void PrintSummary(const TuneSummary& s) {
     WriteOutput(fmt::format("not tuned: {}\n", Message(why)));
   for (const auto& [op, count] : s.network.skipped)
     WriteOutput(fmt::format("not tuned: {} x {}\n", count, op));
+  const std::string why_short = WhyShort(s.results);
+  if (!why_short.empty()) {
+    WriteOutput(fmt::format("fewer trials than asked for: {}\n", why_short));
+  }
   const Totals totals = TotalsOf(s);
   WriteOutput(fmt::format("{}, {} thread{}: {:.3f} ms untuned, {:.3f} ms tuned{}: {:.2f}x  ({})\n",
                           s.network.name, s.threads, s.threads == 1 ? "" : "s",
@@ -231,6 +258,7 @@ void PrintSummaryJson(const TuneSummary& s) {
     if (result.default_ns) line["default_ns"] = *result.default_ns;
     if (result.rank_correlation) line["rank_correlation"] = *result.rank_correlation;
     if (!result.note.empty()) line["note"] = result.note;
+    if (result.shortfall != Shortfall::kNone) line["short"] = result.shortfall_words;
     if (result.best) {
       const double ns = *RankTime(*result.best);
       line["min_ns"] = ns;
@@ -250,7 +278,18 @@ void PrintSummaryJson(const TuneSummary& s) {
                          {"unsupported", s.tasks.unsupported.size()},
                          {"seconds", s.seconds}};
   if (s.peak_gops > 0) line["peak_gops"] = s.peak_gops;
+  const std::string why_short = WhyShort(s.results);
+  if (!why_short.empty()) line["short"] = why_short;
   WriteJson(line);
+}
+
+void PrintFailedSummary(const Network& network, std::int64_t trials, const Status& why, bool json) {
+  if (json) {
+    return WriteJson(
+        nlohmann::json{{"network", network.name}, {"new_trials", trials}, {"short", Message(why)}});
+  }
+  WriteOutput(fmt::format("fewer trials than asked for, {} new ones are stored: {}\n", trials,
+                          Message(why)));
 }
 
 }  // namespace kiln

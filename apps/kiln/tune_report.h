@@ -19,6 +19,7 @@ class TuneProgress {
                std::int64_t trials_expected);
   void Observe(const TuneEvent& event);
   void Finish();
+  std::int64_t trials() const { return trials_; }  // of this run
 
  private:
   void Status();
@@ -55,9 +56,16 @@ struct TuneSummary {
   double seconds = 0;  // of the tuning
 };
 
+// Why there are fewer trials than were asked for, in words; empty: there are not. "it was
+// interrupted (2 of 3 tasks), all 42 configs were tried (1)".
+std::string WhyShort(const std::vector<TaskResult>& results);
+
 // Per layer untuned and tuned, share of the measured peak, the network's total before and after.
 void PrintSummary(const TuneSummary& summary);
 // The same, one object per task and one for the network.
 void PrintSummaryJson(const TuneSummary& summary);
+
+// In place of a summary, for a tuning that an error ended after so many trials.
+void PrintFailedSummary(const Network& network, std::int64_t trials, const Status& why, bool json);
 
 }  // namespace kiln

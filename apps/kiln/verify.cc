@@ -3,6 +3,7 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "apps/kiln/command.h"
 #include "apps/kiln/config_choice.h"
@@ -91,11 +92,17 @@ class Verification {
     if (store_ != nullptr) {
       ASSIGN_OR_RETURN(best, StoredConfig(*store_, task, CacheOf(options_.where)));
     }
-    ASSIGN_OR_RETURN(const DrawnConfigs drawn, DrawConfigs(task, best, options_.draw));
+    ASSIGN_OR_RETURN(DrawnConfigs drawn, DrawConfigs(task, best, options_.draw));
+    // A config that is asked for by name is run whatever is known of it.
+    if (store_ != nullptr && options_.draw.config.empty()) {
+      ASSIGN_OR_RETURN(const std::set<Config> killers, HostKillers(*store_, task));
+      std::erase_if(drawn.configs, [&](const Config& c) { return killers.contains(c); });
+    }
     const std::vector<Config>& configs = drawn.configs;
     std::vector<MeasureRequest> requests;
     for (const Config& config : configs) {
       MeasureRequest request{.task = task, .config = config, .cases = cases, .plan = {}};
+      request.is_verification = true;
       request.plan.threads = options_.where.threads;
       request.plan.time = false;
       request.plan.time_out_ns = 20'000'000'000;

@@ -124,7 +124,8 @@ TEST_P(TuningStoreTest, KeepsEveryFieldOfEveryTrial) {
 TEST_P(TuningStoreTest, EveryFailureKeepsItsKindStageAndText) {
   const Task task = FakeTask(ManyConfigs());
   std::vector<Trial> trials;
-  for (int kind = 0; kind < static_cast<int>(FailureKind::kDeviceLost); ++kind) {
+  for (int kind = 0; kind <= static_cast<int>(FailureKind::kHostKilled); ++kind) {
+    if (kind == static_cast<int>(FailureKind::kDeviceLost)) continue;  // never stored
     for (int stage = 0; stage <= static_cast<int>(Stage::kDevice); ++stage) {
       const std::string text = std::to_string(kind) + "/" + std::to_string(stage);
       trials.push_back(
@@ -407,6 +408,21 @@ TEST_P(TuningStoreTest, OnlyStoredTrialsCanBeConfirmed) {
     EXPECT_THAT(Message(status), HasSubstr("none can be confirmed"));
   }
   EXPECT_THAT(Records(), SizeIs(1));
+}
+
+TEST_P(TuningStoreTest, AKillerOfHostsIsNeverBestAndKnownToAll) {
+  const Failure killed{Stage::kRun, FailureKind::kHostKilled, "took down two hosts: a: SIGSEGV"};
+  Append(task_, {OkTrial(task_, 0, 10, "a"), OkTrial(task_, 1, 20, "b")});
+  EXPECT_THAT(*HostKillers(*store_, task_), IsEmpty());
+  // Measured again, it turns out to be one; another one is found with cold caches.
+  Append(task_, {FailedTrial(task_, 0, killed, "c")});
+  Append(task_, {FailedTrial(task_, 2, killed, "d")}, CacheState::kCold);
+  EXPECT_EQ(*HostKillers(*store_, task_),
+            (std::set<Config>{task_.space().At(0), task_.space().At(2)}));
+  const auto best = BestFor(*store_, task_, kHot);
+  ASSERT_TRUE(best.ok() && *best);
+  EXPECT_EQ((*best)->record.config_id, Id(1));
+  EXPECT_EQ(store_->Bests({})->at(0).record.config_id, Id(1));
 }
 
 TEST_P(TuningStoreTest, AWrongResultOutlastsEveryConfirmation) {

@@ -38,9 +38,9 @@ class EstimatorTest : public testing::Test {
     RegisterBuiltinTemplates(registry_);
     auto estimator = NewEstimator(*reactor_, {.target = EstimatedTarget()});
     ASSERT_TRUE(estimator.ok()) << estimator.status();
-    estimator_ = *std::move(estimator);
-    auto lease = estimator_.devices->Acquire(EstimatedTarget(), TimeKind::kEstimated,
-                                             std::chrono::seconds(10));
+    devices_ = *std::move(estimator);
+    auto lease =
+        devices_->Acquire(EstimatedTarget(), TimeKind::kEstimated, std::chrono::seconds(10));
     ASSERT_TRUE(lease.ok()) << lease.status();
     lease_ = *std::move(lease);
   }
@@ -60,7 +60,7 @@ class EstimatorTest : public testing::Test {
   }
   RunResult Run(const Task& task, const Artifact& artifact, const RunCase& changed) {
     const RunRequest request{&artifact, task.workload(), {changed}, {}};
-    auto result = estimator_.runner->Run(*lease_, request);
+    auto result = lease_->Run(request);
     EXPECT_TRUE(result.ok()) << result.status();
     return result.ok() ? *std::move(result) : RunResult{};
   }
@@ -78,7 +78,7 @@ class EstimatorTest : public testing::Test {
   const std::unique_ptr<Reactor> reactor_ = NewReactor();
   TemplateRegistry registry_;
   const std::unique_ptr<ExpectedOutputs> expected_ = NewExpectedOutputs();
-  Estimator estimator_;
+  std::unique_ptr<DevicePool> devices_;
   std::unique_ptr<Lease> lease_;
 };
 
@@ -118,9 +118,9 @@ TEST_F(EstimatorTest, RefusesWhatAModelOfOneCoreDoesNotKnow) {
   const Artifact artifact = Build(task);
   RunRequest request{&artifact, task.workload(), expected_->CasesFor(task.workload()), {}};
   request.plan.threads = 2;
-  EXPECT_EQ(estimator_.runner->Run(*lease_, request).status().code(), StatusCode::kInvalidArgument);
+  EXPECT_EQ(lease_->Run(request).status().code(), StatusCode::kInvalidArgument);
   request.plan = {.cache = CacheState::kCold};
-  EXPECT_EQ(estimator_.runner->Run(*lease_, request).status().code(), StatusCode::kInvalidArgument);
+  EXPECT_EQ(lease_->Run(request).status().code(), StatusCode::kInvalidArgument);
 }
 
 TEST_F(EstimatorTest, TellsWhatItCannotEstimate) {

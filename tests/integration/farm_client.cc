@@ -30,12 +30,11 @@ class LibraryClient final : public FarmClient {
   }
   void GiveBack() override { lease_.reset(); }
   std::string Run(const std::string& kernel, std::chrono::milliseconds time_out) override {
-    return lease_ ? Summary(RunKernel(*runner_, *lease_, kernel, time_out)) : "no device";
+    return lease_ ? Summary(RunKernel(*lease_, kernel, time_out)) : "no device";
   }
 
  private:
   const std::unique_ptr<Reactor> reactor_ = NewReactor();
-  const std::unique_ptr<Runner> runner_ = NewRemoteRunner();
   std::unique_ptr<DevicePool> pool_;
   std::unique_ptr<Lease> lease_;
 };

@@ -90,7 +90,7 @@ class FarmTest : public testing::Test {
 
   StatusOr<RunResult> Run(Lease& lease, const std::string& kernel,
                           milliseconds time_out = seconds(10)) {
-    return RunKernel(*runner_, lease, kernel, time_out);
+    return RunKernel(lease, kernel, time_out);
   }
 
   // Asks again and again, since nobody tells of what other programs come to: false after
@@ -123,7 +123,6 @@ class FarmTest : public testing::Test {
   std::string directory_;
   Target target_;
   const std::unique_ptr<Reactor> reactor_ = NewReactor();
-  const std::unique_ptr<Runner> runner_ = NewRemoteRunner();
   std::string address_;
   std::unique_ptr<Program> tracker_;
   std::map<std::string, Program> servers_;

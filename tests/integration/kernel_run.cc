@@ -20,7 +20,7 @@ Artifact KernelNamed(const std::string& name) {
 
 }  // namespace
 
-StatusOr<RunResult> RunKernel(Runner& runner, Lease& lease, const std::string& kernel,
+StatusOr<RunResult> RunKernel(Lease& lease, const std::string& kernel,
                               std::chrono::milliseconds time_out) {
   const Artifact artifact = KernelNamed(kernel);
   RunRequest request;
@@ -36,7 +36,7 @@ StatusOr<RunResult> RunKernel(Runner& runner, Lease& lease, const std::string& k
     request.cases.push_back(run_case);
   }
   request.plan.time_out_ns = std::chrono::nanoseconds(time_out).count();
-  return runner.Run(lease, request);
+  return lease.Run(request);
 }
 
 std::string Summary(const StatusOr<RunResult>& result) {

@@ -8,7 +8,7 @@
 namespace kiln {
 
 // Runs one of the test kernels (tests/kernel_host/kernels) on both data sets.
-StatusOr<RunResult> RunKernel(Runner& runner, Lease& lease, const std::string& kernel,
+StatusOr<RunResult> RunKernel(Lease& lease, const std::string& kernel,
                               std::chrono::milliseconds time_out = std::chrono::seconds(10));
 
 // How a run ended: "ok", the name of a failure, or the error.

@@ -151,6 +151,20 @@ TEST_F(TuneTest, SameCommandAgainRepeatsNothingAndALargerOneGoesOn) {
 }
 
 // A layer with weights of -128 had the key of one without: what was tuned then is not lost silently.
+TEST_F(TuneTest, SaysWhyThereAreFewerTrialsThanAskedFor) {
+  const auto all = JsonLines(Tune(4).out);
+  for (const auto& line : all) EXPECT_FALSE(line.contains("short")) << line;
+  const auto fewer = JsonLines(ExpectKiln(0, {"tune", "--workload", kDense, "--trials-per-task",
+                                              "100000", "--early-stop", "4", "--json"})
+                                   .out);
+  ASSERT_EQ(fewer.size(), 2u);
+  for (const auto& line : fewer) {
+    ASSERT_TRUE(line.contains("short")) << line;
+    EXPECT_THAT(line["short"].get<std::string>(),
+                testing::AnyOf("no gain in 4 trials", testing::HasSubstr("configs were tried")));
+  }
+}
+
 TEST_F(TuneTest, TrialsUnderALayersFormerKeyAreNamedAsLeftBehind) {
   const std::string former = "dense/i8/n1c64/o10/pc/wz0/act=none/rq=signed1/double";
   const std::string present = "dense/i8/n1c64/o10/pc/wz0full/act=none/rq=signed1/double";

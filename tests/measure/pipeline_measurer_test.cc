@@ -104,6 +104,8 @@ class FakePool final : public DevicePool {
     std::lock_guard lock(mutex_);
     return acquired_;
   }
+  // What a run on a lease gives; unset: a time of 100 ns.
+  std::function<StatusOr<RunResult>(Lease&, const RunRequest&)> run;
   int devices = 1;
   int refusals_before_a_grant_is_known = 0;
   std::optional<TimeKind> only_kind;  // whatever is asked for
@@ -124,6 +126,10 @@ class FakePool final : public DevicePool {
     }
     std::string_view device() const override { return name_; }
     TimeKind kind() const override { return kind_; }
+    StatusOr<RunResult> Run(const RunRequest& request) override {
+      if (pool_.run) return pool_.run(*this, request);
+      return RunResult{Timings{{100}, 1}, {}, {}};
+    }
     bool is_wanted_back() const override {
       std::lock_guard lock(pool_.mutex_);
       return !pool_.stopped_ && (pool_.wants_all_back || pool_.wanted_.contains(name_));
@@ -144,19 +150,10 @@ class FakePool final : public DevicePool {
   bool stopped_ = false;
 };
 
-class FakeRunner final : public Runner {
- public:
-  using Hook = std::function<StatusOr<RunResult>(Lease&, const RunRequest&)>;
-  StatusOr<RunResult> Run(Lease& lease, const RunRequest& request) override {
-    return hook ? hook(lease, request) : StatusOr<RunResult>(RunResult{Timings{{100}, 1}, {}, {}});
-  }
-  Hook hook;
-};
-
 class PipelineMeasurerTest : public ::testing::Test {
  protected:
   std::unique_ptr<Measurer> Make() {
-    return NewPipelineMeasurer(builder_, pool_, runner_, SystemClock(), options_);
+    return NewPipelineMeasurer(builder_, pool_, SystemClock(), options_);
   }
 
   // Submits the configs and waits for all of them.
@@ -182,7 +179,6 @@ class PipelineMeasurerTest : public ::testing::Test {
   const Task task_ = SyntheticTask();
   FakeBuilder builder_;
   FakePool pool_;
-  FakeRunner runner_;
   PipelineOptions options_;
 };
 
@@ -204,7 +200,7 @@ TEST_F(PipelineMeasurerTest, ATrialSaysWhatWasMeasuredWhereAndWhy) {
 }
 
 TEST_F(PipelineMeasurerTest, ATrialSaysHowItsDeviceWasDoing) {
-  runner_.hook = [](Lease&, const RunRequest&) {
+  pool_.run = [](Lease&, const RunRequest&) {
     return RunResult{Timings{{100}, 1}, {}, {}, {2400, 40, 0.5}, {2300, 55, 0.75}, "a line\n"};
   };
   const auto trial = MeasureAll(*Make(), Configs(1)).front();
@@ -221,7 +217,7 @@ TEST_F(PipelineMeasurerTest, ATrialIsOfTheKindOfTheDeviceThatRanIt) {
   pool_.devices = options_.devices = 2;
   std::mutex mutex;
   std::map<std::string, std::set<std::int64_t>> time_outs;  // by kind
-  runner_.hook = [&](Lease& lease, const RunRequest& request) {
+  pool_.run = [&](Lease& lease, const RunRequest& request) {
     const std::lock_guard lock(mutex);
     time_outs[Name(lease.kind())].insert(request.plan.time_out_ns);
     return RunResult{Timings{{lease.kind() == TimeKind::kEmulated ? 5000.0 : 100.0}, 1}, {}, {}};
@@ -271,7 +267,7 @@ TEST_F(PipelineMeasurerTest, ABuilderThatIsBrokenIsAnError) {
 }
 
 TEST_F(PipelineMeasurerTest, AKernelThatFailsIsATrial) {
-  runner_.hook = [](Lease&, const RunRequest&) {
+  pool_.run = [](Lease&, const RunRequest&) {
     return RunResult{Failure{Stage::kRun, FailureKind::kTimeout, "2 s"}, {}, {}};
   };
   const auto trial = MeasureAll(*Make(), Configs(1)).front();
@@ -281,7 +277,7 @@ TEST_F(PipelineMeasurerTest, AKernelThatFailsIsATrial) {
 
 TEST_F(PipelineMeasurerTest, ALostDeviceCostsARetryOnAnotherLease) {
   std::atomic<int> runs = 0;
-  runner_.hook = [&](Lease&, const RunRequest&) -> StatusOr<RunResult> {
+  pool_.run = [&](Lease&, const RunRequest&) -> StatusOr<RunResult> {
     const int run = runs++;
     if (run == 0) return Error(StatusCode::kUnavailable, "connection reset");
     if (run == 1)
@@ -297,7 +293,7 @@ TEST_F(PipelineMeasurerTest, ALostDeviceCostsARetryOnAnotherLease) {
 TEST_F(PipelineMeasurerTest, ATrialThatLosesEveryDeviceIsGivenUp) {
   options_.device_retries = 2;
   std::atomic<int> runs = 0;
-  runner_.hook = [&](Lease&, const RunRequest&) -> StatusOr<RunResult> {
+  pool_.run = [&](Lease&, const RunRequest&) -> StatusOr<RunResult> {
     ++runs;
     return Error(StatusCode::kFailedPrecondition, "stale lease");
   };
@@ -333,7 +329,7 @@ TEST_F(PipelineMeasurerTest, AThreadThatIsRefusedWaitsForTheOthersAnswers) {
 
 TEST_F(PipelineMeasurerTest, PoolThatStopsLeavesTheWorkToTheDevicesThatAreHad) {
   options_.devices = 3;
-  runner_.hook = [&](Lease&, const RunRequest&) {
+  pool_.run = [&](Lease&, const RunRequest&) {
     pool_.StopWaiting();
     return RunResult{Timings{{100}, 1}, {}, {}};
   };
@@ -347,7 +343,7 @@ TEST_F(PipelineMeasurerTest, PoolThatStopsLeavesTheWorkToTheDevicesThatAreHad) {
 TEST_F(PipelineMeasurerTest, SeveralDevicesRunAtTheSameTime) {
   options_.devices = pool_.devices = 2;
   std::latch both(2);  // each run waits for another one on the other device
-  runner_.hook = [&](Lease&, const RunRequest&) {
+  pool_.run = [&](Lease&, const RunRequest&) {
     both.arrive_and_wait();
     return RunResult{Timings{{100}, 1}, {}, {}};
   };
@@ -364,7 +360,7 @@ TEST_F(PipelineMeasurerTest, BuildsGoOnWhileADeviceRuns) {
     return std::variant<Artifact, BuildFailure>(Artifact{});
   };
   std::atomic<int> runs = 0;
-  runner_.hook = [&](Lease&, const RunRequest&) {
+  pool_.run = [&](Lease&, const RunRequest&) {
     if (runs++ == 0) second_built.get_future().wait();  // ends only if the other is built meanwhile
     return RunResult{Timings{{100}, 1}, {}, {}};
   };
@@ -380,7 +376,7 @@ TEST_F(PipelineMeasurerTest, BuiltKernelsDoNotPileUpBeforeASlowDevice) {
     if (++builds == 6) sixth.set_value();
     return std::variant<Artifact, BuildFailure>(Artifact{});
   };
-  runner_.hook = [&](Lease&, const RunRequest&) {
+  pool_.run = [&](Lease&, const RunRequest&) {
     released.wait();
     return RunResult{Timings{{100}, 1}, {}, {}};
   };
@@ -417,7 +413,7 @@ TEST_F(PipelineMeasurerTest, ALeaseIsKeptAsLongAsThereIsWork) {
 
 TEST_F(PipelineMeasurerTest, ALeaseThatIsWantedBackGoesAfterTheTrialUnderWay) {
   int runs = 0;
-  runner_.hook = [&](Lease& lease, const RunRequest&) {
+  pool_.run = [&](Lease& lease, const RunRequest&) {
     if (++runs == 3) pool_.WantBack(lease.device());
     EXPECT_EQ(pool_.leased(), 1) << "it is gone while a trial runs";
     return RunResult{Timings{{100}, 1}, {}, {}};
@@ -437,7 +433,7 @@ TEST_F(PipelineMeasurerTest, OfSeveralLeasesTheOneThatIsWantedBackGoes) {
   options_.devices = pool_.devices = 2;
   std::latch both(2);
   std::atomic<int> runs = 0;
-  runner_.hook = [&](Lease& lease, const RunRequest&) {
+  pool_.run = [&](Lease& lease, const RunRequest&) {
     if (runs++ < 2) both.arrive_and_wait();
     if (lease.device() == "board1") pool_.WantBack("board1");
     return RunResult{Timings{{100}, 1}, {}, {}};
@@ -470,7 +466,7 @@ TEST_F(PipelineMeasurerTest, ALeaseThatIsWantedBackDoesNotWaitForACompiler) {
     return std::variant<Artifact, BuildFailure>(Artifact{});
   };
   int runs = 0;
-  runner_.hook = [&](Lease& lease, const RunRequest&) {
+  pool_.run = [&](Lease& lease, const RunRequest&) {
     if (runs++ == 0) pool_.WantBack(lease.device());
     return RunResult{Timings{{100}, 1}, {}, {}};
   };
@@ -483,7 +479,7 @@ TEST_F(PipelineMeasurerTest, ALeaseThatIsWantedBackDoesNotWaitForACompiler) {
 TEST_F(PipelineMeasurerTest, TheNextTurnIsWaitedForAsLongAsItTakes) {
   options_.acquire_timeout = std::chrono::seconds(7);
   int runs = 0;
-  runner_.hook = [&](Lease& lease, const RunRequest&) -> StatusOr<RunResult> {
+  pool_.run = [&](Lease& lease, const RunRequest&) -> StatusOr<RunResult> {
     if (++runs == 1) pool_.WantBack(lease.device());
     if (runs == 3) return Error(StatusCode::kUnavailable, "connection reset");
     return RunResult{Timings{{100}, 1}, {}, {}};
@@ -500,7 +496,7 @@ TEST_F(PipelineMeasurerTest, TheNextTurnIsWaitedForAsLongAsItTakes) {
 
 TEST_F(PipelineMeasurerTest, APoolThatStoppedGetsNoLeaseBackBeforeTheWorkIsDone) {
   int runs = 0;
-  runner_.hook = [&](Lease& lease, const RunRequest&) {
+  pool_.run = [&](Lease& lease, const RunRequest&) {
     if (++runs == 3) {
       pool_.StopWaiting();
       pool_.WantBack(lease.device());
@@ -531,7 +527,7 @@ TEST_F(PipelineMeasurerTest, AStopBetweenTwoTurnsEndsWhatIsQueued) {
 TEST_F(PipelineMeasurerTest, ClosingCancelsWhatHasNotBegunAndReturnsTheLease) {
   std::promise<void> running, release;
   std::atomic<bool> first = true;
-  runner_.hook = [&](Lease&, const RunRequest&) {
+  pool_.run = [&](Lease&, const RunRequest&) {
     if (first.exchange(false)) {
       running.set_value();
       release.get_future().wait();

@@ -84,7 +84,7 @@ class RemotePoolTest : public testing::Test {
     request.artifact = &artifact;
     request.workload = AnyWorkload();
     request.cases.resize(1);
-    return runner_->Run(lease, request);
+    return lease.Run(request);
   }
   // The one sample of a run: SampleReply() makes it the size of the object.
   double Sample(Lease& lease, const Artifact& artifact) {
@@ -98,7 +98,6 @@ class RemotePoolTest : public testing::Test {
   const std::unique_ptr<PeerCheck> peers_ = *NewPeerCheck({}, SystemClock());
   std::unique_ptr<TrackerService> tracker_;
   std::unique_ptr<RpcServer> server_;
-  const std::unique_ptr<Runner> runner_ = NewRemoteRunner();
 };
 
 TEST_F(RemotePoolTest, LeasesADeviceAndRunsOnIt) {
@@ -210,7 +209,7 @@ TEST_F(RemotePoolTest, RefusedRequestIsInvalidAndTheLeaseGoesOn) {
   request.workload = AnyWorkload();
   request.cases.resize(1);
   request.plan.threads = 64;
-  EXPECT_EQ(runner_->Run(*lease, request).status().code(), StatusCode::kInvalidArgument);
+  EXPECT_EQ(lease->Run(request).status().code(), StatusCode::kInvalidArgument);
   EXPECT_EQ(Sample(*lease, artifact), 1);
 }
 
@@ -226,6 +225,31 @@ TEST_F(RemotePoolTest, LostDeviceIsUnavailable) {
   const auto result = Run(*lease, ObjectOf("1"));
   EXPECT_EQ(result.status().code(), StatusCode::kUnavailable);
   EXPECT_THAT(Message(result.status()), HasSubstr("device fake"));
+}
+
+TEST_F(RemotePoolTest, DeviceThatGoesDownUnderAKernelIsToldFromOneThatWasNeverReached) {
+  StartTracker();
+  std::promise<void> resume;
+  const std::shared_future<void> resumed = resume.get_future().share();
+  FakeDevice device([&](const HostRequest& request) {
+    resumed.wait();
+    return SampleReply(request);
+  });
+  const auto link = Register(device);
+  const auto pool = Pool();
+  auto lease = MustLease(*pool);
+  auto lost = std::async(std::launch::async, [&] { return Run(*lease, ObjectOf("1")).status(); });
+  EXPECT_TRUE(device.queue().AwaitJobs(1));
+  auto down = std::async(std::launch::async, [&] { device.Shutdown(); });
+  const Status under_way = lost.get();
+  resume.set_value();
+  down.get();
+  EXPECT_EQ(under_way.code(), StatusCode::kUnavailable) << under_way;
+  EXPECT_TRUE(IsLostWhileRunning(under_way)) << under_way;
+  EXPECT_THAT(Message(under_way), HasSubstr("device fake at "));
+  const Status never = Run(*lease, ObjectOf("2")).status();
+  EXPECT_EQ(never.code(), StatusCode::kUnavailable) << never;
+  EXPECT_FALSE(IsLostWhileRunning(never)) << never;
 }
 
 TEST_F(RemotePoolTest, FencedOffLeaseIsAFailedPrecondition) {

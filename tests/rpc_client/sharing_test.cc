@@ -134,11 +134,10 @@ class SyntheticBuilder final : public Builder {
 struct Client {
   Client(Reactor& reactor, const std::string& tracker, const std::string& name)
       : pool(*ConnectTracker(reactor, tracker, {name})),
-        measurer(NewPipelineMeasurer(builder, *pool, *runner, SystemClock(), {.devices = 3})) {}
+        measurer(NewPipelineMeasurer(builder, *pool, SystemClock(), {.devices = 3})) {}
 
   SyntheticBuilder builder;
   const std::unique_ptr<DevicePool> pool;
-  const std::unique_ptr<Runner> runner = NewRemoteRunner();
   const std::unique_ptr<Measurer> measurer;
 };
 

@@ -62,6 +62,88 @@ TEST_F(TunerFailureTest, ASingleConfigThatKillsItsDeviceIsPassedOver) {
   EXPECT_EQ((*results)[0].trials + (*results)[1].trials, 120);
 }
 
+TEST_F(TunerFailureTest, OtherTrialsAreMadeInPlaceOfThoseThatCouldNotBe) {
+  std::atomic<int> count = 0;
+  FakeMeasurer measurer(FakeMeasurer::Order::kSubmitted,
+                        [&](const MeasureRequest& request) -> StatusOr<Trial> {
+                          if (++count % 10 == 0) return Error(StatusCode::kUnavailable, "lost it");
+                          return FakeMeasurer::Exact(request);
+                        });
+  budget_ = {.trials_per_task = 40};
+  const auto results = Tune(measurer);
+  ASSERT_TRUE(results.ok()) << results.status();
+  for (const TaskResult& result : *results) {
+    EXPECT_EQ(result.trials, 40);
+    EXPECT_EQ(result.shortfall, Shortfall::kNone) << result.shortfall_words;
+  }
+}
+
+TEST_F(TunerFailureTest, ASpaceThatIsUsedUpSaysSo) {
+  tasks_ = {{SyntheticTask(64, 14, {.small = true}), 1}};
+  const auto all = static_cast<std::int64_t>(tasks_[0].task.space().size());
+  budget_ = {.trials_per_task = all + 1};
+  FakeMeasurer measurer;
+  const auto results = Tune(measurer);
+  ASSERT_TRUE(results.ok()) << results.status();
+  EXPECT_EQ((*results)[0].trials, all);
+  EXPECT_EQ((*results)[0].shortfall, Shortfall::kSpaceUsedUp);
+  EXPECT_EQ((*results)[0].shortfall_words, "all " + std::to_string(all) + " configs were tried");
+}
+
+TEST_F(TunerFailureTest, ATrialThatCannotBeMadeNorReplacedSaysSo) {
+  tasks_ = {{SyntheticTask(64, 14, {.small = true}), 1}};
+  const auto all = static_cast<std::int64_t>(tasks_[0].task.space().size());
+  std::atomic<int> count = 0;
+  FakeMeasurer measurer(FakeMeasurer::Order::kSubmitted,
+                        [&](const MeasureRequest& request) -> StatusOr<Trial> {
+                          if (++count == 7) return Error(StatusCode::kUnavailable, "lost it");
+                          return FakeMeasurer::Exact(request);
+                        });
+  budget_ = {.trials_per_task = all};
+  const auto results = Tune(measurer);
+  ASSERT_TRUE(results.ok()) << results.status();
+  EXPECT_EQ((*results)[0].trials, all - 1);
+  EXPECT_EQ((*results)[0].shortfall, Shortfall::kErrors);
+  EXPECT_EQ((*results)[0].shortfall_words, "1 trial could not be made, the last: lost it");
+}
+
+TEST_F(TunerFailureTest, AnInterruptedTuningSaysSo) {
+  std::atomic<int> count = 0;
+  FakeMeasurer measurer(FakeMeasurer::Order::kSubmitted, [&](const MeasureRequest& request) {
+    ++count;
+    return FakeMeasurer::Exact(request);
+  });
+  const auto results = Tune(measurer, [&] { return count >= 20; });
+  ASSERT_TRUE(results.ok()) << results.status();
+  EXPECT_EQ((*results)[0].shortfall, Shortfall::kStopped);
+}
+
+TEST_F(TunerFailureTest, ATuningWithoutNumberOfTrialsIsNotShort) {
+  budget_ = {.early_stop = 20};
+  FakeMeasurer measurer;
+  const auto results = Tune(measurer);
+  ASSERT_TRUE(results.ok()) << results.status();
+  for (const TaskResult& result : *results) EXPECT_EQ(result.shortfall, Shortfall::kNone);
+}
+
+// Another tuner, or one with cold caches, has found it out.
+TEST_F(TunerFailureTest, AConfigThatTookHostsDownIsNeverTriedAgain) {
+  tasks_ = {{SyntheticTask(64, 14, {.small = true}), 1}};
+  const Task& task = tasks_[0].task;
+  const Config untuned = task.kernel_template().Default(task.spec(), task.space());
+  Trial killer = SyntheticTrial(task, untuned);
+  killer.code_digest = task.Emit(untuned)->code_digest;
+  killer.outcome = Failure{Stage::kRun, FailureKind::kHostKilled, "took down two hosts"};
+  ASSERT_TRUE(store_->Append(task, CacheState::kCold, std::span(&killer, 1)).ok());
+  options_.finalists = 5;
+  budget_ = {.trials_per_task = static_cast<std::int64_t>(task.space().size())};
+  FakeMeasurer measurer;
+  const auto results = Tune(measurer);
+  ASSERT_TRUE(results.ok()) << results.status();
+  EXPECT_EQ((*results)[0].trials, *budget_.trials_per_task - 1);
+  for (const MeasureRequest& request : measurer.submitted()) EXPECT_NE(request.config, untuned);
+}
+
 // A disk that is full after some trials.
 class FullStore final : public TuningStore {
  public:

@@ -154,7 +154,8 @@ TEST(TrackerCodecTest, HellosHaveSoManyOfEachAndSoManyBytes) {
 }
 
 TEST(TrackerCodecTest, OtherProtocolsSayWhichSideToUpgrade) {
-  const Status hello = HelloWith([](auto& message) { message.set_protocol(kProtocolVersion - 1); });
+  const Status hello = HelloWith(
+      [](auto& message) { message.set_protocol(kOldestProtocolVersion - 1); });
   EXPECT_EQ(hello.code(), StatusCode::kFailedPrecondition);
   EXPECT_THAT(Message(hello), HasSubstr("upgrade the device"));
   v1::AcquireLeaseRequest request = GoodAcquire();

@@ -16,16 +16,16 @@ constexpr std::chrono::seconds kProbeTime{1};
 // gRPC's words for a connection that was never made say little.
 Status NoConnection(const GrantedLease& lease, const TlsFiles& tls, const Status& status) {
   if (IsUnixAddress(lease.address)) return status;
-  const Status why =
-      WhyNoConnection(lease.address, tls, DeviceHostName(lease.device), kProbeTime);
+  const Status why = WhyNoConnection(lease.address, tls, DeviceHostName(lease.device), kProbeTime);
   return why.ok() ? status : Error(StatusCode::kUnavailable, Message(why));
 }
 
 Status Explained(const GrantedLease& lease, const TlsFiles& tls, const Status& status) {
   switch (status.code()) {
     case StatusCode::kDeadlineExceeded:
-      return Error(StatusCode::kUnavailable, "nothing answers at ", lease.address, " within ",
-                   kGreetingTime.count(), " s");
+      return NoConnection(lease, tls,
+                          Error(StatusCode::kUnavailable, "nothing answers at ", lease.address,
+                                " within ", kGreetingTime.count(), " s"));
     case StatusCode::kUnavailable:
       return NoConnection(lease, tls, status);
     case StatusCode::kUnimplemented:

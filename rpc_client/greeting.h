@@ -12,8 +12,9 @@ class Channel;
 
 namespace kiln {
 
-// For a device to be reached and to say who it is: as long as one attempt of gRPC's to connect.
-inline constexpr std::chrono::seconds kGreetingTime{5};
+// For a device to be reached and to say who it is. With the moment that it takes to find out why it does
+// not, a device costs its client five seconds at most.
+inline constexpr std::chrono::seconds kGreetingTime{4};
 
 // Whether an error of a call to a device means that the device, or the way to it, is at fault. The others
 // are of the lease (kFailedPrecondition), of the request, or of the caller's credential. What no device

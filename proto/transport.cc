@@ -168,7 +168,7 @@ void SetLimits(grpc::ServerBuilder& builder, const Traffic& traffic) {
 }  // namespace
 
 Status CheckProtocol(int version, std::string_view who, std::string_view self) {
-  if (version == kProtocolVersion) return absl::OkStatus();
+  if (version >= kOldestProtocolVersion && version <= kProtocolVersion) return absl::OkStatus();
   const std::string_view older = version < kProtocolVersion ? who : self;
   return Error(StatusCode::kFailedPrecondition, who, " speaks protocol version ", version, ", ",
                self, " (Kiln ", kVersion, ") ", kProtocolVersion, ": upgrade ", older);

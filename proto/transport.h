@@ -25,15 +25,19 @@ inline constexpr std::size_t kMaxMessageBytes = 32 << 20;
 inline constexpr std::size_t kMaxTrackerMessageBytes = 64 << 10;
 
 // The version in tracker.proto, and what this build calls itself: "kiln-server 0.1.0".
-inline constexpr int kProtocolVersion = 3;
+inline constexpr int kProtocolVersion = 4;
+// The oldest one whose speakers are answered, in its words.
+inline constexpr int kOldestProtocolVersion = 3;
+// The first one that knows KIND_HOST_KILLED.
+inline constexpr int kProtocolWithHostKilled = 4;
 
 // Metadata of a Measure call (device.proto).
 inline constexpr char kProtocolMetadata[] = "kiln-protocol";
 inline constexpr char kLeaseMetadata[] = "kiln-lease";
 inline constexpr char kEpochMetadata[] = "kiln-epoch";
 
-// kFailedPrecondition if the two versions differ, with the side to upgrade; `who` is the other side,
-// `self` this one, both as either of them calls it: "the device".
+// Whether this side can answer one that speaks `version`: kFailedPrecondition says which side to
+// upgrade. `who` is the other side, `self` this one, both as either of them calls it: "the device".
 Status CheckProtocol(int version, std::string_view who, std::string_view self);
 
 // Whether the text can name a device, a target, a client or a lease: 1 to 128 printable characters

@@ -42,6 +42,21 @@ std::shared_ptr<grpc::Channel> DeviceChannels::To(const GrantedLease& lease) {
   return entries_.front().channel;
 }
 
+std::optional<int> DeviceChannels::Protocol(const std::shared_ptr<grpc::Channel>& channel) {
+  std::lock_guard lock(mutex_);
+  for (const Entry& entry : entries_) {
+    if (entry.channel == channel) return entry.protocol;
+  }
+  return std::nullopt;
+}
+
+void DeviceChannels::SetProtocol(const std::shared_ptr<grpc::Channel>& channel, int protocol) {
+  std::lock_guard lock(mutex_);
+  for (Entry& entry : entries_) {
+    if (entry.channel == channel) entry.protocol = protocol;
+  }
+}
+
 void DeviceChannels::Forget(const std::shared_ptr<grpc::Channel>& channel) {
   std::lock_guard lock(mutex_);
   // The caller has it as well, so it does not end here.

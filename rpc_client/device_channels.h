@@ -4,6 +4,7 @@
 #include <list>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 
 #include "proto/security.h"
@@ -25,6 +26,9 @@ class DeviceChannels {
   // To the device of a lease; connects when it is first used. Over TLS its certificate must be that
   // of the device which was granted, wherever it is.
   std::shared_ptr<grpc::Channel> To(const GrantedLease& lease);
+  // Which protocol its device speaks, as Greet() has found out; nullopt: nobody has greeted it yet.
+  std::optional<int> Protocol(const std::shared_ptr<grpc::Channel>& channel);
+  void SetProtocol(const std::shared_ptr<grpc::Channel>& channel, int protocol);
   // A call on it has failed: the next lease has a new one.
   void Forget(const std::shared_ptr<grpc::Channel>& channel);
 
@@ -32,6 +36,7 @@ class DeviceChannels {
   struct Entry {
     std::string address, device;
     std::shared_ptr<grpc::Channel> channel;
+    std::optional<int> protocol{};
   };
   const TlsFiles tls_;
   std::mutex mutex_;

@@ -34,8 +34,12 @@ struct DeviceLine::Seen {
       : stock(request.target, Name(request.time_kind)), client(request.client.name) {}
   void Add(const DeviceInfo& device, const AcquireRequest& request) {
     const bool is_lost = device.state == "lost";
+    const bool is_wanted = device.target == request.target && device.time_kind == request.time_kind;
+    if (is_wanted && device.state == "quarantined") {
+      return stock.AddQuarantined(device.name, device.fault);
+    }
     stock.Add(device.target, Name(device.time_kind), device.client, is_lost);
-    if (device.target != request.target || device.time_kind != request.time_kind) return;
+    if (!is_wanted) return;
     lost += is_lost;
     if (is_lost || device.client.empty()) return;
     ++leased;
@@ -60,6 +64,15 @@ class DeviceLine::Turn final : public DeviceTurn {
   bool is_last() const override {
     const std::lock_guard lock(line_.mutex_);
     return line_.stopped_;
+  }
+  void Tell(const LeaseOutcome& outcome) override {
+    const std::lock_guard lock(line_.mutex_);
+    if (!outcome.fault.empty()) {
+      stock_.pause_end = Now() + stock_.pauses.Next();
+    } else if (outcome.served) {
+      stock_.pauses.Reset();
+      stock_.pause_end = {};
+    }
   }
   Stock& stock() { return stock_; }
   void BecomeLease() {
@@ -91,6 +104,7 @@ StatusOr<DeviceLine::Granted> DeviceLine::Acquire(const AcquireRequest& request,
 }
 
 StatusOr<DeviceLine::Granted> DeviceLine::AwaitLease(const Wait& wait) {
+  BackOff pauses(options_.random, options_.pauses);
   for (;;) {
     RETURN_IF_ERROR(Connect(wait));
     ASSIGN_OR_RETURN(std::shared_ptr<Turn> turn, AwaitTurn(wait));
@@ -107,6 +121,7 @@ StatusOr<DeviceLine::Granted> DeviceLine::AwaitLease(const Wait& wait) {
         if (is_over) return lease.status();
         turn.reset();
         tracker_.AwaitDisconnect();
+        Pause(wait, pauses.Next());
         continue;
       default:
         return lease.status();
@@ -118,6 +133,13 @@ void DeviceLine::Stop() {
   const std::lock_guard lock(mutex_);
   stopped_ = true;
   changed_.notify_all();
+}
+
+// Ends early if the wait is over.
+void DeviceLine::Pause(const Wait& wait, nanoseconds time) {
+  std::unique_lock lock(mutex_);
+  const SteadyTime end = std::min(After(Now(), time), wait.deadline);
+  changed_.wait_until(lock, end, [&] { return stopped_ || Now() >= end; });
 }
 
 // In steps: the wait may be stopped, and a server of our own may die meanwhile.
@@ -143,9 +165,15 @@ Status DeviceLine::Connect(const Wait& wait) {
 StatusOr<std::shared_ptr<DeviceLine::Turn>> DeviceLine::AwaitTurn(const Wait& wait) {
   std::unique_lock lock(mutex_);
   Stock& stock = StockOf(wait);
-  while (stock.is_full()) {
+  for (;;) {
+    const bool is_pause = Now() < stock.pause_end;
+    if (!is_pause && !stock.is_full()) break;
     RETURN_IF_ERROR(WhyOver(wait, stock, nanoseconds(0)));
-    AwaitChange(lock, wait, stock);
+    if (is_pause) {
+      changed_.wait_until(lock, std::min(stock.pause_end, wait.deadline));
+    } else {
+      AwaitChange(lock, wait, stock);
+    }
   }
   ++stock.turns;
   return std::make_shared<Turn>(*this, stock);
@@ -184,7 +212,9 @@ StatusOr<GrantedLease> DeviceLine::Ask(const Wait& wait, Turn& turn) {
 
 // The lock is held. A stock stays where it is.
 DeviceLine::Stock& DeviceLine::StockOf(const Wait& wait) {
-  return stocks_[{wait.request.target, wait.request.time_kind}];
+  const auto [found, added] = stocks_.try_emplace({wait.request.target, wait.request.time_kind});
+  if (added) found->second.pauses = BackOff(options_.random, options_.pauses);
+  return found->second;
 }
 
 // Waits for a moment, or looks what there is, if it is time to.
@@ -215,6 +245,7 @@ void DeviceLine::Look(const Wait& wait, Stock& stock) {
   {
     const std::lock_guard lock(mutex_);
     stock.registered = farm.ok() ? std::optional(found.registered()) : std::nullopt;
+    stock.quarantined = found.quarantined();
     stock.words = farm.ok() ? found.Describe() : "";
     if (!farm.ok() || found.registered() > 0) stock.absent_since = Now();
     has_none = stock.leases == 0;
@@ -233,7 +264,8 @@ void DeviceLine::TellWhatThereIs(const Wait& wait, const Seen& seen,
   const SteadyTime since = std::max(wait.begun, left.value_or(wait.begun));
   if (Now() - since < (is_shared ? options_.round : options_.moment)) return;
   const auto part = [](int count) { return " " + std::to_string(count); };
-  Tell(seen.stock.Wish() + part(seen.stock.registered()) + part(seen.leased) + part(seen.lost),
+  Tell(seen.stock.Wish() + part(seen.stock.registered()) + part(seen.leased) + part(seen.lost) +
+           part(seen.stock.quarantined()),
        "waiting for a " + seen.stock.Wish() + " device: " + seen.stock.Describe());
 }
 

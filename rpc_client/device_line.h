@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "base/clock.h"
+#include "rpc_client/back_off.h"
 #include "rpc_client/rpc_client.h"
 #include "rpc_client/tracker_client.h"
 
@@ -23,6 +24,9 @@ class DeviceTurn {
   virtual ~DeviceTurn() = default;
   // No other one is to be had: the line was stopped. Thread-safe.
   virtual bool is_last() const = 0;
+  // How the lease was, before it goes: the device has failed, or served. After a failure the next
+  // request waits for a while.
+  virtual void Tell(const LeaseOutcome& outcome) = 0;
 };
 
 // This is where the threads of one client wait for the devices of a tracker. It knows how many
@@ -39,6 +43,10 @@ class DeviceLine {
     std::chrono::nanoseconds absent = std::chrono::seconds(30);  // where none is registered
     // Between two looks at the tracker's devices: while nothing is had, and when more may have come.
     std::chrono::nanoseconds often = std::chrono::seconds(1), seldom = std::chrono::seconds(10);
+    // After a request that failed, or a lease of a device that did, before the next request: many
+    // clients must not come at once to a tracker that is back, or a device on probation.
+    std::function<double()> random = nullptr;  // uniform in [0, 1), thread-safe; null: 1
+    BackOff::Options pauses = {};
   };
   // `prepare` is called before each attempt to reach the tracker; its error ends the wait.
   DeviceLine(TrackerClient& tracker, std::function<Status()> prepare, WaitObserver observer,
@@ -66,14 +74,18 @@ class DeviceLine {
   // What the tracker has for a wish, and what of it is ours.
   struct Stock {
     std::optional<int> registered;  // unset: it has not said
+    int quarantined = 0;            // of those
     std::string words;              // "2 registered, 1 leased by ann@box:12"
     SteadyTime listed;              // when it was asked
     SteadyTime absent_since;        // the last time when there was one, or nobody could tell
     int turns = 0;                  // requests and leases
     int leases = 0;
     std::optional<SteadyTime> left;  // when the last lease so far went
-    bool is_full() const { return turns >= std::max(1, registered.value_or(1)); }
-    bool is_overfull() const { return turns > std::max(1, registered.value_or(turns)); }
+    BackOff pauses;                  // after failures of devices
+    SteadyTime pause_end;
+    int usable(int unknown) const { return registered ? *registered - quarantined : unknown; }
+    bool is_full() const { return turns >= std::max(1, usable(1)); }
+    bool is_overfull() const { return turns > std::max(1, usable(turns)); }
   };
   class Turn;
 
@@ -82,6 +94,7 @@ class DeviceLine {
   StatusOr<std::shared_ptr<Turn>> AwaitTurn(const Wait& wait);
   StatusOr<GrantedLease> Ask(const Wait& wait, Turn& turn);
   Stock& StockOf(const Wait& wait);
+  void Pause(const Wait& wait, std::chrono::nanoseconds time);
   void AwaitChange(std::unique_lock<std::mutex>& lock, const Wait& wait, Stock& stock);
   void Look(const Wait& wait, Stock& stock);
   Status WhyOver(const Wait& wait, const Stock& stock, std::chrono::nanoseconds grace) const;

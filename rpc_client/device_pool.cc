@@ -32,7 +32,7 @@ class RemoteDevicePool final : public DevicePool {
         farewells_(std::make_shared<Farewells>()),
         client_(std::move(client)),
         line_(*tracker_, [this] { return local_ ? local_->EnsureRunning() : absl::OkStatus(); },
-              std::move(observer), {}) {}
+              std::move(observer), {.random = RandomFraction}) {}
 
   StatusOr<std::unique_ptr<Lease>> Acquire(const Target& target, TimeKind kind,
                                            std::chrono::nanoseconds timeout) override {

@@ -87,9 +87,9 @@ class Call final : public ClientStream<v1::MeasureRequest, v1::MeasureReply> {
 
 class GrpcMeasureStream final : public MeasureStream {
  public:
-  GrpcMeasureStream(const GrantedLease& lease, std::shared_ptr<grpc::Channel> channel)
+  GrpcMeasureStream(const GrantedLease& lease, std::shared_ptr<grpc::Channel> channel, int protocol)
       : stub_(v1::Device::NewStub(std::move(channel))) {
-    call_.context().AddMetadata(kProtocolMetadata, std::to_string(kProtocolVersion));
+    call_.context().AddMetadata(kProtocolMetadata, std::to_string(protocol));
     call_.context().AddMetadata(kLeaseMetadata, lease.id);
     call_.context().AddMetadata(kEpochMetadata, std::to_string(lease.epoch));
     stub_->async()->Measure(&call_.context(), &call_);
@@ -114,8 +114,9 @@ class GrpcMeasureStream final : public MeasureStream {
 }  // namespace
 
 std::unique_ptr<MeasureStream> OpenMeasureStream(const GrantedLease& lease,
-                                                 std::shared_ptr<grpc::Channel> channel) {
-  return std::make_unique<GrpcMeasureStream>(lease, std::move(channel));
+                                                 std::shared_ptr<grpc::Channel> channel,
+                                                 int protocol) {
+  return std::make_unique<GrpcMeasureStream>(lease, std::move(channel), protocol);
 }
 
 }  // namespace kiln

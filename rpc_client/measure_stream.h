@@ -32,8 +32,9 @@ class MeasureStream {
   virtual void BreakOff() = 0;
 };
 
-// To the device of a lease, over its channel; connects when it is first used.
+// To the device of a lease, over its channel, in a version of the protocol that it understands.
 std::unique_ptr<MeasureStream> OpenMeasureStream(const GrantedLease& lease,
-                                                 std::shared_ptr<grpc::Channel> channel);
+                                                 std::shared_ptr<grpc::Channel> channel,
+                                                 int protocol);
 
 }  // namespace kiln

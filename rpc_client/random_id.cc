@@ -17,4 +17,10 @@ std::string RandomId() {
   return id;
 }
 
+double RandomFraction() {
+  std::random_device random;
+  const std::uint64_t word = (std::uint64_t{random()} << 32) | random();
+  return static_cast<double>(word >> 11) * 0x1.0p-53;
+}
+
 }  // namespace kiln

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -74,10 +75,13 @@ struct DeviceInfo {
   std::vector<std::string> isa;
   std::int32_t cores = 0;
   std::map<std::string, std::string> labels;
-  std::string state;   // "free", "offered", "leased", "lost"
+  std::string state;   // "free", "offered", "leased", "lost", "quarantined"
   std::string client;  // the holder, if there is one
   std::uint64_t epoch = 0;
   TimeKind time_kind = TimeKind::kMeasured;
+  std::int32_t failures = 0;           // leases in a row that ended in a fault of it
+  std::string fault;                   // the last of them, in words
+  std::chrono::milliseconds retry{0};  // until it is tried again, if it is in quarantine
 };
 
 struct FarmInfo {

@@ -41,6 +41,8 @@ const char* StateName(v1::DeviceEntry::State state) {
       return "leased";
     case v1::DeviceEntry::STATE_LOST:
       return "lost";
+    case v1::DeviceEntry::STATE_QUARANTINED:
+      return "quarantined";
     default:
       return "unknown";
   }
@@ -64,6 +66,9 @@ StatusOr<DeviceInfo> FromProto(const v1::DeviceEntry& entry) {
   info.state = StateName(entry.state());
   info.client = entry.client();
   info.epoch = entry.epoch();
+  info.failures = entry.failures();
+  info.fault = entry.fault();
+  info.retry = milliseconds(entry.retry_ms());
   ASSIGN_OR_RETURN(info.time_kind, ReadTimeKind(entry.time_kind(), entry.name()));
   return info;
 }
@@ -166,15 +171,16 @@ class GrpcTrackerClient final : public TrackerClient {
         });
   }
 
-  std::unique_ptr<PendingCall> Release(const GrantedLease& lease, nanoseconds timeout) override {
-    return BeginRelease(lease, timeout,
+  std::unique_ptr<PendingCall> Release(const GrantedLease& lease, const LeaseOutcome& outcome,
+                                       nanoseconds timeout) override {
+    return BeginRelease(lease, outcome, timeout,
                         [this](const Status& status) { Heard(status).IgnoreError(); });
   }
 
   Status Withdraw(const std::string& lease_id, nanoseconds timeout) override {
     Status outcome;
     // The end of the call, which this waits for, comes after its outcome.
-    BeginRelease(GrantedLease{.id = lease_id, .device = {}, .address = {}}, timeout,
+    BeginRelease(GrantedLease{.id = lease_id, .device = {}, .address = {}}, {}, timeout,
                  [&](const Status& status) { outcome = Heard(status); });
     return outcome;
   }
@@ -195,12 +201,15 @@ class GrpcTrackerClient final : public TrackerClient {
   }
 
  private:
-  std::unique_ptr<PendingCall> BeginRelease(const GrantedLease& lease, nanoseconds timeout,
+  std::unique_ptr<PendingCall> BeginRelease(const GrantedLease& lease, const LeaseOutcome& outcome,
+                                            nanoseconds timeout,
                                             std::function<void(const Status&)> done) {
     v1::ReleaseLeaseRequest request;
     request.set_lease_id(lease.id);
     request.set_device(lease.device);
     request.set_epoch(lease.epoch);
+    request.set_fault(outcome.fault);
+    request.set_served(outcome.served);
     return std::make_unique<ReleaseCall>(
         [stub = Stub()](auto... call) { stub->async()->ReleaseLease(call...); }, std::move(request),
         timeout, [done = std::move(done)](const Status& status, const auto&) { done(status); });

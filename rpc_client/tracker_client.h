@@ -27,6 +27,13 @@ struct AcquireRequest {
   TimeKind time_kind = TimeKind::kMeasured;
 };
 
+// What the holder says of the device when it gives it back: ReleaseLeaseRequest of proto/tracker.proto.
+struct LeaseOutcome {
+  std::string fault;    // at most kMaxFaultBytes printable ones; empty: none
+  bool served = false;  // it has answered
+};
+inline constexpr std::size_t kMaxFaultBytes = 256;
+
 // What the tracker says to a heartbeat.
 struct RenewedLease {
   bool give_back = false;  // somebody's turn has come: release when the trial under way has ended
@@ -63,6 +70,7 @@ class TrackerClient {
                                              std::function<void(StatusOr<RenewedLease>)> done) = 0;
   // Begins to give a lease back. If that fails, the lease expires by itself.
   virtual std::unique_ptr<PendingCall> Release(const GrantedLease& lease,
+                                               const LeaseOutcome& outcome,
                                                std::chrono::nanoseconds timeout) = 0;
   // After an Acquire that was cancelled: the tracker may have granted the lease all the same.
   virtual Status Withdraw(const std::string& lease_id, std::chrono::nanoseconds timeout) = 0;

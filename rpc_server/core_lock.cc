@@ -15,33 +15,6 @@
 namespace kiln {
 namespace {
 
-class FileCoreLock final : public CoreLock {
- public:
-  explicit FileCoreLock(std::vector<int> files) : files_(std::move(files)) {}
-  ~FileCoreLock() override {
-    for (const int file : files_) close(file);
-  }
-
-  // In order of core, as everybody does, so that nobody waits in a circle.
-  Status Take() override {
-    for (const int file : files_) {
-      while (flock(file, LOCK_EX) != 0) {
-        if (errno == EINTR) continue;
-        const int error = errno;
-        Give();
-        return Error(StatusCode::kUnavailable, "cannot lock the cores: ", std::strerror(error));
-      }
-    }
-    return absl::OkStatus();
-  }
-  void Give() override {
-    for (const int file : files_) flock(file, LOCK_UN);
-  }
-
- private:
-  const std::vector<int> files_;
-};
-
 Status PrepareDirectory(const std::string& directory) {
   if (mkdir(directory.c_str(), 0700) != 0 && errno != EEXIST) {
     return Error(StatusCode::kUnavailable, "cannot make ", directory, ": ", std::strerror(errno));
@@ -55,6 +28,66 @@ Status PrepareDirectory(const std::string& directory) {
   return absl::OkStatus();
 }
 
+// Of one core.
+StatusOr<int> OpenFile(const std::string& path) {
+  const int file = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+  if (file >= 0) return file;
+  return Error(StatusCode::kUnavailable, "cannot open ", path, ": ", std::strerror(errno));
+}
+
+class FileCoreLock final : public CoreLock {
+ public:
+  explicit FileCoreLock(std::string directory) : directory_(std::move(directory)) {}
+  ~FileCoreLock() override {
+    for (const Core& core : cores_) close(core.file);
+  }
+
+  Status Add(std::int32_t core) {
+    const std::string path = directory_ + "/core-" + std::to_string(core) + ".lock";
+    ASSIGN_OR_RETURN(const int file, OpenFile(path));
+    cores_.push_back({path, file});
+    return absl::OkStatus();
+  }
+
+  // In order of core, as everybody does, so that nobody waits in a circle.
+  Status Take() override {
+    for (Core& core : cores_) {
+      const Status status = Lock(core);
+      if (status.ok()) continue;
+      Give();
+      return status;
+    }
+    return absl::OkStatus();
+  }
+  void Give() override {
+    for (const Core& core : cores_) flock(core.file, LOCK_UN);
+  }
+
+ private:
+  struct Core {
+    std::string path;
+    int file = -1;
+  };
+
+  Status Lock(Core& core) {
+    for (;;) {
+      while (flock(core.file, LOCK_EX) != 0) {
+        if (errno == EINTR) continue;
+        return Error(StatusCode::kUnavailable, "cannot lock the cores: ", std::strerror(errno));
+      }
+      struct stat status {};
+      if (fstat(core.file, &status) != 0 || status.st_nlink > 0) return absl::OkStatus();
+      // It was deleted: others lock the one that is there now.
+      RETURN_IF_ERROR(PrepareDirectory(directory_));
+      ASSIGN_OR_RETURN(const int file, OpenFile(core.path));
+      close(std::exchange(core.file, file));
+    }
+  }
+
+  const std::string directory_;
+  std::vector<Core> cores_;  // in order
+};
+
 }  // namespace
 
 StatusOr<std::unique_ptr<CoreLock>> OpenCoreLock(const std::string& directory,
@@ -62,28 +95,16 @@ StatusOr<std::unique_ptr<CoreLock>> OpenCoreLock(const std::string& directory,
   RETURN_IF_ERROR(PrepareDirectory(directory));
   std::sort(cores.begin(), cores.end());
   cores.erase(std::unique(cores.begin(), cores.end()), cores.end());
-  std::vector<int> files;
-  for (const std::int32_t core : cores) {
-    const std::string path = directory + "/core-" + std::to_string(core) + ".lock";
-    const int file = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (file < 0) {
-      const Status error =
-          Error(StatusCode::kUnavailable, "cannot open ", path, ": ", std::strerror(errno));
-      for (const int opened : files) close(opened);
-      return error;
-    }
-    files.push_back(file);
-  }
-  return std::make_unique<FileCoreLock>(std::move(files));
+  auto lock = std::make_unique<FileCoreLock>(directory);
+  for (const std::int32_t core : cores) RETURN_IF_ERROR(lock->Add(core));
+  return lock;
 }
 
 std::string CoreLockDirectory() {
-  const char* runtime = std::getenv("XDG_RUNTIME_DIR");
+  if (const char* test = std::getenv("KILN_TEST_CORE_LOCKS"); test && *test) return test;
   std::error_code none;
-  if (runtime && std::filesystem::is_directory(runtime, none)) {
-    return std::string(runtime) + "/kiln";
-  }
-  return "/tmp/kiln-" + std::to_string(geteuid());
+  const char* place = std::filesystem::is_directory("/tmp", none) ? "/tmp" : "/data/local/tmp";
+  return std::string(place) + "/kiln-" + std::to_string(geteuid());
 }
 
 }  // namespace kiln

@@ -10,7 +10,8 @@
 namespace kiln {
 
 // This is the box-wide right to measure on a set of cores: a lock file per core, taken with flock,
-// which the system gives back when its holder dies. Servers and benches of one user that follow it
+// which the system gives back when its holder dies. A file that somebody has deleted, as cleaners of
+// /tmp do, is made again. Servers and benches of one user that follow it
 // never measure on one core at once. Not thread-safe.
 class CoreLock {
  public:
@@ -26,7 +27,10 @@ class CoreLock {
 StatusOr<std::unique_ptr<CoreLock>> OpenCoreLock(const std::string& directory,
                                                  std::vector<std::int32_t> cores);
 
-// $XDG_RUNTIME_DIR/kiln, or /tmp/kiln-UID where there is no such directory.
+// One place for all programs of this user, whatever else their environment says: /tmp/kiln-UID, or
+// /data/local/tmp/kiln-UID on a system without /tmp (Android). Not the user's runtime directory: that
+// comes and goes with his logins, and services do not have it. $KILN_TEST_CORE_LOCKS, if it is set, is
+// for tests, which must not wait for each other's kernels.
 std::string CoreLockDirectory();
 
 }  // namespace kiln

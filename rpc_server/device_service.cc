@@ -48,6 +48,7 @@ struct Claim {
   std::string lease;
   std::uint64_t epoch = 0;
   Peer peer;
+  int protocol = kProtocolVersion;
 };
 
 // One stream of measurements.
@@ -122,7 +123,7 @@ class MeasureCall final : public ServerStream<v1::MeasureRequest, v1::MeasureRep
       }
       v1::MeasureReply reply;
       reply.set_trial_id(trial);
-      WriteResult(result, reply.mutable_result());
+      WriteResult(result, reply.mutable_result(), self->claim_.protocol);
       self->Answer(reply, bytes);
     };
     device_.queue->Submit(std::move(job));
@@ -219,7 +220,7 @@ StatusOr<Claim> ReadClaim(const grpc::CallbackServerContext& context, Peer peer)
                  kProtocolMetadata);
   }
   RETURN_IF_ERROR(CheckProtocol(protocol.empty() ? 2 : version, "the client", "the device"));
-  Claim claim{Metadata(context, kLeaseMetadata), 0, std::move(peer)};
+  Claim claim{Metadata(context, kLeaseMetadata), 0, std::move(peer), version};
   if (!IsName(claim.lease) || !absl::SimpleAtoi(Metadata(context, kEpochMetadata), &claim.epoch)) {
     return Error(StatusCode::kInvalidArgument, "a call of Measure names its lease as ",
                  kLeaseMetadata, " and ", kEpochMetadata);

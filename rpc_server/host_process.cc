@@ -32,17 +32,20 @@ class RestartingHostProcess final : public HostProcess {
     const std::stop_callback kill(stop, [this] { Kill(); });
     const std::string frame = Serialize(request);
     const auto timeout = std::chrono::nanoseconds(request.plan.time_out_ns) + kMargin;
+    int deaths = 0;
     for (int attempt = 1;; ++attempt) {
-      StatusOr<HostReply> reply = Ask<HostReply>(frame, timeout, stop);
+      bool died = false;
+      StatusOr<HostReply> reply = Ask<HostReply>(frame, timeout, stop, &died);
       if (reply.ok()) return *std::move(reply);
+      deaths += died;
       Replace(nullptr);
-      if (stop.stop_requested()) {
-        return DeviceLost(Error(StatusCode::kCancelled, "the trial was broken off"));
-      }
+      if (stop.stop_requested()) return BrokenOff();
       spdlog::error("{}", Message(reply.status()));
       // One that hung would hang again, for as long.
       const bool again = reply.status().code() == StatusCode::kUnavailable && attempt < kTries;
-      if (!again) return DeviceLost(reply.status());
+      if (again) continue;
+      if (deaths < kTries) return DeviceLost(reply.status());
+      return Blamed(reply.status(), stop);
     }
   }
 
@@ -51,18 +54,41 @@ class RestartingHostProcess final : public HostProcess {
   }
 
  private:
+  static HostReply BrokenOff() {
+    return DeviceLost(Error(StatusCode::kCancelled, "the trial was broken off"));
+  }
+
+  // Whose doing it was that every host has died: the kernel's, if one without it is well.
+  HostReply Blamed(const Status& death, const std::stop_token& stop) {
+    const Status well = Ask<HostDescription>(kDescribeFrame, kMargin, stop).status();
+    if (!well.ok()) Replace(nullptr);
+    if (stop.stop_requested()) return BrokenOff();
+    if (!well.ok()) {
+      spdlog::error("{}", Message(well));
+      return DeviceLost(death);
+    }
+    std::string how = Message(death);
+    if (how.starts_with(options_.name + ": ")) how.erase(0, options_.name.size() + 2);
+    HostReply reply;
+    reply.outcome = Failure{Stage::kRun, FailureKind::kHostKilled,
+                            "took down " + options_.name + " twice: " + how};
+    return reply;
+  }
+
   template <typename Answer>
   StatusOr<Answer> Ask(std::string_view frame, std::chrono::nanoseconds timeout,
-                       const std::stop_token& stop) {
+                       const std::stop_token& stop, bool* died = nullptr) {
     if (!helper_ || !helper_->alive()) {
       ASSIGN_OR_RETURN(auto helper, StartHelper(reactor_, options_));
       Replace(std::move(helper));
     }
     // What is requested from here on kills the helper.
     if (stop.stop_requested()) return Error(StatusCode::kCancelled, "broken off");
-    ASSIGN_OR_RETURN(const std::string bytes, helper_->Call(frame, timeout));
+    const StatusOr<std::string> bytes = helper_->Call(frame, timeout);
+    if (died) *died = bytes.status().code() == StatusCode::kUnavailable;
+    RETURN_IF_ERROR(bytes.status());
     Answer answer;
-    if (!Deserialize(bytes, answer)) {
+    if (!Deserialize(*bytes, answer)) {
       return Error(StatusCode::kUnavailable, options_.name, ": an answer that cannot be read");
     }
     return answer;

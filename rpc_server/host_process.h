@@ -17,7 +17,8 @@ class HostProcess {
  public:
   virtual ~HostProcess() = default;
   // Blocks until the trial is over, at most its time-out and some seconds. Never fails: what the
-  // host itself does wrong is the outcome kDeviceLost, after a second try in a new host if it died.
+  // host itself does wrong is the outcome kDeviceLost, after a second try in a new host if it died. If
+  // that dies too, but a third one is well without the trial, it was the kernel's doing: kHostKilled.
   // When `stop` is requested, before or meanwhile, it ends soon, as kDeviceLost, and the kernel too.
   virtual HostReply Run(const HostRequest& request, const std::stop_token& stop) = 0;
   // What machine the kernels find themselves on. kUnavailable, kDeadlineExceeded: the host does not

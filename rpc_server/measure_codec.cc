@@ -149,15 +149,18 @@ StatusOr<HostRequest> ReadRequest(const v1::MeasureRequest& message, std::size_t
   return request;
 }
 
-void WriteResult(const HostReply& reply, v1::MeasureResult* message) {
+void WriteResult(const HostReply& reply, v1::MeasureResult* message, int protocol) {
   if (const auto* timings = std::get_if<Timings>(&reply.outcome)) {
     Write(*timings, message->mutable_timings());
   } else if (const auto* censored = std::get_if<Censored>(&reply.outcome)) {
     Write(censored->partial, message->mutable_censored()->mutable_partial());
     message->mutable_censored()->set_bound_ns(censored->bound_ns);
   } else if (const auto* failure = std::get_if<Failure>(&reply.outcome)) {
-    message->mutable_failure()->set_stage(ToProto(failure->stage));
-    message->mutable_failure()->set_kind(ToProto(failure->kind));
+    const bool unheard_of =
+        failure->kind == FailureKind::kHostKilled && protocol < kProtocolWithHostKilled;
+    message->mutable_failure()->set_stage(ToProto(unheard_of ? Stage::kDevice : failure->stage));
+    message->mutable_failure()->set_kind(
+        ToProto(unheard_of ? FailureKind::kDeviceLost : failure->kind));
     message->mutable_failure()->set_message(Printable(failure->message));
   }
   message->mutable_digests()->Add(reply.digests.begin(), reply.digests.end());

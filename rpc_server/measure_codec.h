@@ -2,6 +2,7 @@
 
 #include "base/status.h"
 #include "kernel_host/host_protocol.h"
+#include "proto/transport.h"
 
 namespace kiln::v1 {
 class MeasureRequest;
@@ -15,6 +16,8 @@ namespace kiln {
 // wrong. `cores` is how many there are to measure on.
 StatusOr<HostRequest> ReadRequest(const v1::MeasureRequest& message, std::size_t cores);
 
-void WriteResult(const HostReply& reply, v1::MeasureResult* message);
+// For a client that speaks `protocol`: what it does not know is said in its words.
+void WriteResult(const HostReply& reply, v1::MeasureResult* message,
+                 int protocol = kProtocolVersion);
 
 }  // namespace kiln

@@ -28,6 +28,10 @@ Status EventCheck::Add(const LeaseEvent& event) {
     case LeaseEventKind::kExpired:
     case LeaseEventKind::kRevoked:
       return Ended(devices_[event.device], event);
+    case LeaseEventKind::kQuarantined:
+    case LeaseEventKind::kReadmitted:
+      devices_[event.device].quarantined = event.kind == LeaseEventKind::kQuarantined;
+      return absl::OkStatus();
     default:
       return absl::OkStatus();
   }
@@ -36,6 +40,7 @@ Status EventCheck::Add(const LeaseEvent& event) {
 void EventCheck::Restarted(const LeaseEvent& event) {
   for (auto& [name, device] : devices_) {
     device.before_restart = true;
+    device.quarantined = false;
     device.offered.clear();
     if (event.epoch == 0) device.highest = 0;
   }
@@ -48,8 +53,9 @@ Status EventCheck::Offered(Device& device, const LeaseEvent& event) {
   if (!device.lease.empty() && !device.before_restart) {
     return Violation(event, "it holds ", device.lease, " with epoch ", device.epoch);
   }
+  if (device.quarantined) return Violation(event, "it is in quarantine");
   if (!device.lease.empty()) holds_.erase(device.lease);
-  device = {"", event.epoch, event.lease, event.epoch, false};
+  device = {"", event.epoch, event.lease, event.epoch, false, false};
   return absl::OkStatus();
 }
 
@@ -73,7 +79,11 @@ Status EventCheck::Held(Device& device, const LeaseEvent& event) {
     return Violation(event, "the lease is on ", other->second);
   }
   other->second = event.device;
-  device = {event.lease, event.epoch, "", std::max(device.highest, event.epoch), false};
+  device.lease = event.lease;
+  device.epoch = event.epoch;
+  device.offered.clear();
+  device.highest = std::max(device.highest, event.epoch);
+  device.before_restart = false;
   return absl::OkStatus();
 }
 

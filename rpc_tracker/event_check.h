@@ -18,6 +18,8 @@ namespace kiln {
 //   - the epochs that a device is offered grow strictly, also over restarts of a tracker that keeps
 //     its state. One that knows nothing of the past (`started` without an epoch) may begin anew,
 //     since it believes what the devices tell it;
+//   - a device is not offered between `quarantined` and `readmitted`; a tracker that begins anew says
+//     again of whom it still knows;
 //   - what a device brings back after a restart is either the lease that it had, or a newer one.
 class EventCheck {
  public:
@@ -31,6 +33,7 @@ class EventCheck {
     std::string offered;
     std::uint64_t highest = 0;
     bool before_restart = false;  // whether it still holds `lease` is not known
+    bool quarantined = false;
   };
 
   Status Offered(Device& device, const LeaseEvent& event);

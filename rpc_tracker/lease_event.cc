@@ -8,7 +8,7 @@
 namespace kiln {
 namespace {
 
-constexpr std::array<std::pair<LeaseEventKind, const char*>, 17> kNames{{
+constexpr std::array<std::pair<LeaseEventKind, const char*>, 19> kNames{{
     {LeaseEventKind::kStarted, "started"},
     {LeaseEventKind::kRegistered, "registered"},
     {LeaseEventKind::kReplaced, "replaced"},
@@ -26,6 +26,8 @@ constexpr std::array<std::pair<LeaseEventKind, const char*>, 17> kNames{{
     {LeaseEventKind::kWithdrawn, "withdrawn"},
     {LeaseEventKind::kUnserved, "unserved"},
     {LeaseEventKind::kRequestRefused, "request_refused"},
+    {LeaseEventKind::kQuarantined, "quarantined"},
+    {LeaseEventKind::kReadmitted, "readmitted"},
 }};
 
 std::optional<LeaseEventKind> KindNamed(std::string_view name) {

@@ -27,6 +27,8 @@ enum class LeaseEventKind {
   kWithdrawn,       // a request has left the queue unanswered: its client has gone
   kUnserved,        // no device came free while it waited, or it gave way
   kRequestRefused,  // a request was turned away at once
+  kQuarantined,     // a device has failed too often; after `started`: it is still to be
+  kReadmitted,      // it may be offered again
 };
 
 // What happened in a lease table, for its log. Fields without a meaning for the kind are empty.

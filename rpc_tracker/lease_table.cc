@@ -1,6 +1,7 @@
 #include "rpc_tracker/lease_table.h"
 
 #include <algorithm>
+#include <limits>
 
 namespace kiln {
 namespace {
@@ -35,13 +36,25 @@ bool MayUse(const std::string& owner, std::string_view party) {
 LeaseTable::LeaseTable(const LeaseTableOptions& options, SteadyTime start)
     : options_(options),
       start_(start),
+      records_(options.records),
+      has_strangers_(!options.records.empty()),
       limits_(options.waiting),
       epoch_floor_(options.first_epoch) {
+  for (auto& [name, record] : records_) {
+    // Whoever kept it may have another idea of time.
+    if (record.until) record.until = std::min(*record.until, start + options_.longest_quarantine);
+  }
   if (options_.record_events) {
     LeaseEvent started;
     started.kind = LeaseEventKind::kStarted;
     started.epoch = options_.first_epoch;
     events_.push_back(std::move(started));
+    for (const auto& [name, record] : records_) {
+      if (record.until) {
+        events_.push_back(
+            {LeaseEventKind::kQuarantined, name, "", "", record.owner, 0, record.reason});
+      }
+    }
   }
 }
 
@@ -58,7 +71,12 @@ StatusOr<SessionId> LeaseTable::Register(SteadyTime now, DeviceHello hello) {
     return status;
   }
   Device& device = known ? *known : devices_[hello.name];
-  if (!known) device.number = ++last_number_;
+  if (!known) {
+    device.number = ++last_number_;
+    // A former table's record of this name, if that was another's.
+    const auto record = records_.find(hello.name);
+    if (record != records_.end() && record->second.owner != hello.owner) EraseRecord(hello.name);
+  }
   if (device.session != 0) ReplaceSession(now, device, hello);
   Welcome(now, device, std::move(hello));
   return device.session;
@@ -204,8 +222,13 @@ void LeaseTable::Drop(SteadyTime now, Device& device, LeaseEventKind how,
   device.lost_since = now;
   ++changes_;
   RecordDevice(how, device.hello, device.epoch, reason);
-  if (std::holds_alternative<Leased>(device.use)) return;
-  if (const auto* free = std::get_if<Free>(&device.use)) device.wish->free.erase(free->place);
+  if (auto* leased = std::get_if<Leased>(&device.use)) {
+    if (!std::exchange(leased->failed, true)) {
+      CountFailure(now, device, "its connection was lost during a lease");
+    }
+    return;
+  }
+  if (const auto* free = std::get_if<Free>(&device.use)) device.wish->free.erase(free->rank);
   Use former = std::exchange(device.use, std::monostate());
   if (auto* offered = std::get_if<Offered>(&former)) PutBack(now, std::move(*offered));
   Vacate(now, device);
@@ -232,6 +255,7 @@ void LeaseTable::Forget(Device& device) {
   device.wish->devices.erase(&device);
   DropIfUnused(device.wish);
   ++changes_;
+  EraseRecord(device.hello.name);
   devices_.erase(devices_.find(device.hello.name));
 }
 
@@ -371,12 +395,12 @@ void LeaseTable::CancelOffer(SteadyTime now, Device& device) {
 
 void LeaseTable::Match(SteadyTime now, Wish& wish) {
   while (!wish.free.empty() && !wish.queue.empty()) {
-    Offer(now, *wish.free.front(), wish.queue.Pop(now));
+    Offer(now, *wish.free.begin()->second, wish.queue.Pop(now));
   }
 }
 
 void LeaseTable::Offer(SteadyTime now, Device& device, FairQueue::Turn turn) {
-  device.wish->free.erase(std::get<Free>(device.use).place);
+  device.wish->free.erase(std::get<Free>(device.use).rank);
   device.epoch = NextEpoch(device);
   Waiting waiting = TakeOut(turn.ticket());
   const LeaseRequest& request = waiting.request;
@@ -440,10 +464,11 @@ bool LeaseTable::ShouldGiveBack(SteadyTime now, Wish& wish, Leased& leased) cons
   return true;
 }
 
-Status LeaseTable::Release(SteadyTime now, const LeaseClaim& claim) {
+Status LeaseTable::Release(SteadyTime now, const LeaseClaim& claim, const LeaseReport& report) {
   ASSIGN_OR_RETURN(Device * device, FindLease(claim));
   if (!device) return absl::OkStatus();
-  EndLease(now, *device, LeaseEventKind::kReleased, "");
+  Judge(now, *device, report);
+  EndLease(now, *device, LeaseEventKind::kReleased, report.fault);
   Vacate(now, *device);
   return absl::OkStatus();
 }
@@ -476,9 +501,96 @@ void LeaseTable::Vacate(SteadyTime now, Device& device) {
   }
   SetDue(device, std::nullopt);
   if (NextEpoch(device) >= kEpochLimit) return;
+  const bool kept_apart = IsInQuarantine(now, device);
+  const DeviceRecord* record = FindRecord(device);
+  if (kept_apart) {
+    device.use = Quarantined{};
+    SetDue(device, record->until);
+    return;
+  }
   Wish& wish = *device.wish;
-  device.use = Free{wish.free.insert(wish.free.end(), &device)};
+  const FreeRank rank{record ? record->failures : 0, ++freed_};
+  device.use = Free{rank};
+  wish.free.emplace(rank, &device);
   Match(now, wish);
+}
+
+// ---- Devices that fail.
+
+// What the holder of its lease says.
+void LeaseTable::Judge(SteadyTime now, Device& device, const LeaseReport& report) {
+  Leased& leased = std::get<Leased>(device.use);
+  if (report.fault.empty()) {
+    if (report.served) EraseRecord(device.hello.name);
+  } else if (!std::exchange(leased.failed, true)) {
+    CountFailure(now, device, report.fault);
+  } else if (DeviceRecord* record = FindRecord(device)) {
+    // The connection was lost as well; its holder knows more of it.
+    record->reason = report.fault;
+    ++record_changes_;
+  }
+}
+
+void LeaseTable::CountFailure(SteadyTime now, Device& device, const std::string& reason) {
+  DeviceRecord& record = records_[device.hello.name];
+  record.owner = device.hello.owner;
+  record.reason = reason;
+  ++record_changes_;
+  ++changes_;
+  if (record.failures < std::numeric_limits<std::int32_t>::max()) ++record.failures;
+  if (record.failures < options_.tolerated_failures) return;
+  std::chrono::milliseconds time = options_.quarantine;
+  for (std::int32_t i = options_.tolerated_failures; i < record.failures; ++i) {
+    if (time >= options_.longest_quarantine) break;
+    time *= 2;
+  }
+  time = std::min(time, options_.longest_quarantine);
+  record.until = now + time;
+  RecordDevice(LeaseEventKind::kQuarantined, device.hello, device.epoch, reason);
+  actions_.push_back(TellQuarantine{device.hello.name, record, time});
+}
+
+void LeaseTable::EraseRecord(const std::string& name) {
+  const auto found = records_.find(name);
+  if (found == records_.end()) return;
+  if (found->second.until && options_.record_events) {
+    events_.push_back({LeaseEventKind::kReadmitted, name, "", "", found->second.owner, 0, ""});
+  }
+  records_.erase(found);
+  ++record_changes_;
+  ++changes_;
+}
+
+DeviceRecord* LeaseTable::FindRecord(const Device& device) {
+  const auto found = records_.find(device.hello.name);
+  return found == records_.end() ? nullptr : &found->second;
+}
+
+const DeviceRecord* LeaseTable::FindRecord(const Device& device) const {
+  const auto found = records_.find(device.hello.name);
+  return found == records_.end() ? nullptr : &found->second;
+}
+
+// One whose time is over is on probation from now on.
+bool LeaseTable::IsInQuarantine(SteadyTime now, Device& device) {
+  DeviceRecord* record = FindRecord(device);
+  if (!record || !record->until) return false;
+  if (*record->until > now) return true;
+  record->until.reset();
+  ++record_changes_;
+  RecordDevice(LeaseEventKind::kReadmitted, device.hello, device.epoch, record->reason);
+  return false;
+}
+
+// A former table's records whose devices have not come back: once, and not while they might.
+void LeaseTable::ForgetStrangers(SteadyTime now) {
+  if (!has_strangers_ || now - start_ < options_.forget_lost) return;
+  has_strangers_ = false;
+  std::vector<std::string> strangers;
+  for (const auto& [name, record] : records_) {
+    if (!devices_.contains(name)) strangers.push_back(name);
+  }
+  for (const std::string& name : strangers) EraseRecord(name);
 }
 
 LeaseTable::Device* LeaseTable::FindSession(SessionId session) const {
@@ -500,6 +612,7 @@ StatusOr<LeaseTable::Device*> LeaseTable::FindLease(const LeaseClaim& claim) {
 // ---- Time.
 
 void LeaseTable::Tick(SteadyTime now) {
+  ForgetStrangers(now);
   while (!device_deadlines_.empty() && *(*device_deadlines_.begin())->due <= now) {
     Expire(now, **device_deadlines_.begin());
   }
@@ -517,10 +630,12 @@ void LeaseTable::Expire(SteadyTime now, Device& device) {
     EndLease(now, device, LeaseEventKind::kExpired, "its holder was not heard of");
     return Vacate(now, device);
   }
+  if (std::holds_alternative<Quarantined>(device.use)) return Vacate(now, device);
   const SessionId session = device.session;
   const Status why = Error(StatusCode::kDeadlineExceeded, "the device did not acknowledge epoch ",
                            device.epoch, " within ", DescribeTime(options_.ack_timeout));
   Drop(now, device, LeaseEventKind::kLost, Message(why));
+  CountFailure(now, device, Message(why));
   actions_.push_back(EndSession{session, why});
   Match(now, *device.wish);
 }
@@ -599,14 +714,16 @@ std::string HolderOf(const Use& use) {
 DeviceStock LeaseTable::Stock(const Wish& wish) const {
   std::map<std::string, std::size_t> holders;
   std::size_t lost = 0;
+  DeviceStock stock(wish.target, wish.time_kind);
   for (const Device* device : wish.devices) {
     if (device->session == 0) {
       ++lost;
+    } else if (std::holds_alternative<Quarantined>(device->use)) {
+      stock.AddQuarantined(device->hello.name, FindRecord(*device)->reason);
     } else {
       ++holders[HolderOf<Offered, Leased>(device->use)];
     }
   }
-  DeviceStock stock(wish.target, wish.time_kind);
   const auto add = [&](const std::string& holder, std::size_t count) {
     while (count-- > 0) stock.Add(wish.target, wish.time_kind, holder, false);
   };
@@ -632,7 +749,9 @@ std::vector<DeviceView> LeaseTable::Devices() const {
     view.client = HolderOf<Offered, Leased>(device.use);
     if (std::holds_alternative<Offered>(device.use)) view.status = DeviceStatus::kOffered;
     if (std::holds_alternative<Leased>(device.use)) view.status = DeviceStatus::kLeased;
+    if (std::holds_alternative<Quarantined>(device.use)) view.status = DeviceStatus::kQuarantined;
     if (device.session == 0) view.status = DeviceStatus::kLost;
+    if (const DeviceRecord* record = FindRecord(device)) view.record = *record;
     views.push_back(std::move(view));
   }
   return views;

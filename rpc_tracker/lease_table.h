@@ -86,17 +86,36 @@ struct LeaseClaim {
   std::uint64_t epoch = 0;
 };
 
+// What the holder of a lease says of the device when it gives it back.
+struct LeaseReport {
+  std::string fault;    // what was wrong, for people; empty: nothing
+  bool served = false;  // and it has answered: not so of a lease in which nothing was run
+};
+
 struct Renewal {
   bool give_back = false;  // somebody waits whose turn it is: give it back at the next trial's end
 };
 
-enum class DeviceStatus { kFree, kOffered, kLeased, kLost };
+enum class DeviceStatus { kFree, kOffered, kLeased, kLost, kQuarantined };
+
+// How a device has failed lately. There is none of a device that is well.
+struct DeviceRecord {
+  std::string owner;          // of the name: DeviceHello::owner
+  std::int32_t failures = 0;  // leases in a row that ended in a fault
+  std::string reason;         // the last of them
+  // In quarantine until then; unset: it is not, or is on probation.
+  std::optional<SteadyTime> until{};
+
+  bool operator==(const DeviceRecord&) const = default;
+};
+using DeviceRecords = std::map<std::string, DeviceRecord, std::less<>>;  // by the device's name
 
 struct DeviceView {
   DeviceHello hello;
   DeviceStatus status = DeviceStatus::kFree;
   std::string client;  // the holder, if leased or offered
   std::uint64_t epoch = 0;
+  DeviceRecord record = {};
 };
 
 // What the shell must do, in this order, after it has called the table.
@@ -117,7 +136,12 @@ struct AnswerRequest {
   std::string id;
   StatusOr<LeaseGrant> answer;
 };
-using LeaseAction = std::variant<SendGrant, SendRevoke, EndSession, AnswerRequest>;
+struct TellQuarantine {  // for the log
+  std::string device;
+  DeviceRecord record;
+  std::chrono::milliseconds time{0};
+};
+using LeaseAction = std::variant<SendGrant, SendRevoke, EndSession, AnswerRequest, TellQuarantine>;
 
 struct LeaseTableOptions {
   std::chrono::milliseconds ttl{10'000};         // a lease without heartbeat ends after it
@@ -126,6 +150,9 @@ struct LeaseTableOptions {
   std::chrono::milliseconds turn{1'000};  // for so long a holder is not asked to give back
   FairQueue::Options shares{};
   WaitingLimits::Options waiting{};
+  // After so many failures in a row a device is in quarantine, each further one doubles the time.
+  std::int32_t tolerated_failures = 3;
+  std::chrono::milliseconds quarantine{30'000}, longest_quarantine{600'000};
   std::size_t max_devices = 16'384;  // registered at a time
   std::size_t max_lost =
       16'384;  // remembered though lost; of more, the one lost first is forgotten
@@ -133,6 +160,7 @@ struct LeaseTableOptions {
   // gives (starts << 40), so that its epochs grow over restarts even if a device forgets its own.
   std::uint64_t first_epoch = 0;
   bool record_events = false;  // for TakeEvents()
+  DeviceRecords records = {};  // that a former table left
 };
 
 // This is who has which device until when: a pure state machine, without threads, sockets or a
@@ -142,6 +170,15 @@ struct LeaseTableOptions {
 // The problem: devices, their connections, clients and this program come and go at any time, whole
 // farms at once; some callers are greedy, and some lie. No device may ever be held by two, nobody
 // starved, and neither a thousand devices nor ten thousand waiting requests slow down a call.
+//
+// A device that fails is passed over. Each lease counts at most once: as a failure, if its holder
+// says so when it gives it back (Release), or the device's connection is lost meanwhile; as a success,
+// if the holder gives it back in peace and has been served. A holder that only vanishes has said
+// nothing. Not to acknowledge an offer is a failure, too. Failures are counted in a row: a success
+// forgets them. Among free devices those with the fewest come first, then the one that has rested
+// longest. After options.tolerated_failures a device is in quarantine, and is offered to nobody; then it
+// is on probation, like a free one, but one more failure and it is back, for twice as long. It keeps
+// its session; requests that only such devices could serve wait, as for busy ones.
 //
 // The idea is fencing (Burrows, "The Chubby lock service", OSDI 2006, there called sequencers): a
 // lease is (device, client, epoch, deadline), and a device serves nothing but the lease with the
@@ -166,6 +203,9 @@ struct LeaseTableOptions {
 //     place of its former instance at once, which may not come back: it would take the place of the
 //     one that took its own, and may never have heard of that. Others must wait until the former one
 //     has gone;
+//   - a device in quarantine is not offered before its time, and is again after it. The record goes
+//     with the name: a device does not lose it by connecting again, nor by a new instance, nor by a
+//     restart of the tracker (records(), LeaseTableOptions::records);
 //   - what is kept is bounded: waiting_limits.h, max_devices, max_lost.
 //
 // Every call but Devices() costs O(log n): sessions, leases and requests are found by id, free
@@ -197,8 +237,9 @@ class LeaseTable {
   // table is younger than one ttl, so the device may still come back with it. kPermissionDenied: it
   // is another party's.
   StatusOr<Renewal> Renew(SteadyTime now, const LeaseClaim& claim);
-  // Without effect if the lease is over. kPermissionDenied: it is another party's, and goes on.
-  Status Release(SteadyTime now, const LeaseClaim& claim);
+  // Without effect if the lease is over: nobody can speak of a device that he does not have.
+  // kPermissionDenied: it is another party's, and goes on.
+  Status Release(SteadyTime now, const LeaseClaim& claim, const LeaseReport& report = {});
 
   // Does what is due: ends leases, answers requests whose wait is over, cuts off silent devices.
   void Tick(SteadyTime now);
@@ -208,12 +249,16 @@ class LeaseTable {
   std::vector<LeaseAction> TakeActions();
   std::vector<LeaseEvent> TakeEvents();     // in order; none unless options.record_events
   std::vector<DeviceView> Devices() const;  // in order of name
+  // Of devices that have failed lately, or, of a former table's, may come back.
+  const DeviceRecords& records() const { return records_; }
+  std::uint64_t record_changes() const { return record_changes_; }  // so far
   std::size_t waiting() const { return waiting_.size(); }
   std::size_t registered() const { return sessions_.size(); }  // devices with a session
   std::chrono::milliseconds ttl() const { return options_.ttl; }
 
  private:
   using Ticket = FairQueue::Ticket;
+  using FreeRank = std::pair<std::int32_t, std::uint64_t>;  // failures, order of becoming free
   struct Device;
 
   // A target and a kind of times: the devices that are it, and the requests that want it.
@@ -221,9 +266,9 @@ class LeaseTable {
     explicit Wish(const FairQueue::Options& shares) : queue(shares) {}
     std::string target, time_kind;
     FairQueue queue;
-    std::set<const Device*> devices;  // lost ones too
-    std::list<Device*> free;     // in the order of becoming so: the one that rested most is next
-    std::size_t asked_back = 0;  // leases whose holders have lately been told to give back
+    std::set<const Device*> devices;   // lost ones too
+    std::map<FreeRank, Device*> free;  // the next one first
+    std::size_t asked_back = 0;        // leases whose holders have lately been told to give back
     // Words for those who found no device, of stock_time and stock_changes (see changes_).
     std::optional<DeviceStock> stock;
     SteadyTime stock_time;
@@ -235,8 +280,9 @@ class LeaseTable {
     Wish* wish = nullptr;
   };
   struct Free {
-    std::list<Device*>::iterator place;  // in Wish::free
+    FreeRank rank;  // in Wish::free
   };
+  struct Quarantined {};  // until `due`
   struct Offered {
     Waiting waiting;
     FairQueue::Turn turn;
@@ -247,12 +293,13 @@ class LeaseTable {
     SteadyTime since;
     std::optional<SteadyTime> asked_back{};  // when its holder was told first
     bool counted = false;                    // in Wish::asked_back
+    bool failed = false;                     // a failure has been counted
   };
   struct Lost {
     std::list<Device*>::iterator place;  // in lost_
   };
   // monostate: on its way from one to another; or, between calls, all its epochs are used up.
-  using Use = std::variant<std::monostate, Free, Offered, Leased, Lost>;
+  using Use = std::variant<std::monostate, Free, Quarantined, Offered, Leased, Lost>;
   struct Device {
     LeaseGrant Grant(const HeldLease& lease) const {
       return {lease.id, lease.epoch, hello.name, hello.address, hello.time_kind};
@@ -266,7 +313,8 @@ class LeaseTable {
     bool believed = true;              // it has reported no epoch beyond those that we know of
     std::deque<std::string> replaced;  // instances with its credential before this one, the latest
     Use use;
-    std::optional<SteadyTime> due;  // of the acknowledgement, the lease, or being forgotten
+    // Of the acknowledgement, the lease, the quarantine's end, or being forgotten.
+    std::optional<SteadyTime> due;
   };
   struct ByTime {
     bool operator()(const Device* a, const Device* b) const {
@@ -308,6 +356,14 @@ class LeaseTable {
   void Vacate(SteadyTime now, Device& device);
   bool ShouldGiveBack(SteadyTime now, Wish& wish, Leased& leased) const;
 
+  void CountFailure(SteadyTime now, Device& device, const std::string& reason);
+  void Judge(SteadyTime now, Device& device, const LeaseReport& report);
+  void EraseRecord(const std::string& name);
+  DeviceRecord* FindRecord(const Device& device);
+  const DeviceRecord* FindRecord(const Device& device) const;
+  bool IsInQuarantine(SteadyTime now, Device& device);
+  void ForgetStrangers(SteadyTime now);
+
   void Expire(SteadyTime now, Device& device);
   void SetDue(Device& device, std::optional<SteadyTime> due);
   std::uint64_t NextEpoch(const Device& device) const;
@@ -334,6 +390,8 @@ class LeaseTable {
   std::set<std::pair<SteadyTime, Ticket>> request_deadlines_;
   std::set<Device*, ByTime> device_deadlines_;
   std::list<Device*> lost_;  // those that may be forgotten, the first lost first
+  DeviceRecords records_;
+  bool has_strangers_ = false;  // a former table's records whose devices have not come back
   WaitingLimits limits_;
   std::vector<LeaseAction> actions_;
   std::vector<LeaseEvent> events_;
@@ -344,6 +402,8 @@ class LeaseTable {
   // itself have forgotten them. Epochs that only a device speaks of do not count: it may lie.
   std::uint64_t epoch_floor_;
   std::uint64_t changes_ = 0;  // of what DeviceStock counts, so far
+  std::uint64_t record_changes_ = 0;
+  std::uint64_t freed_ = 0;  // how often a device has become free
 };
 
 }  // namespace kiln

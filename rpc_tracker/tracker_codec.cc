@@ -76,6 +76,8 @@ v1::DeviceEntry::State ToProto(DeviceStatus status) {
       return v1::DeviceEntry::STATE_LEASED;
     case DeviceStatus::kLost:
       return v1::DeviceEntry::STATE_LOST;
+    case DeviceStatus::kQuarantined:
+      return v1::DeviceEntry::STATE_QUARANTINED;
   }
   return v1::DeviceEntry::STATE_UNSPECIFIED;
 }
@@ -137,10 +139,15 @@ Status CheckRenew(const v1::RenewLeaseRequest& message) {
 
 Status CheckRelease(const v1::ReleaseLeaseRequest& message) {
   RETURN_IF_ERROR(NeedName(message.lease_id(), "lease_id"));
+  RETURN_IF_ERROR(NeedText(message.fault(), "fault"));
   return message.device().empty() ? absl::OkStatus() : NeedName(message.device(), "device");
 }
 
-v1::DeviceEntry WriteEntry(const DeviceView& view) {
+LeaseReport ReadReport(const v1::ReleaseLeaseRequest& message) {
+  return {message.fault(), message.served()};
+}
+
+v1::DeviceEntry WriteEntry(const DeviceView& view, SteadyTime now) {
   v1::DeviceEntry entry;
   entry.set_name(view.hello.name);
   entry.set_target(view.hello.target);
@@ -153,6 +160,12 @@ v1::DeviceEntry WriteEntry(const DeviceView& view) {
   entry.set_client(view.client);
   entry.set_epoch(view.epoch);
   entry.set_time_kind(view.hello.time_kind);
+  entry.set_failures(view.record.failures);
+  entry.set_fault(view.record.reason);
+  if (view.record.until && *view.record.until > now) {
+    entry.set_retry_ms(
+        std::chrono::ceil<std::chrono::milliseconds>(*view.record.until - now).count());
+  }
   return entry;
 }
 

@@ -27,8 +27,10 @@ StatusOr<LeaseRequest> ReadAcquire(const v1::AcquireLeaseRequest& message, const
 Status CheckRenew(const v1::RenewLeaseRequest& message);
 // Its device may be empty.
 Status CheckRelease(const v1::ReleaseLeaseRequest& message);
+LeaseReport ReadReport(const v1::ReleaseLeaseRequest& message);
 
-v1::DeviceEntry WriteEntry(const DeviceView& view);
+// What is still to come of a quarantine is counted from `now`.
+v1::DeviceEntry WriteEntry(const DeviceView& view, SteadyTime now);
 v1::DeviceCommand WriteGrant(const SendGrant& grant);
 v1::DeviceCommand WriteRevoke(const SendRevoke& revoke);
 

@@ -12,6 +12,7 @@
 #include <unordered_map>
 #include <utility>
 
+#include "proto/device_stock.h"
 #include "proto/streams.h"
 #include "proto/tracker.grpc.pb.h"
 #include "proto/transport.h"
@@ -28,6 +29,8 @@ constexpr int kMaxUnregistered = 1024;
 constexpr StreamLimits kDeviceStream{kMaxTrackerMessageBytes, 64 << 10};
 // How often the credentials of registered devices are looked at again.
 constexpr std::chrono::seconds kRecheck{1};
+// After a change of the devices' records, before they are written down.
+constexpr std::chrono::milliseconds kKeepTime{200};
 
 constexpr auto kClients = {Role::kClient, Role::kAdmin};
 constexpr auto kDevices = {Role::kDevice};
@@ -97,12 +100,13 @@ class AcquireCall final : public grpc::ServerUnaryReactor {
 class Shell final : public std::enable_shared_from_this<Shell> {
  public:
   Shell(Reactor& reactor, const Clock& clock, PeerCheck& peers, const LeaseTableOptions& options,
-        EventLog* events)
+        EventLog* events, TrackerState* state)
       : reactor_(reactor),
         clock_(clock),
         peers_(peers),
         events_(events),
         ttl_(options.ttl),
+        state_(state),
         table_(WithEvents(options, events), clock.Now()) {}
 
   PeerCheck& peers() { return peers_; }
@@ -188,7 +192,8 @@ class Shell final : public std::enable_shared_from_this<Shell> {
       status =
           request.device().empty()
               ? table_.Cancel(now, request.lease_id(), party)
-              : table_.Release(now, {party, request.device(), request.lease_id(), request.epoch()});
+              : table_.Release(now, {party, request.device(), request.lease_id(), request.epoch()},
+                               ReadReport(request));
     });
     return status;
   }
@@ -196,15 +201,24 @@ class Shell final : public std::enable_shared_from_this<Shell> {
   v1::ListDevicesReply List() {
     v1::ListDevicesReply reply;
     std::vector<DeviceView> views;
+    SteadyTime now;
     {
       std::lock_guard lock(mutex_);
+      now = clock_.Now();
       views = table_.Devices();
       reply.set_waiting(static_cast<std::int32_t>(table_.waiting()));
     }
-    for (const DeviceView& view : views) *reply.add_devices() = WriteEntry(view);
+    for (const DeviceView& view : views) *reply.add_devices() = WriteEntry(view, now);
     return reply;
   }
   OpenLists& lists() { return lists_; }
+
+  // The last time that the state is used.
+  void StopKeeping() {
+    std::lock_guard lock(mutex_);
+    if (state_) KeepRecords();
+    state_ = nullptr;
+  }
 
   // Looks again and again whether the registered devices' credentials are still good.
   void WatchCredentials() {
@@ -235,6 +249,7 @@ class Shell final : public std::enable_shared_from_this<Shell> {
       std::visit([this](auto& known) { this->Plan(std::move(known)); }, action);
     }
     if (events_) events_->Append(table_.TakeEvents());
+    if (state_) ScheduleKeeping();
     Schedule(now);
     CarryOut(lock);
   }
@@ -270,6 +285,12 @@ class Shell final : public std::enable_shared_from_this<Shell> {
     outbox_.push_back([call = std::move(call.mapped()), answer = std::move(answer.answer),
                        ttl = ttl_] { call->Answer(answer, ttl); });
   }
+  void Plan(TellQuarantine told) {
+    outbox_.push_back([told = std::move(told)] {
+      spdlog::warn("quarantine of {} for {}: {} failures in a row, the last: {}", told.device,
+                   DescribeTime(told.time), told.record.failures, told.record.reason);
+    });
+  }
   void Command(SessionId id, v1::DeviceCommand command) {
     const auto session = sessions_.find(id);
     if (session == sessions_.end()) return;
@@ -285,6 +306,24 @@ class Shell final : public std::enable_shared_from_this<Shell> {
     reactor_.After(std::max(*next - now, Nanoseconds(0)), [weak = weak_from_this()] {
       if (const auto shell = weak.lock()) shell->Apply([](SteadyTime) {});
     });
+  }
+
+  // Not at once: clients may say a thousand times a second that a device fails.
+  void ScheduleKeeping() {
+    if (keeping_ || table_.record_changes() == kept_) return;
+    keeping_ = true;
+    reactor_.After(kKeepTime, [weak = weak_from_this()] {
+      const auto shell = weak.lock();
+      if (!shell) return;
+      std::lock_guard lock(shell->mutex_);
+      shell->keeping_ = false;
+      if (shell->state_) shell->KeepRecords();
+    });
+  }
+  void KeepRecords() {
+    if (std::exchange(kept_, table_.record_changes()) != table_.record_changes()) {
+      state_->Keep(table_.records());
+    }
   }
 
   void Recheck() {
@@ -317,11 +356,14 @@ class Shell final : public std::enable_shared_from_this<Shell> {
   std::uint64_t generation_ = 0;  // these two: on the reactor's thread
   SteadyTime rechecked_{};
   std::mutex mutex_;  // guards what follows
+  TrackerState* state_;
   LeaseTable table_;
   std::unordered_map<SessionId, std::shared_ptr<DeviceSession>> sessions_;
   std::unordered_map<std::string, std::shared_ptr<AcquireCall>> calls_;  // by lease id
   std::deque<Deed> outbox_;
   bool carrying_ = false;
+  bool keeping_ = false;    // the state is about to be told
+  std::uint64_t kept_ = 0;  // of the table's record_changes()
   std::optional<SteadyTime> wake_;
 };
 
@@ -405,10 +447,11 @@ using RawTracker = v1::Tracker::WithRawCallbackMethod_Serve<
 class TrackerServiceImpl final : public TrackerService, private RawTracker {
  public:
   TrackerServiceImpl(Reactor& reactor, const Clock& clock, PeerCheck& peers,
-                     const LeaseTableOptions& options, EventLog* events)
-      : shell_(std::make_shared<Shell>(reactor, clock, peers, options, events)) {
+                     const LeaseTableOptions& options, EventLog* events, TrackerState* state)
+      : shell_(std::make_shared<Shell>(reactor, clock, peers, options, events, state)) {
     shell_->WatchCredentials();
   }
+  ~TrackerServiceImpl() override { shell_->StopKeeping(); }
   grpc::Service& service() override { return *this; }
 
  private:
@@ -511,8 +554,8 @@ class TrackerServiceImpl final : public TrackerService, private RawTracker {
 std::unique_ptr<TrackerService> NewTrackerService(Reactor& reactor, const Clock& clock,
                                                   PeerCheck& peers,
                                                   const LeaseTableOptions& options,
-                                                  EventLog* events) {
-  return std::make_unique<TrackerServiceImpl>(reactor, clock, peers, options, events);
+                                                  EventLog* events, TrackerState* state) {
+  return std::make_unique<TrackerServiceImpl>(reactor, clock, peers, options, events, state);
 }
 
 }  // namespace kiln

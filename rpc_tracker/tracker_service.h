@@ -7,6 +7,7 @@
 #include "proto/peer.h"
 #include "rpc_tracker/event_log.h"
 #include "rpc_tracker/lease_table.h"
+#include "rpc_tracker/tracker_state.h"
 
 namespace grpc {
 class Service;
@@ -23,10 +24,12 @@ class TrackerService {
   virtual grpc::Service& service() = 0;
 };
 
-// `events` may be null.
+// `events` and `state` may be null: nothing is logged, or kept. The latter keeps the records of devices
+// that fail; what it brings from a former tracker is in the options already.
 std::unique_ptr<TrackerService> NewTrackerService(Reactor& reactor, const Clock& clock,
                                                   PeerCheck& peers,
                                                   const LeaseTableOptions& options,
-                                                  EventLog* events = nullptr);
+                                                  EventLog* events = nullptr,
+                                                  TrackerState* state = nullptr);
 
 }  // namespace kiln

@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <chrono>
 #include <nlohmann/json.hpp>
 
 #include "apps/kiln/command.h"
@@ -10,6 +11,17 @@
 
 namespace kiln {
 namespace {
+
+// What is wrong with it, and when that is over.
+std::string TroubleOf(const DeviceInfo& device) {
+  if (device.failures == 0) return "";
+  const std::string retry =
+      device.retry.count() > 0
+          ? fmt::format("; tried again in {} s",
+                        std::chrono::ceil<std::chrono::seconds>(device.retry).count())
+          : "";
+  return fmt::format("{} failures, the last: {}{}", device.failures, device.fault, retry);
+}
 
 StatusOr<int> ShowDevices(const Environment& env, bool json) {
   if (env.tracker.empty()) {
@@ -21,11 +33,20 @@ StatusOr<int> ShowDevices(const Environment& env, bool json) {
   ASSIGN_OR_RETURN(const FarmInfo farm, ListDevices(tracker));
   if (json) {
     for (const DeviceInfo& device : farm.devices) {
-      const nlohmann::json line = {
-          {"name", device.name},     {"target", device.target},       {"state", device.state},
-          {"client", device.client}, {"address", device.address},     {"features", device.isa},
-          {"cores", device.cores},   {"labels", device.labels},       {"build", device.build},
-          {"epoch", device.epoch},   {"kind", Name(device.time_kind)}};
+      const nlohmann::json line = {{"name", device.name},
+                                   {"target", device.target},
+                                   {"state", device.state},
+                                   {"client", device.client},
+                                   {"address", device.address},
+                                   {"features", device.isa},
+                                   {"cores", device.cores},
+                                   {"labels", device.labels},
+                                   {"build", device.build},
+                                   {"epoch", device.epoch},
+                                   {"kind", Name(device.time_kind)},
+                                   {"failures", device.failures},
+                                   {"fault", device.fault},
+                                   {"retry_ms", device.retry.count()}};
       WriteJson(line);
     }
     return 0;
@@ -39,13 +60,14 @@ StatusOr<int> ShowDevices(const Environment& env, bool json) {
                {"times", A::kLeft},
                {"features", A::kLeft},
                {"address", A::kLeft},
-               {"build", A::kLeft}});
+               {"build", A::kLeft},
+               {"trouble", A::kLeft}});
   for (const DeviceInfo& device : farm.devices) {
     std::string features;
     for (const std::string& name : device.isa) features += (features.empty() ? "" : ",") + name;
     table.Add({device.name, device.target, device.state, device.client,
                std::to_string(device.cores), Name(device.time_kind), features, device.address,
-               device.build});
+               device.build, TroubleOf(device)});
   }
   WriteOutput(table.Print());
   WriteOutput(fmt::format("{} devices, {} clients waiting\n", farm.devices.size(), farm.waiting));

@@ -37,11 +37,13 @@ Status Serve(const Options& options) {
   leases.ttl = std::chrono::milliseconds(static_cast<std::int64_t>(options.lease_ttl * 1000));
   ASSIGN_OR_RETURN(const auto state, OpenState(options));
   if (state) leases.first_epoch = state->first_epoch();
+  if (state) leases.records = state->records();
   std::unique_ptr<EventLog> events;
   if (!options.event_log.empty()) {
     ASSIGN_OR_RETURN(events, OpenEventLog(options.event_log, SystemClock()));
   }
-  const auto tracker = NewTrackerService(*reactor, SystemClock(), *peers, leases, events.get());
+  const auto tracker =
+      NewTrackerService(*reactor, SystemClock(), *peers, leases, events.get(), state.get());
   ASSIGN_OR_RETURN(const auto server, ListenAsAsked(options.listen, {&tracker->service()}));
   WarnIfOpen(options.listen, server->address(), "lease the devices and run native code on them");
   AnnounceAddress(server->address());

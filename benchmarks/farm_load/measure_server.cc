@@ -93,7 +93,7 @@ class DeviceService final : public v1::Device::CallbackService {
     const DeviceOptions& device = laboratory_.farm().device;
     reply->set_protocol(kProtocolVersion);
     reply->set_build("simulated");
-    reply->set_name(laboratory_.farm().prefix);
+    // Without a name: it stands for all of them.
     reply->set_target(device.target);
     reply->mutable_isa()->Add(device.isa.begin(), device.isa.end());
     reply->add_cores(0);

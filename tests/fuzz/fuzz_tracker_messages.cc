@@ -83,7 +83,7 @@ class Farm {
     for (const DeviceView& view : table_.Devices()) {
       Need(IsName(view.hello.name) && IsText(view.hello.address), "a device with an odd name");
       Need(view.epoch < kEpochLimit, "an epoch that wraps");
-      Need(WriteEntry(view).ByteSizeLong() < 8192, "a long entry");
+      Need(WriteEntry(view, now_).ByteSizeLong() < 8192, "a long entry");
     }
     if (const auto next = table_.NextTick()) Need(*next >= now_, "a tick that is always due");
   }

@@ -48,6 +48,7 @@ class FarmTest : public testing::Test {
     ASSERT_NE(mkdtemp(directory.data()), nullptr);
     directory_ = directory;
     setenv("XDG_RUNTIME_DIR", directory.c_str(), 1);
+    setenv("KILN_TEST_CORE_LOCKS", (directory + "/core-locks").c_str(), 1);
     const auto native = DetectNative();
     ASSERT_TRUE(native.ok()) << native.status();
     target_ = *native;
@@ -55,6 +56,7 @@ class FarmTest : public testing::Test {
   void TearDown() override {
     servers_.clear();
     unsetenv("XDG_RUNTIME_DIR");
+    unsetenv("KILN_TEST_CORE_LOCKS");
     if (!directory_.empty()) std::filesystem::remove_all(directory_);
   }
 

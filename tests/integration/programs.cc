@@ -78,6 +78,10 @@ std::string Scratch::Write(const std::string& name, const std::string& bytes) co
   return Path(name);
 }
 
+void Scratch::Set(const std::string& variable, const std::string& value) {
+  set_.push_back(variable + "=" + value);
+}
+
 std::vector<std::string> Scratch::Environment() const {
   constexpr std::string_view kReplaced[] = {"KILN_", "XDG_", "HOME="};
   std::vector<std::string> variables;
@@ -94,6 +98,8 @@ std::vector<std::string> Scratch::Environment() const {
     fs::permissions(Path(name), fs::perms::owner_all);
     variables.push_back(std::string(name) + "=" + Path(name));
   }
+  variables.push_back("KILN_TEST_CORE_LOCKS=" + Path("core-locks"));
+  variables.insert(variables.end(), set_.begin(), set_.end());
   return variables;
 }
 

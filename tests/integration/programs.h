@@ -26,11 +26,16 @@ class Scratch {
   std::string database() const { return Path("tuning.db"); }  // $KILN_DB of the programs
   std::string Write(const std::string& name, const std::string& bytes) const;  // returns its path
 
-  // This process's environment with HOME, KILN_DB and XDG_* in the directory, without other KILN_*.
+  // For programs that are started from now on.
+  void Set(const std::string& variable, const std::string& value);
+
+  // This process's environment with HOME, KILN_DB and XDG_* in the directory, without other KILN_* but
+  // those that were set.
   std::vector<std::string> Environment() const;
 
  private:
   std::string path_;
+  std::vector<std::string> set_;  // "NAME=value"
 };
 
 // How a program ended and what it printed.

@@ -117,7 +117,8 @@ TEST(TransportTest, OtherProtocolsAreRefusedWithAWord) {
   EXPECT_THAT(Message(newer), HasSubstr("the device speaks protocol version " +
                                         std::to_string(kProtocolVersion + 1)));
   EXPECT_THAT(Message(newer), testing::EndsWith(": upgrade the tracker"));
-  const Status older = CheckProtocol(kProtocolVersion - 1, "the device", "the tracker");
+  EXPECT_TRUE(CheckProtocol(kOldestProtocolVersion, "the device", "the tracker").ok());
+  const Status older = CheckProtocol(kOldestProtocolVersion - 1, "the device", "the tracker");
   EXPECT_THAT(Message(older), testing::EndsWith(": upgrade the device"));
 }
 

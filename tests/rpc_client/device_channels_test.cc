@@ -26,6 +26,18 @@ TEST(DeviceChannelsTest, TheNextLeaseOfADeviceHasTheSameChannel) {
   EXPECT_EQ(channels.To(LeaseOf("a")), first);
 }
 
+TEST(DeviceChannelsTest, WhatIsKnownOfADeviceGoesWithItsChannel) {
+  DeviceChannels channels({});
+  const auto first = channels.To(LeaseOf("a"));
+  EXPECT_EQ(channels.Protocol(first), std::nullopt);
+  channels.SetProtocol(first, 3);
+  channels.SetProtocol(channels.To(LeaseOf("b")), 4);
+  EXPECT_EQ(channels.Protocol(channels.To(LeaseOf("a"))), 3);
+  channels.Forget(first);
+  EXPECT_EQ(channels.Protocol(first), std::nullopt);
+  EXPECT_EQ(channels.Protocol(channels.To(LeaseOf("a"))), std::nullopt);
+}
+
 TEST(DeviceChannelsTest, OneThatFailedACallIsNotUsedAgain) {
   DeviceChannels channels({});
   const auto first = channels.To(LeaseOf("a")), other = channels.To(LeaseOf("b"));

@@ -5,6 +5,7 @@
 #include <gmock/gmock.h>
 
 #include <algorithm>
+#include <atomic>
 #include <future>
 #include <vector>
 
@@ -39,7 +40,8 @@ class FakeTracker final : public TrackerClient {
                                      std::function<void(StatusOr<RenewedLease>)>) override {
     return nullptr;
   }
-  std::unique_ptr<PendingCall> Release(const GrantedLease&, nanoseconds) override {
+  std::unique_ptr<PendingCall> Release(const GrantedLease&, const LeaseOutcome&,
+                                       nanoseconds) override {
     return nullptr;
   }
   Status Withdraw(const std::string& id, nanoseconds) override {
@@ -55,7 +57,8 @@ class FakeTracker final : public TrackerClient {
   }
 
   // Answers the request number `index`, from 0, when it has come.
-  void Grant(std::size_t index) {
+  void Grant(std::size_t index) { Answer(index, absl::OkStatus()); }
+  void Answer(std::size_t index, const Status& status) {
     std::shared_ptr<Call> call;
     {
       std::unique_lock lock(mutex_);
@@ -63,7 +66,11 @@ class FakeTracker final : public TrackerClient {
       ASSERT_TRUE(has_come) << "nobody asks for a lease";
       call = calls_[index];
     }
-    End(*call, GrantedLease{call->id, 1, "device", "address", milliseconds(9)});
+    if (status.ok()) {
+      End(*call, GrantedLease{call->id, 1, "device", "address", milliseconds(9)});
+    } else {
+      End(*call, status);
+    }
   }
   void AwaitLooks(int more) {
     std::unique_lock lock(mutex_);
@@ -134,6 +141,13 @@ DeviceInfo Device(const std::string& target, const std::string& state = "free",
   device.target = target;
   device.state = state;
   device.client = client;
+  return device;
+}
+
+DeviceInfo Quarantined(const std::string& target, const std::string& name) {
+  DeviceInfo device = Device(target, "quarantined");
+  device.name = name;
+  device.fault = "nothing answers at 10.0.0.4:9191";
   return device;
 }
 
@@ -348,6 +362,88 @@ TEST_F(DeviceLineTest, TurnGoesWithTheLeaseAndIsTakenAnew) {
   tracker.Grant(2);  // comes once the other one has gone
   EXPECT_TRUE(second.get().ok() && third.get().ok());
   EXPECT_EQ(tracker.most_at_once(), 1);
+}
+
+TEST_F(DeviceLineTest, DevicesInQuarantineAreWaitedForAndNamed) {
+  FakeTracker tracker({Quarantined("t", "pi4")});
+  std::vector<std::string> told;
+  DeviceLine line(
+      tracker, nullptr, [&told](const std::string& what) { told.push_back(what); }, Quick());
+  auto wait = Acquire(line, "a");
+  tracker.AwaitLooks(200);  // longer than an absent one would be
+  EXPECT_EQ(wait.wait_for(milliseconds(0)), std::future_status::timeout);
+  tracker.Grant(0);
+  EXPECT_TRUE(Get(wait).ok());
+  EXPECT_THAT(told, ElementsAre("waiting for a t device: 1 registered, 1 quarantined: pi4: nothing "
+                                "answers at 10.0.0.4:9191"));
+}
+
+TEST_F(DeviceLineTest, NobodyAsksForADeviceInQuarantineBesideOthers) {
+  FakeTracker tracker({Device("t"), Quarantined("t", "pi4"), Quarantined("t", "pi5")});
+  DeviceLine line(tracker, nullptr, nullptr, Quick());
+  auto first = Acquire(line, "a"), second = Acquire(line, "b");
+  tracker.AwaitLooks(10);
+  EXPECT_EQ(tracker.open(), 1);
+  tracker.SetDevices({Device("t"), Device("t"), Quarantined("t", "pi5")});
+  for (int looks = 0; looks < 10'000 && tracker.open() < 2; ++looks) tracker.AwaitLooks(1);
+  EXPECT_EQ(tracker.open(), 2) << "it is on probation";
+  line.Stop();
+}
+
+TEST_F(DeviceLineTest, RequestsAfterFailuresAreSpacedAtRandom) {
+  FakeTracker tracker({Device("t")});
+  DeviceLine::Options options = Quick();
+  std::atomic<int> drawn = 0;
+  options.random = [&] {
+    ++drawn;
+    return 0.5;
+  };
+  options.pauses = {milliseconds(2), milliseconds(8)};
+  DeviceLine line(tracker, nullptr, nullptr, options);
+  const auto begun = std::chrono::steady_clock::now();
+  auto wait = Acquire(line, "a");
+  for (std::size_t i = 0; i < 4; ++i) {
+    tracker.Answer(i, Error(StatusCode::kUnavailable, "the tracker has gone"));
+  }
+  tracker.Grant(4);
+  Result lease = Get(wait);
+  ASSERT_TRUE(lease.ok()) << lease.status();
+  EXPECT_EQ(drawn, 4);
+  EXPECT_GE(std::chrono::steady_clock::now() - begun, milliseconds(1 + 2 + 4 + 4));
+  // A device that fails, then one that serves.
+  for (const int failures : {1, 2}) {
+    lease->turn->Tell({"broken", false});
+    lease->turn.reset();
+    wait = Acquire(line, "again");
+    tracker.Grant(4 + static_cast<std::size_t>(failures));
+    lease = Get(wait);
+    ASSERT_TRUE(lease.ok()) << lease.status();
+    EXPECT_EQ(drawn, 4 + failures);
+  }
+  lease->turn->Tell({"", true});
+  lease->turn.reset();
+  wait = Acquire(line, "last");
+  tracker.Grant(7);
+  EXPECT_TRUE(Get(wait).ok());
+  EXPECT_EQ(drawn, 6) << "no pause after a success";
+}
+
+TEST_F(DeviceLineTest, PauseEndsWithTheWait) {
+  FakeTracker tracker({Device("t")});
+  DeviceLine::Options options = Quick();
+  options.pauses = {std::chrono::hours(1), std::chrono::hours(1)};
+  DeviceLine line(tracker, nullptr, nullptr, options);
+  auto first = Acquire(line, "a");
+  tracker.Grant(0);
+  Result lease = Get(first);
+  ASSERT_TRUE(lease.ok()) << lease.status();
+  lease->turn->Tell({"broken", false});
+  lease->turn.reset();
+  auto timed = Acquire(line, "b", milliseconds(20));
+  EXPECT_EQ(Get(timed).status().code(), StatusCode::kDeadlineExceeded);
+  auto stopped = Acquire(line, "c");
+  line.Stop();
+  EXPECT_EQ(Get(stopped).status().code(), StatusCode::kCancelled);
 }
 
 }  // namespace

@@ -41,7 +41,8 @@ class FakeTracker final : public TrackerClient {
     done(Unused());
     return nullptr;
   }
-  std::unique_ptr<PendingCall> Release(const GrantedLease&, nanoseconds) override {
+  std::unique_ptr<PendingCall> Release(const GrantedLease&, const LeaseOutcome&,
+                                       nanoseconds) override {
     return nullptr;
   }
   Status Withdraw(const std::string&, nanoseconds) override { return absl::OkStatus(); }

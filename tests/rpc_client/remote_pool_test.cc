@@ -377,5 +377,125 @@ TEST_F(RemotePoolTest, EmulatedDeviceIsLeasedByThoseAloneWhoAskForOne) {
   EXPECT_EQ(farm->devices[1].time_kind, TimeKind::kMeasured);
 }
 
+// What the tracker knows of a device once the lease has been given back.
+class RemoteFaultTest : public RemotePoolTest {
+ protected:
+  DeviceInfo AfterwardsKnown(std::unique_ptr<Lease> lease) {
+    lease.reset();
+    DeviceInfo known;
+    EXPECT_TRUE(Becomes([&] {
+      const auto farm = ListDevices(server_->address());
+      if (!farm.ok() || farm->devices.size() != 1) return false;
+      known = farm->devices[0];
+      return known.state == "free";
+    }));
+    return known;
+  }
+  std::unique_ptr<TrackerLink> RegisterAt(FakeDevice& device, const std::string& address) {
+    return NewTrackerLink(*reactor_, device.fence(),
+                          {server_->address(), {}, address, device.identity()});
+  }
+  // Of a run on a device that says it is there.
+  Status RunAt(const std::string& address, std::string* fault) {
+    FakeDevice device;
+    const auto link = RegisterAt(device, address);
+    const auto pool = Pool();
+    auto lease = MustLease(*pool);
+    const Status status = Run(*lease, ObjectOf("1")).status();
+    const DeviceInfo known = AfterwardsKnown(std::move(lease));
+    EXPECT_EQ(known.failures, 1);
+    *fault = known.fault;
+    return status;
+  }
+};
+
+TEST_F(RemoteFaultTest, WhatIsAtADevicesAddressInsteadIsNamed) {
+  StartTracker();
+  FakeDevice other(SampleReply, "other");
+  const std::pair<std::string, std::string> cases[] = {
+      {server_->address(), "another service answers at " + server_->address()},
+      {other.address(), "there is another device, other"},
+      {"127.0.0.1:1", "127.0.0.1:1"}};
+  for (const auto& [address, words] : cases) {
+    std::string fault;
+    const Status status = RunAt(address, &fault);
+    EXPECT_EQ(status.code(), StatusCode::kUnavailable) << status;
+    EXPECT_THAT(Message(status), HasSubstr("device fake at " + address + ": "));
+    EXPECT_THAT(Message(status), HasSubstr(words));
+    EXPECT_THAT(fault, HasSubstr(words));
+    StopTracker();
+    StartTracker();
+  }
+}
+
+TEST_F(RemoteFaultTest, RunThatGoesWellTakesTheFaultBack) {
+  StartTracker();
+  std::atomic<int> runs = 0;
+  FakeDevice device([&](const HostRequest& request) {
+    HostReply reply = SampleReply(request);
+    if (++runs == 1) reply.outcome = Failure{Stage::kDevice, FailureKind::kDeviceLost, "a hiccup"};
+    return reply;
+  });
+  const auto link = Register(device);
+  const auto pool = Pool();
+  auto lease = MustLease(*pool);
+  const Status status = Run(*lease, ObjectOf("1")).status();
+  EXPECT_EQ(status.code(), StatusCode::kUnavailable) << status;
+  EXPECT_THAT(Message(status), HasSubstr("a hiccup"));
+  EXPECT_EQ(Sample(*lease, ObjectOf("12")), 2);
+  EXPECT_EQ(AfterwardsKnown(std::move(lease)).failures, 0);
+}
+
+TEST_F(RemoteFaultTest, ADevicesOwnFailureIsItsFaultAndARefusedRequestIsNot) {
+  StartTracker();
+  FakeDevice device([](const HostRequest& request) {
+    HostReply reply = SampleReply(request);
+    reply.outcome = Failure{Stage::kDevice, FailureKind::kDeviceLost, "no\nhost"};
+    return reply;
+  });
+  const auto link = Register(device);
+  const auto pool = Pool();
+  auto lease = MustLease(*pool);
+  RunRequest refused;
+  const Artifact artifact = ObjectOf("1");
+  refused.artifact = &artifact;
+  refused.workload = AnyWorkload();  // without a case
+  EXPECT_EQ(runner_->Run(*lease, refused).status().code(), StatusCode::kInvalidArgument);
+  EXPECT_EQ(AfterwardsKnown(std::move(lease)).failures, 0);
+  lease = MustLease(*pool);
+  EXPECT_EQ(Run(*lease, artifact).status().code(), StatusCode::kUnavailable);
+  const DeviceInfo known = AfterwardsKnown(std::move(lease));
+  EXPECT_EQ(known.failures, 1);
+  EXPECT_THAT(known.fault, HasSubstr("host")) << "fit for a line of a log";
+}
+
+TEST_F(RemoteFaultTest, BlameIsPassedOnThoughRunsGoWell) {
+  StartTracker();
+  FakeDevice device;
+  const auto link = Register(device);
+  const auto pool = Pool();
+  auto lease = MustLease(*pool);
+  lease->Blame("its clock runs backwards");
+  EXPECT_EQ(Sample(*lease, ObjectOf("1")), 1);
+  lease->Blame("its times differ from the others'\x1b[2J");
+  const DeviceInfo known = AfterwardsKnown(std::move(lease));
+  EXPECT_EQ(known.failures, 1);
+  EXPECT_EQ(known.fault, "its times differ from the others'?[2J");
+}
+
+TEST_F(RemoteFaultTest, LeaseWithoutARunSaysNothing) {
+  StartTracker();
+  FakeDevice device;
+  const auto link = Register(device);
+  const auto pool = Pool();
+  auto lease = MustLease(*pool);
+  lease->Blame("broken");
+  EXPECT_EQ(AfterwardsKnown(std::move(lease)).failures, 1);
+  EXPECT_EQ(AfterwardsKnown(MustLease(*pool)).failures, 1);
+  lease = MustLease(*pool);
+  EXPECT_EQ(Sample(*lease, ObjectOf("1")), 1);
+  EXPECT_EQ(AfterwardsKnown(std::move(lease)).failures, 0);
+}
+
 }  // namespace
 }  // namespace kiln

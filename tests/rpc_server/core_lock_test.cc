@@ -105,5 +105,31 @@ TEST_F(CoreLockTest, DirectoryThatOthersMayWriteIsRefused) {
   EXPECT_THAT(Message(lock.status()), testing::HasSubstr(directory_));
 }
 
+TEST_F(CoreLockTest, FileThatWasDeletedIsMadeAgain) {
+  auto one = OpenCoreLock(directory_, {0});
+  ASSERT_TRUE(one.ok());
+  std::filesystem::remove_all(directory_);
+  auto other = OpenCoreLock(directory_, {0});
+  ASSERT_TRUE(other.ok()) << other.status();
+  ASSERT_TRUE((*one)->Take().ok());
+  EXPECT_TRUE(Taken(0)) << "the file that others see";
+  (*one)->Give();
+  ASSERT_TRUE((*other)->Take().ok());
+  EXPECT_TRUE(Taken(0));
+}
+
+TEST_F(CoreLockTest, TheEnvironmentDoesNotSayWhereTheLocksAre) {
+  unsetenv("KILN_TEST_CORE_LOCKS");
+  const std::string place = CoreLockDirectory();
+  EXPECT_THAT(place, testing::EndsWith("/kiln-" + std::to_string(geteuid())));
+  for (const char* name : {"XDG_RUNTIME_DIR", "TMPDIR", "HOME"}) {
+    const char* const before = std::getenv(name);
+    const std::string value = before ? before : "";
+    setenv(name, directory_.c_str(), 1);
+    EXPECT_EQ(CoreLockDirectory(), place) << name;
+    before ? setenv(name, value.c_str(), 1) : unsetenv(name);
+  }
+}
+
 }  // namespace
 }  // namespace kiln

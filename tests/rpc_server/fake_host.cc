@@ -1,4 +1,5 @@
-// A kiln-host for host_process_test: the symbol of a request says what it does.
+// A kiln-host for host_process_test: the symbol of a request says what it does. With the argument
+// "sick" it dies whatever it is asked.
 
 #include <unistd.h>
 
@@ -20,9 +21,11 @@ bool FirstTime(const std::string& path) {
 
 }  // namespace
 
-int main() {
+int main(int argc, char** argv) {
+  const bool is_sick = argc > 1 && std::string(argv[1]) == "sick";
   std::string frame;
   while (kiln::ReadFrame(kiln::kHelperSocket, frame)) {
+    if (is_sick) std::abort();
     if (frame == kiln::kDescribeFrame) {
       if (!kiln::WriteFrame(kiln::kHelperSocket, kiln::Serialize(kiln::DescribeHost()))) return 1;
       continue;

@@ -40,17 +40,28 @@ TEST_F(HostProcessTest, OneHostServesManyRequests) {
   EXPECT_EQ(Pid(Run("run")), pid);
 }
 
-TEST_F(HostProcessTest, DeathTwiceIsADeviceLostAndTheNextTrialRuns) {
+TEST_F(HostProcessTest, KernelThatKillsItsHostTwiceIsNamedAndTheNextTrialRuns) {
   const double pid = Pid(Run("run"));
   const HostReply reply = Run("die");
+  const auto* failure = std::get_if<Failure>(&reply.outcome);
+  ASSERT_TRUE(failure);
+  EXPECT_EQ(failure->kind, FailureKind::kHostKilled);
+  EXPECT_EQ(failure->stage, Stage::kRun);
+  EXPECT_THAT(failure->message,
+              testing::StartsWith("took down kiln-host twice: killed by SIGABRT"));
+  const double next = Pid(Run("run"));
+  EXPECT_GT(next, 0);
+  EXPECT_NE(next, pid);
+}
+
+TEST_F(HostProcessTest, HostThatDiesWithoutAKernelTooIsADeviceLost) {
+  const auto sick = NewHostProcess(*reactor_, FindHelper("kiln_fake_host").value_or(""), {"sick"});
+  const HostReply reply = sick->Run({}, {});
   const auto* failure = std::get_if<Failure>(&reply.outcome);
   ASSERT_TRUE(failure);
   EXPECT_EQ(failure->kind, FailureKind::kDeviceLost);
   EXPECT_EQ(failure->stage, Stage::kDevice);
   EXPECT_THAT(failure->message, testing::HasSubstr("SIGABRT"));
-  const double next = Pid(Run("run"));
-  EXPECT_GT(next, 0);
-  EXPECT_NE(next, pid);
 }
 
 TEST_F(HostProcessTest, DeathOnceIsTriedAgain) {

@@ -158,5 +158,18 @@ TEST(MeasureCodecTest, WhatARunnerSaysBecomesPrintable) {
   EXPECT_TRUE(message.SerializeToString(&wire));
 }
 
+TEST(MeasureCodecTest, ClientThatDoesNotKnowAFailureIsToldTheDeviceFailed) {
+  HostReply reply;
+  reply.outcome = Failure{Stage::kRun, FailureKind::kHostKilled, "took down kiln-host twice"};
+  v1::MeasureResult now, before;
+  WriteResult(reply, &now);
+  EXPECT_EQ(now.failure().kind(), v1::KernelFailure::KIND_HOST_KILLED);
+  EXPECT_EQ(now.failure().stage(), v1::KernelFailure::STAGE_RUN);
+  WriteResult(reply, &before, kProtocolWithHostKilled - 1);
+  EXPECT_EQ(before.failure().kind(), v1::KernelFailure::KIND_DEVICE_LOST);
+  EXPECT_EQ(before.failure().stage(), v1::KernelFailure::STAGE_DEVICE);
+  EXPECT_EQ(before.failure().message(), now.failure().message());
+}
+
 }  // namespace
 }  // namespace kiln

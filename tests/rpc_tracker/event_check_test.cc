@@ -106,5 +106,27 @@ TEST(EventCheckTest, NamesALineThatIsNoEvent) {
   }
 }
 
+TEST(EventCheckTest, FindsAnOfferInQuarantine) {
+  const LeaseEvent quarantined = Event(Kind::kQuarantined, "a", "", 0);
+  EXPECT_THAT(Check({quarantined, Event(Kind::kOffered, "a", "1", 1)}),
+              HasSubstr("it is in quarantine"));
+  EXPECT_THAT(
+      Check({Event(Kind::kOffered, "a", "1", 1), Event(Kind::kGranted, "a", "1", 1), quarantined,
+             Event(Kind::kReleased, "a", "1", 1), Event(Kind::kOffered, "a", "2", 2)}),
+      HasSubstr("it is in quarantine"));
+  EXPECT_EQ(Check({quarantined, Event(Kind::kOffered, "b", "1", 1),
+                   Event(Kind::kReadmitted, "a", "", 0), Event(Kind::kOffered, "a", "2", 1)}),
+            "");
+}
+
+TEST(EventCheckTest, TrackerThatBeginsAnewSaysWhoIsStillInQuarantine) {
+  const LeaseEvent quarantined = Event(Kind::kQuarantined, "a", "", 0),
+                   started = Event(Kind::kStarted, "", "", 0),
+                   offered = Event(Kind::kOffered, "a", "1", 1);
+  EXPECT_EQ(Check({quarantined, started, offered}), "") << "it has forgotten";
+  EXPECT_THAT(Check({quarantined, started, quarantined, offered}),
+              HasSubstr("it is in quarantine"));
+}
+
 }  // namespace
 }  // namespace kiln

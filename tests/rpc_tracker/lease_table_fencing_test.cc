@@ -79,6 +79,7 @@ class SimulatedFarm {
   }
 
   std::size_t grants() const { return grants_.size(); }
+  int quarantines() const { return quarantines_; }
 
  private:
   struct Granted {
@@ -161,7 +162,7 @@ class SimulatedFarm {
     if (grants_.empty()) return;
     const Granted& granted = grants_[rng_.Below(grants_.size())];
     ASSERT_FALSE(table_.Renew(now_, granted.Claim("stranger")).ok());
-    (void)table_.Release(now_, granted.Claim("stranger"));
+    (void)table_.Release(now_, granted.Claim("stranger"), {"slander", false});
     (void)table_.Cancel(now_, granted.grant.id, "stranger");
     for (const LeaseAction& action : table_.TakeActions()) {
       const auto* nudge = std::get_if<SendRevoke>(&action);
@@ -173,7 +174,10 @@ class SimulatedFarm {
     if (grants_.empty()) return;
     const Granted granted = grants_[rng_.Below(grants_.size())];
     if (rng_.Below(2) == 0) {
-      ASSERT_TRUE(table_.Release(now_, granted.Claim(granted.party)).ok());
+      LeaseReport report;
+      if (rng_.Below(3) == 0) report.fault = "broken";
+      report.served = report.fault.empty() && rng_.Below(2) == 0;
+      ASSERT_TRUE(table_.Release(now_, granted.Claim(granted.party), report).ok());
     } else {
       ASSERT_TRUE(table_.Cancel(now_, granted.grant.id, owners_[granted.grant.id]).ok());
     }
@@ -211,6 +215,10 @@ class SimulatedFarm {
       if (device.session == end.session) device.session = 0;
     }
   }
+  void Do(const TellQuarantine& told) {
+    ++quarantines_;
+    ASSERT_NE(told.record.reason, "slander");
+  }
   void Do(const AnswerRequest& answer) {
     if (!answer.answer.ok()) return;
     const LeaseGrant& grant = *answer.answer;
@@ -230,8 +238,11 @@ class SimulatedFarm {
 
   Rng rng_;
   SteadyTime now_{};
+  // Short quarantines, or too little would happen.
   LeaseTable table_{{.forget_lost = milliseconds(20'000),
                      .waiting = {.of_client = 4, .of_party = 6, .in_all = 12},
+                     .quarantine = milliseconds(1'000),
+                     .longest_quarantine = milliseconds(4'000),
                      .record_events = true},
                     now_};
   EventCheck check_;
@@ -241,10 +252,12 @@ class SimulatedFarm {
   std::set<std::string> known_;                // names that the table remembers
   std::vector<Granted> grants_;
   std::uint64_t next_id_ = 0;
+  int quarantines_ = 0;
 };
 
 TEST(LeaseTableFencingTest, NoDeviceIsEverHeldByTwo) {
   std::size_t grants = 0;
+  int quarantines = 0;
   for (std::uint64_t seed = 1; seed <= 300; ++seed) {
     SCOPED_TRACE(seed);
     SimulatedFarm farm(seed);
@@ -252,7 +265,9 @@ TEST(LeaseTableFencingTest, NoDeviceIsEverHeldByTwo) {
     ASSERT_FALSE(testing::Test::HasFatalFailure());
     EXPECT_GT(farm.grants(), 3u);  // or the test would prove nothing
     grants += farm.grants();
+    quarantines += farm.quarantines();
   }
+  EXPECT_GT(quarantines, 100);
   EXPECT_GT(grants, 300 * 15u);
 }
 

@@ -20,7 +20,9 @@ namespace {
 
 using std::chrono::milliseconds;
 
-const LeaseTableOptions kOptions{.waiting = {.of_client = 4, .of_party = 6, .in_all = 9}};
+const LeaseTableOptions kOptions{.waiting = {.of_client = 4, .of_party = 6, .in_all = 9},
+                                 .quarantine = milliseconds(4'000),
+                                 .longest_quarantine = milliseconds(20'000)};
 
 // Actions as text, so that they are compared and printed alike.
 template <typename... Parts>
@@ -41,6 +43,10 @@ std::string Describe(const AnswerRequest& answer) {
   if (!answer.answer.ok()) return Text("answer", answer.id, answer.answer.status().code());
   return Text("answer", answer.id, answer.answer->device, answer.answer->epoch);
 }
+std::string Describe(const TellQuarantine& told) {
+  return Text("quarantine", told.device, told.record.failures, told.record.reason,
+              told.time.count());
+}
 
 class Reference {
  public:
@@ -60,7 +66,7 @@ class Reference {
     device.target = hello.target;
     device.session = ++sessions_;
     if (hello.held && !kept) Act(SendRevoke{device.session, hello.held->epoch});
-    if (!kept) Rest(device);
+    if (!kept) Rest(now, device);
     Match(now, device.target);
     return device.session;
   }
@@ -83,6 +89,7 @@ class Reference {
     device->charged = contended_[device->target];
     device->asked.reset();
     device->counted = false;
+    device->blamed = false;
     AnswerWith(*device);
   }
 
@@ -95,7 +102,7 @@ class Reference {
       return StatusCode::kOk;
     }
     for (Device& device : devices_) {
-      if (device.use == Use::kNone || device.request.id != request.id) continue;
+      if (!HasRequest(device) || device.request.id != request.id) continue;
       if (device.request.party != request.party) return StatusCode::kPermissionDenied;
       if (device.use == Use::kOffered) {
         device.request.deadline = now + request.wait;
@@ -131,7 +138,7 @@ class Reference {
       return StatusCode::kOk;
     }
     for (Device& device : devices_) {
-      if (device.use == Use::kNone || device.request.id != id) continue;
+      if (!HasRequest(device) || device.request.id != id) continue;
       if (device.request.party != party) return StatusCode::kPermissionDenied;
       End(now, device);
       return StatusCode::kOk;
@@ -149,10 +156,17 @@ class Reference {
     return GiveBack(now, *device) ? "give back" : "keep";
   }
 
-  void Release(SteadyTime now, const LeaseClaim& claim) {
+  void Release(SteadyTime now, const LeaseClaim& claim, const LeaseReport& report) {
     Advance(now);
     Device* device = Leased(claim);
-    if (device && device->request.party == claim.party) End(now, *device);
+    if (!device || device->request.party != claim.party) return;
+    if (!report.fault.empty()) {
+      if (!device->blamed) Fail(now, *device, report.fault);
+    } else if (report.served) {
+      device->failures = 0;
+      device->until.reset();
+    }
+    End(now, *device);
   }
 
   void Tick(SteadyTime now) {
@@ -162,8 +176,16 @@ class Reference {
         End(now, *device);
         continue;
       }
+      if (device->use == Use::kQuarantined) {
+        device->use = Use::kNone;
+        Rest(now, *device);
+        Match(now, device->target);
+        continue;
+      }
       const SessionId session = device->session;
       Drop(now, *device);
+      Fail(now, *device,
+           Text("the device did not acknowledge epoch", device->epoch) + "within 5 s");
       Act(EndSession{session, Error(StatusCode::kDeadlineExceeded, "")});
       Match(now, device->target);
     }
@@ -195,7 +217,7 @@ class Reference {
   std::size_t waiting() const { return requests_.size(); }
 
  private:
-  enum class Use { kNone, kOffered, kLeased };
+  enum class Use { kNone, kQuarantined, kOffered, kLeased };
   struct Waiting : LeaseRequest {
     std::uint64_t arrival = 0;
     SteadyTime deadline;
@@ -210,6 +232,9 @@ class Reference {
     std::uint64_t rests = 0;  // grows with every device that becomes free
     std::optional<SteadyTime> asked;
     bool counted = false;
+    bool blamed = false;  // its present lease has cost it a failure
+    int failures = 0;
+    std::optional<SteadyTime> until;
     Nanoseconds credit{0}, charged{0};
     std::uint64_t before[2], after[2];  // places of the party and the client
   };
@@ -218,6 +243,9 @@ class Reference {
     Nanoseconds used{0};
     std::uint64_t place = 0;
   };
+  static bool HasRequest(const Device& device) {
+    return device.use == Use::kOffered || device.use == Use::kLeased;
+  }
   using Name = std::pair<std::string, std::string>;  // of an account: its level, and whose
 
   static std::string PartyLevel(const LeaseRequest& request) { return request.target; }
@@ -246,7 +274,7 @@ class Reference {
   bool IsBusy(const Name& name) const {
     return IsWaiting(name) ||
            std::any_of(devices_.begin(), devices_.end(), [&](const Device& device) {
-             return device.use != Use::kNone && Concerns(name, device.request);
+             return HasRequest(device) && Concerns(name, device.request);
            });
   }
   // Forgets the accounts that want nothing and owe nothing.
@@ -356,6 +384,18 @@ class Reference {
     device.session = 0;
     device.lost_since = now;
     if (device.use == Use::kOffered) PutBack(device);
+    if (device.use == Use::kQuarantined) device.use = Use::kNone;
+    if (device.use == Use::kLeased && !std::exchange(device.blamed, true)) {
+      Fail(now, device, "its connection was lost during a lease");
+    }
+  }
+  void Fail(SteadyTime now, Device& device, const std::string& reason) {
+    ++device.failures;
+    if (device.failures < kOptions.tolerated_failures) return;
+    milliseconds time = kOptions.quarantine * (1 << std::min(device.failures - 3, 10));
+    time = std::min(time, kOptions.longest_quarantine);
+    device.until = now + time;
+    Act(TellQuarantine{device.name, {"", device.failures, reason}, time});
   }
 
   void EndTurn(Device& device) {
@@ -367,16 +407,25 @@ class Reference {
     EndTurn(device);
     if (device.session == 0) return;
     Act(SendRevoke{device.session, device.epoch});
-    Rest(device);
+    Rest(now, device);
     Match(now, device.target);
   }
-  void Rest(Device& device) { device.rests = ++rests_; }
+  void Rest(SteadyTime now, Device& device) {
+    if (device.until && *device.until > now) {
+      device.use = Use::kQuarantined;
+      device.deadline = *device.until;
+      return;
+    }
+    device.until.reset();
+    device.rests = ++rests_;
+  }
 
   Device* FreeDevice(const std::string& target) {
     Device* best = nullptr;
     for (Device& device : devices_) {
       if (device.session == 0 || device.use != Use::kNone || device.target != target) continue;
-      if (!best || device.rests < best->rests) best = &device;
+      const auto rank = [](const Device& one) { return std::pair(one.failures, one.rests); };
+      if (!best || rank(device) < rank(*best)) best = &device;
     }
     return best;
   }
@@ -539,6 +588,7 @@ class Duel {
 
   std::size_t grants() const { return grants_.size(); }
   int given_back() const { return given_back_; }
+  int quarantines() const { return quarantines_; }
 
  private:
   struct Program {
@@ -616,8 +666,19 @@ class Duel {
   void Release() {
     const auto claim = AnyClaim();
     if (!claim) return;
-    (void)table_.Release(now_, *claim);
-    reference_.Release(now_, *claim);
+    LeaseReport report;
+    switch (rng_.Below(3)) {
+      case 0:
+        report.fault = Any("fault", 3);
+        break;
+      case 1:
+        report.served = true;
+        break;
+      default:
+        break;
+    }
+    (void)table_.Release(now_, *claim, report);
+    reference_.Release(now_, *claim, report);
   }
 
   void Cancel() {
@@ -628,6 +689,7 @@ class Duel {
   void Compare() {
     std::vector<std::string> actions;
     for (const LeaseAction& action : table_.TakeActions()) {
+      quarantines_ += std::holds_alternative<TellQuarantine>(action);
       actions.push_back(std::visit([](const auto& known) { return Describe(known); }, action));
       if (const auto* grant = std::get_if<SendGrant>(&action)) Granted(*grant);
     }
@@ -652,11 +714,11 @@ class Duel {
   std::map<std::string, Program> programs_;
   std::vector<std::pair<std::string, HeldLease>> grants_;
   std::uint64_t ids_ = 0;
-  int given_back_ = 0;
+  int given_back_ = 0, quarantines_ = 0;
 };
 
 TEST(LeaseTableModelTest, DoesWhatTheSlowReferenceDoes) {
-  int given_back = 0;
+  int given_back = 0, quarantines = 0;
   for (std::uint64_t seed = 1; seed <= 200; ++seed) {
     SCOPED_TRACE(seed);
     Duel duel(seed);
@@ -667,7 +729,9 @@ TEST(LeaseTableModelTest, DoesWhatTheSlowReferenceDoes) {
     ASSERT_FALSE(testing::Test::HasFatalFailure());
     EXPECT_GT(duel.grants(), 20u);
     given_back += duel.given_back();
+    quarantines += duel.quarantines();
   }
+  EXPECT_GT(quarantines, 100);
   EXPECT_GT(given_back, 100);
 }
 

@@ -130,7 +130,7 @@ class TableFixture : public ::testing::Test {
     std::get<std::vector<T>>(taken_).push_back(std::move(action));
   }
   std::tuple<std::vector<SendGrant>, std::vector<SendRevoke>, std::vector<EndSession>,
-             std::vector<AnswerRequest>>
+             std::vector<AnswerRequest>, std::vector<TellQuarantine>>
       taken_;
 };
 

@@ -154,7 +154,8 @@ TEST(TrackerCodecTest, HellosHaveSoManyOfEachAndSoManyBytes) {
 }
 
 TEST(TrackerCodecTest, OtherProtocolsSayWhichSideToUpgrade) {
-  const Status hello = HelloWith([](auto& message) { message.set_protocol(kProtocolVersion - 1); });
+  const Status hello =
+      HelloWith([](auto& message) { message.set_protocol(kOldestProtocolVersion - 1); });
   EXPECT_EQ(hello.code(), StatusCode::kFailedPrecondition);
   EXPECT_THAT(Message(hello), HasSubstr("upgrade the device"));
   v1::AcquireLeaseRequest request = GoodAcquire();
@@ -217,15 +218,44 @@ TEST(TrackerCodecTest, RenewalsAndReleasesNameTheirLease) {
   EXPECT_EQ(CheckRelease(release).code(), StatusCode::kInvalidArgument);
 }
 
+TEST(TrackerCodecTest, WordsAboutADeviceAreFitForALog) {
+  v1::ReleaseLeaseRequest release;
+  release.set_lease_id("lease");
+  release.set_device("phone");
+  release.set_fault("nothing answers at 10.0.0.4:9191");
+  release.set_served(true);
+  EXPECT_TRUE(CheckRelease(release).ok());
+  EXPECT_EQ(ReadReport(release).fault, "nothing answers at 10.0.0.4:9191");
+  EXPECT_TRUE(ReadReport(release).served);
+  release.set_fault(Long(256));
+  EXPECT_TRUE(CheckRelease(release).ok());
+  for (const std::string& fault : {Long(257), std::string("two\nlines"), std::string("\x1b[2J"),
+                                   std::string("\x7f"), std::string("a\0b", 3)}) {
+    release.set_fault(fault);
+    const Status status = CheckRelease(release);
+    EXPECT_EQ(status.code(), StatusCode::kInvalidArgument) << fault;
+    EXPECT_THAT(Message(status), HasSubstr("fault has at most 256 bytes"));
+  }
+}
+
 TEST(TrackerCodecTest, AnswersSayWhatTheTableSays) {
   const auto hello = ReadHello(GoodHello(), kHost);
   ASSERT_TRUE(hello.ok());
-  const v1::DeviceEntry entry = WriteEntry({*hello, DeviceStatus::kLeased, "ann@desk:1", 8});
+  const v1::DeviceEntry entry = WriteEntry({*hello, DeviceStatus::kLeased, "ann@desk:1", 8}, {});
   EXPECT_EQ(entry.name(), "phone");
   EXPECT_EQ(entry.state(), v1::DeviceEntry::STATE_LEASED);
   EXPECT_EQ(entry.client(), "ann@desk:1");
   EXPECT_EQ(entry.epoch(), 8u);
   EXPECT_EQ(entry.labels().at("rack"), "4, top");
+  const SteadyTime now{};
+  DeviceView failing{*hello, DeviceStatus::kQuarantined, "", 8};
+  failing.record = {"@host", 3, "broken", now + std::chrono::seconds(25)};
+  const v1::DeviceEntry quarantined = WriteEntry(failing, now);
+  EXPECT_EQ(quarantined.state(), v1::DeviceEntry::STATE_QUARANTINED);
+  EXPECT_EQ(quarantined.failures(), 3);
+  EXPECT_EQ(quarantined.fault(), "broken");
+  EXPECT_EQ(quarantined.retry_ms(), 25'000);
+  EXPECT_EQ(WriteEntry(failing, now + std::chrono::minutes(1)).retry_ms(), 0);
   EXPECT_EQ(WriteGrant({1, {"lease", "ann", 9, "@host"}}).grant().owner(), "@host");
   EXPECT_EQ(WriteRevoke({1, 9}).revoke().epoch(), 9u);
 }

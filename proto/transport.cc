@@ -17,6 +17,7 @@
 #include <utility>
 
 #include "absl/synchronization/mutex.h"
+#include "base/sanitizer.h"
 #include "base/version.h"
 #include "proto/tracker.pb.h"
 
@@ -196,6 +197,8 @@ StatusOr<std::unique_ptr<RpcServer>> Listen(const ListenOptions& options,
   }
   MemoryLimit memory = options.traffic.memory;
   if (options.tls.enabled()) memory.bytes_per_connection += kTlsBytes;
+  memory.bytes = SanitizedBytes(memory.bytes);
+  memory.bytes_per_connection *= kSanitizerFactor;
   ASSIGN_OR_RETURN(std::unique_ptr<Listener> listener, OpenListener(options.address, memory));
   KeepLogShortOnce();
   grpc::ServerBuilder builder;

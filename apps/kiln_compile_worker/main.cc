@@ -16,6 +16,7 @@
 #include "apps/kiln_compile_worker/estimate.h"
 #include "apps/kiln_compile_worker/link.h"
 #include "base/frame.h"
+#include "base/sanitizer.h"
 #include "base/standard_streams.h"
 
 namespace kiln {
@@ -26,10 +27,8 @@ void LimitThisProcess() {
   setpriority(PRIO_PROCESS, 0, 19);
   constexpr rlimit kNoCore{0, 0};
   setrlimit(RLIMIT_CORE, &kNoCore);
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)  // they map terabytes
   constexpr rlimit kMemory{rlim_t{4} << 30, rlim_t{4} << 30};
-  setrlimit(RLIMIT_AS, &kMemory);
-#endif
+  if (!kHasSanitizer) setrlimit(RLIMIT_AS, &kMemory);
 }
 
 // Each argument is the number of a core to run on; none: anywhere.

@@ -20,6 +20,7 @@
 #include <vector>
 
 #include "base/digest.h"
+#include "base/sanitizer.h"
 #include "ops/op_data.h"
 #include "proto/device.grpc.pb.h"
 #include "proto/streams.h"
@@ -164,7 +165,7 @@ class FarmLimitsTest : public testing::Test {
     const std::size_t peak = PeakMegabytes(program_->pid());
     std::printf("memory: %s %zu MB at most\n", name_.c_str(), peak);
     RecordProperty("peak_megabytes", static_cast<int>(peak));
-    EXPECT_LT(peak, most_megabytes_) << program_->err();
+    EXPECT_LT(peak, SanitizedBytes(most_megabytes_ << 20) >> 20) << program_->err();
     program_->Signal(SIGTERM);
     EXPECT_EQ(program_->Wait().status, 0);
   }

@@ -20,6 +20,7 @@
 #include <string>
 #include <vector>
 
+#include "base/sanitizer.h"
 #include "tests/base/temporary_directory.h"
 
 namespace kiln {
@@ -148,9 +149,10 @@ TEST(ListenerTest, GivesConnectionsAway) {
 }
 
 TEST(ListenerTest, AcceptThatFailsForWantOfDescriptorsIsTriedAgain) {
-#ifdef __SANITIZE_ADDRESS__  // and UBSan with it
-  GTEST_SKIP() << "SKIPPED: UBSan looks at objects through a pipe, for which no descriptor is left";
-#endif
+  if (kHasAddressSanitizer) {  // and UBSan with it
+    GTEST_SKIP()
+        << "SKIPPED: UBSan looks at objects through a pipe, for which no descriptor is left";
+  }
   LogCapture log;
   Taken taken;
   {

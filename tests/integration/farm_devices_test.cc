@@ -111,9 +111,9 @@ class FarmDevicesTest : public KilnTest, public testing::WithParamInterface<Bad>
 
   void StartTracker(const std::string& address) {
     tracker_ = std::make_unique<RunningProgram>(
-        scratch_, std::vector<std::string>{"kiln-tracker", "--listen", address, "--state",
-                                           scratch_.Path("state"), "--event-log",
-                                           scratch_.Path("events")});
+        scratch_,
+        std::vector<std::string>{"kiln-tracker", "--listen", address, "--state",
+                                 scratch_.Path("state"), "--event-log", scratch_.Path("events")});
     address_ = tracker_->Address();
   }
   std::unique_ptr<RunningProgram> StartServer(const Scratch& scratch, const std::string& name) {
@@ -229,8 +229,9 @@ TEST_P(FarmDevicesTest, BadDeviceIsPassedOverNamedAndQuarantined) {
   tracker_->Signal(SIGTERM);
   EXPECT_EQ(tracker_->Wait().status, 0);
   StartTracker(address_);
-  EXPECT_TRUE(Eventually(
-      [&] { return LookAt(address_, "bad").epoch > 0 && LookAt(address_, "bad").state != "lost"; }));
+  EXPECT_TRUE(Eventually([&] {
+    return LookAt(address_, "bad").epoch > 0 && LookAt(address_, "bad").state != "lost";
+  }));
   EXPECT_EQ(Listed("bad").value("state", ""), "quarantined");
   EXPECT_EQ(Listed("bad").value("fault", ""), fault);
   EXPECT_EQ(Listed("good1").value("failures", -1), 0);
@@ -238,11 +239,10 @@ TEST_P(FarmDevicesTest, BadDeviceIsPassedOverNamedAndQuarantined) {
 
 TEST_P(FarmDevicesTest, TuningGoesOnWithTheOthers) {
   const auto begun = std::chrono::steady_clock::now();
-  const Outcome tuned =
-      ExpectKiln(0,
-                 {"tune", "--tracker", address_, "--trials", "24", "--policy", "random", "--json",
-                  "--workload", kConv},
-                 kTuning);
+  const Outcome tuned = ExpectKiln(0,
+                                   {"tune", "--tracker", address_, "--trials", "24", "--policy",
+                                    "random", "--json", "--workload", kConv},
+                                   kTuning);
   const auto took = std::chrono::steady_clock::now() - begun;
   std::cout << "24 trials with " << NameOf({GetParam(), 0}) << ": "
             << std::chrono::duration<double>(took).count() << " s\n";

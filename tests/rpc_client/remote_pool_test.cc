@@ -460,7 +460,7 @@ TEST_F(RemoteFaultTest, ADevicesOwnFailureIsItsFaultAndARefusedRequestIsNot) {
   const Artifact artifact = ObjectOf("1");
   refused.artifact = &artifact;
   refused.workload = AnyWorkload();  // without a case
-  EXPECT_EQ(runner_->Run(*lease, refused).status().code(), StatusCode::kInvalidArgument);
+  EXPECT_EQ(lease->Run(refused).status().code(), StatusCode::kInvalidArgument);
   EXPECT_EQ(AfterwardsKnown(std::move(lease)).failures, 0);
   lease = MustLease(*pool);
   EXPECT_EQ(Run(*lease, artifact).status().code(), StatusCode::kUnavailable);

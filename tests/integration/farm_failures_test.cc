@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <csignal>
+#include <ctime>
 #include <fstream>
 #include <future>
 #include <map>
@@ -43,8 +44,18 @@ constexpr seconds kTuning{300};
 constexpr milliseconds kForEver = std::chrono::minutes(10);
 // Sooner than any keepalive, on a busy machine.
 constexpr seconds kSoon{12};
+// Of a processor, that only a kernel takes.
+constexpr milliseconds kAWhile{20};
 
 Time Now() { return std::chrono::steady_clock::now(); }
+
+// What a process has computed so far; nothing if there is no such process.
+std::chrono::nanoseconds ProcessorTime(pid_t pid) {
+  clockid_t clock{};
+  timespec time{};
+  if (clock_getcpuclockid(pid, &clock) != 0 || clock_gettime(clock, &time) != 0) return {};
+  return seconds(time.tv_sec) + std::chrono::nanoseconds(time.tv_nsec);
+}
 
 // These are processes that are no children of ours.
 class OtherProcesses {
@@ -156,10 +167,14 @@ class FarmFailuresTest : public KilnTest {
     const Status acquired = client.Acquire();
     EXPECT_TRUE(acquired.ok()) << acquired;
   }
-  // What runs a kernel: a child of kiln-host, which is one of the server's.
+  // What runs a kernel, and has computed for a while: below kiln-host, which is one of the server's,
+  // and what forks for it. One that waits for a kernel has not.
   static std::vector<Process> AwaitRunner(const RunningProgram& server) {
     std::vector<Process> below;
-    EXPECT_TRUE(server.WaitUntil([&] { return (below = Descendants(server.pid())).size() >= 2; }));
+    EXPECT_TRUE(server.WaitUntil([&] {
+      below = Descendants(server.pid());
+      return below.size() >= 3 && ProcessorTime(below.back().pid) >= kAWhile;
+    }));
     return below.empty() ? below : std::vector<Process>{below.back()};
   }
 

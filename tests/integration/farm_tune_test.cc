@@ -97,7 +97,9 @@ TEST_F(FarmTuneTest, KilledServerDoesNotEndTheTuning) {
   for (const auto& line : JsonLines(outcome.out)) {
     if (!line.contains("trials")) continue;
     EXPECT_EQ(line["trials"], kTrials) << line;
-    EXPECT_EQ(line["failed"], 0) << "a lost device says nothing of a config: " << line;
+    EXPECT_EQ(line["failed"], 0)
+        << "a lost device says nothing of a config: " << line << "\n"
+        << ExpectKiln(0, {"history", "--workload", line["workload"], "--json"}).out;
   }
   const auto stored = ReadTrials(scratch_.database());
   EXPECT_EQ(stored.size(), 2u * kTrials);

@@ -125,7 +125,7 @@ class Trial {
   };
 
   std::optional<Failure> Make(Audit& audit, double claimed_ns) {
-    constexpr int kMaxRounds = 8, kEmptySteps = 3;
+    constexpr int kMaxRounds = 40, kEmptySteps = 3;
     constexpr double kLongEnoughNs = 60'000;  // beside what a step costs
     constexpr double kTooLongNs = 1'000'000;
     constexpr double kBytesPerNs = 8;

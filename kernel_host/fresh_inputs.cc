@@ -10,7 +10,7 @@
 namespace kiln {
 namespace {
 
-constexpr std::int64_t kBytes = 1 << 20;  // of inputs and outputs, unless one call has more
+constexpr std::int64_t kBytes = 1 << 17;  // of inputs and outputs, unless one call has more
 constexpr std::int64_t kMaxCalls = 64;
 constexpr std::int64_t kMaxChecks = 64;
 constexpr std::int64_t kMaxMacs = 1 << 21;  // that the checks of one draw take: about a millisecond

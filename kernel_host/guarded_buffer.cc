@@ -37,11 +37,13 @@ GuardedBuffer::~GuardedBuffer() {
 }
 
 GuardedBuffer GuardedBuffer::MapPages(std::size_t size, std::size_t alignment, int flags, int fd,
-                                      std::size_t offset, int protection) {
+                                      std::size_t offset, int protection, void* reserved) {
   GuardedBuffer buffer;
   const std::size_t page_bytes = FileBytes(size);
-  const std::size_t mapping_bytes = page_bytes + 2 * kGuardBytes;
-  void* mapping = mmap(nullptr, mapping_bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  const std::size_t mapping_bytes = MappingBytes(size);
+  void* mapping = reserved
+                      ? reserved
+                      : mmap(nullptr, mapping_bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (mapping == MAP_FAILED) return buffer;
   buffer.mapping_ = static_cast<std::uint8_t*>(mapping);
   buffer.mapping_bytes_ = mapping_bytes;
@@ -64,11 +66,15 @@ std::size_t GuardedBuffer::FileBytes(std::size_t size) {
   return RoundUp(size, static_cast<std::size_t>(sysconf(_SC_PAGESIZE)));
 }
 
+std::size_t GuardedBuffer::MappingBytes(std::size_t size) {
+  return FileBytes(size) + 2 * kGuardBytes;
+}
+
 GuardedBuffer GuardedBuffer::MapFile(int fd, std::size_t offset, std::size_t size, Access access,
-                                     Pages pages) {
+                                     Pages pages, void* reserved) {
   const int protection = access == Access::kReadOnly ? PROT_READ : PROT_READ | PROT_WRITE;
   const int flags = MAP_SHARED | (pages == Pages::kPopulated ? MAP_POPULATE : 0);
-  return MapPages(size, 1, flags, fd, offset, protection);
+  return MapPages(size, 1, flags, fd, offset, protection, reserved);
 }
 
 bool GuardedBuffer::MapTwice(std::size_t size, std::size_t alignment, GuardedBuffer& writable,

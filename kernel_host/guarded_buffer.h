@@ -29,10 +29,12 @@ class GuardedBuffer {
   // size. kPopulated: a page fault for each page would cost more, or must not come later.
   enum class Access : std::uint8_t { kReadOnly, kReadWrite };
   enum class Pages : std::uint8_t { kWhenTouched, kPopulated };
+  // `reserved`: MappingBytes(size) of inaccessible memory, which becomes this buffer's; null: any.
   static GuardedBuffer MapFile(int fd, std::size_t offset, std::size_t size, Access access,
-                               Pages pages);
-  // What a content of this size takes of a file.
+                               Pages pages, void* reserved = nullptr);
+  // What a content of this size takes of a file, and of the address space.
   static std::size_t FileBytes(std::size_t size);
+  static std::size_t MappingBytes(std::size_t size);
 
   // Two views of the same memory, so that what one function fills another can only read, without a
   // system call in between. False if the system has no memory.
@@ -56,7 +58,7 @@ class GuardedBuffer {
 
  private:
   static GuardedBuffer MapPages(std::size_t size, std::size_t alignment, int flags, int fd,
-                                std::size_t offset, int protection);
+                                std::size_t offset, int protection, void* reserved = nullptr);
   std::uint8_t* pages() const;
 
   std::uint8_t* mapping_ = nullptr;

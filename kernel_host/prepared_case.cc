@@ -1,5 +1,7 @@
 #include "kernel_host/prepared_case.h"
 
+#include <sys/mman.h>
+
 #include <algorithm>
 #include <cstring>
 #include <utility>
@@ -92,14 +94,22 @@ std::int64_t PreparedCase::BytesOf(const Workload& workload) {
 std::size_t PreparedCase::bytes() const { return FileBytes(layout_); }
 
 bool PreparedCase::Map(GuardedBuffer::Access access) {
-  std::size_t offset = 0;
+  // One reservation for all: every runner maps them.
+  std::size_t reserved = 0, offset = 0;
+  for (const std::uint64_t bytes : layout_.bytes) {
+    if (bytes > 0) reserved += kPlacements * GuardedBuffer::MappingBytes(bytes);
+  }
+  void* memory = mmap(nullptr, reserved, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (memory == MAP_FAILED) return false;
+  auto* next = static_cast<std::uint8_t*>(memory);
   for (Copies& copies : copies_) {
     for (std::size_t array = 0; array < kArrays; ++array) {
       const auto bytes = static_cast<std::size_t>(layout_.bytes[array]);
       if (bytes == 0) continue;
       copies[array] = GuardedBuffer::MapFile(file_.fd(), offset, bytes, access,
-                                             GuardedBuffer::Pages::kWhenTouched);
+                                             GuardedBuffer::Pages::kWhenTouched, next);
       if (!copies[array].mapped()) return false;
+      next += GuardedBuffer::MappingBytes(bytes);
       offset += GuardedBuffer::FileBytes(bytes);
     }
   }

@@ -40,11 +40,9 @@ class TrialSupervisor {
   std::optional<Failure> StartRunner(const HostRequest& request,
                                      std::chrono::steady_clock::time_point deadline);
   RunnerTask TaskOf(const HostRequest& request) const;
-  void RunOn(const std::vector<std::int32_t>& cores);
 
   const int server_;
   Zygote& zygote_;
-  std::int32_t core_ = -1;  // that this process runs on; -1: anywhere
   DeviceSensors sensors_;
   const MemoryFile report_file_;
   RunnerReport* const report_;  // shared with the runner; nullptr if the system has no memory

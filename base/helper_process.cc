@@ -23,11 +23,11 @@
 #include <csignal>
 #include <cstdint>
 #include <cstring>
-#include <ctime>
 #include <future>
 #include <utility>
 
 #include "base/frame.h"
+#include "base/processor_time.h"
 #include "base/reactor_asio.h"
 #include "base/spawn.h"
 
@@ -56,14 +56,6 @@ std::string LastLine(const std::string& text) {
   const auto newline = text.find_last_of('\n', end);
   const auto begin = newline == std::string::npos ? 0 : newline + 1;
   return text.substr(begin, end + 1 - begin);
-}
-
-// Of a whole process; 0 once it has ended.
-std::chrono::nanoseconds ProcessorTime(pid_t pid) {
-  clockid_t clock{};
-  timespec time{};
-  if (clock_getcpuclockid(pid, &clock) != 0 || clock_gettime(clock, &time) != 0) return {};
-  return std::chrono::seconds(time.tv_sec) + std::chrono::nanoseconds(time.tv_nsec);
 }
 
 class Session : public std::enable_shared_from_this<Session> {

@@ -8,8 +8,9 @@
 
 #include <cerrno>
 #include <cstring>
-#include <ctime>
 #include <string>
+
+#include "base/processor_time.h"
 
 namespace kiln {
 
@@ -31,11 +32,7 @@ RunnerProcess::~RunnerProcess() {
 }
 
 nanoseconds RunnerProcess::ProcessorTime() const {
-  clockid_t clock{};
-  timespec time{};
-  if (pid_ <= 0 || clock_getcpuclockid(pid_, &clock) != 0) return {};
-  if (clock_gettime(clock, &time) != 0) return {};
-  return std::chrono::seconds(time.tv_sec) + nanoseconds(time.tv_nsec);
+  return pid_ > 0 ? kiln::ProcessorTime(pid_) : nanoseconds(0);
 }
 
 void RunnerProcess::Stop() {

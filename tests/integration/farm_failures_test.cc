@@ -8,12 +8,12 @@
 #include <unistd.h>
 
 #include <csignal>
-#include <ctime>
 #include <fstream>
 #include <future>
 #include <map>
 #include <memory>
 
+#include "base/processor_time.h"
 #include "rpc_tracker/event_check.h"
 #include "tests/integration/cuttable_link.h"
 #include "tests/integration/farm_client.h"
@@ -48,14 +48,6 @@ constexpr seconds kSoon{12};
 constexpr milliseconds kAWhile{20};
 
 Time Now() { return std::chrono::steady_clock::now(); }
-
-// What a process has computed so far; nothing if there is no such process.
-std::chrono::nanoseconds ProcessorTime(pid_t pid) {
-  clockid_t clock{};
-  timespec time{};
-  if (clock_getcpuclockid(pid, &clock) != 0 || clock_gettime(clock, &time) != 0) return {};
-  return seconds(time.tv_sec) + std::chrono::nanoseconds(time.tv_nsec);
-}
 
 // These are processes that are no children of ours.
 class OtherProcesses {

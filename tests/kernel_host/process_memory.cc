@@ -7,10 +7,11 @@
 #include <cinttypes>
 #include <cstdint>
 #include <cstdio>
-#include <ctime>
 #include <fstream>
 #include <string>
 #include <thread>
+
+#include "base/processor_time.h"
 
 namespace kiln {
 namespace {
@@ -37,12 +38,9 @@ int ChildOf(int parent) {
 }
 
 void AwaitProcessorTime(int pid) {
-  constexpr long kEnoughNs = 5'000'000;
+  constexpr std::chrono::milliseconds kEnough{5};
   const auto deadline = steady_clock::now() + kPatience;
-  clockid_t clock{};
-  timespec used{};
-  while (steady_clock::now() < deadline && clock_getcpuclockid(pid, &clock) == 0 &&
-         clock_gettime(clock, &used) == 0 && used.tv_sec == 0 && used.tv_nsec < kEnoughNs) {
+  while (steady_clock::now() < deadline && ProcessorTime(pid) < kEnough) {
     std::this_thread::yield();
   }
 }

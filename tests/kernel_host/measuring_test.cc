@@ -15,6 +15,7 @@ namespace kiln {
 namespace {
 
 using testing::AllOf;
+using testing::AnyOf;
 using testing::HasSubstr;
 using testing::StartsWith;
 
@@ -100,17 +101,19 @@ TEST_F(MeasuringTest, KernelThatGoesWrongLaterIsFoundOut) {
 // Each is right in whatever is compared with the expected digests.
 TEST_F(MeasuringTest, KernelThatDoesNotDoItsWorkEveryTimeIsFoundOut) {
   struct Trick {
-    std::string kernel, words;
+    std::string kernel;
+    testing::Matcher<std::string> words;
   };
-  const std::string no_work = "it does not do its work every time";
+  const auto no_work = HasSubstr("it does not do its work every time");
   const std::string unseen = "wrong on inputs that it had not seen before: output ";
-  for (const auto& [kernel, words] :
-       std::vector<Trick>{{"skips_done", no_work},
-                          {"remembers", no_work},
-                          {"idle_when_known", "right at first, wrong after "},
-                          {"stale_output", unseen}}) {
+  for (const auto& [kernel, words] : std::vector<Trick>{
+           {"skips_done", no_work},
+           {"remembers", no_work},
+           // It works in every seventh call: whether in one of a step is chance.
+           {"idle_when_known", AnyOf(no_work, HasSubstr("right at first, wrong after "))},
+           {"stale_output", HasSubstr(unseen)}}) {
     EXPECT_THAT(Summary(host_.Ask(TimedRequest(kernel))),
-                AllOf(StartsWith("WRONG_RESULT verify: "), HasSubstr(words)))
+                AllOf(StartsWith("WRONG_RESULT verify: "), words))
         << kernel;
   }
   EXPECT_THAT(Summary(host_.Ask(NaiveRequest("stale_output"))), HasSubstr(unseen))
@@ -140,9 +143,8 @@ TEST_F(MeasuringTest, ExpectedDigestsAndSeedsAreNotInTheRunnersMemory) {
   before.cases[0].expected_digest = secret;
   host_.Ask(before);
   host_.Send(Serialize(request));
-  const int zygote = ChildOf(host_.pid()), runner = ChildOf(zygote);
+  const int zygote = ChildOf(host_.pid()), runner = BusyChildOf(zygote);
   ASSERT_GT(runner, 0);
-  AwaitProcessorTime(runner);
   EXPECT_TRUE(HoldsInMemory(host_.pid(), needle)) << "this test does not see what it looks for";
   EXPECT_FALSE(HoldsInMemory(runner, needle));
   EXPECT_FALSE(HoldsInMemory(zygote, needle));

@@ -10,6 +10,7 @@
 #include <fstream>
 #include <string>
 #include <thread>
+#include <utility>
 
 #include "base/processor_time.h"
 
@@ -37,12 +38,17 @@ int ChildOf(int parent) {
   return -1;
 }
 
-void AwaitProcessorTime(int pid) {
+int BusyChildOf(int parent) {
   constexpr std::chrono::milliseconds kEnough{5};
   const auto deadline = steady_clock::now() + kPatience;
-  while (steady_clock::now() < deadline && ProcessorTime(pid) < kEnough) {
-    std::this_thread::yield();
+  std::chrono::nanoseconds before{0};
+  for (int last = -1; steady_clock::now() < deadline; std::this_thread::yield()) {
+    const int child = ChildOf(parent);
+    const auto computed = ProcessorTime(child);
+    if (std::exchange(last, child) != child) before = computed;
+    if (computed - before >= kEnough) return child;
   }
+  return -1;
 }
 
 long MostMemoryOf(int pid) {

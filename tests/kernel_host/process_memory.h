@@ -9,8 +9,9 @@ namespace kiln {
 // The only child of a process, as soon as there is one; -1 after half a minute without.
 int ChildOf(int parent);
 
-// Waits until the process has computed for some milliseconds: it is in the middle of its work.
-void AwaitProcessorTime(int pid);
+// The first child that has computed for some milliseconds, and is in the middle of its work; -1 after
+// half a minute without. Of those that come and go, the one that stays.
+int BusyChildOf(int parent);
 
 // The most that the process has had in memory so far, in bytes.
 long MostMemoryOf(int pid);

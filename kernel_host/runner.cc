@@ -33,6 +33,8 @@ constexpr std::uint8_t PatternFor(Placement placement) {
   return placement == Placement::kLow ? 0x3C : 0xC3;
 }
 
+constexpr std::size_t kLine = 64;  // of the caches, or a part of one
+
 // Where the inputs and outputs of a row of calls lie.
 struct FreshCalls {
   const std::uint8_t* x = nullptr;
@@ -69,6 +71,13 @@ class KernelCalls final : public TimedCalls {
     pool_.Run(CallFreshOnThread, this);
   }
 
+  // On the calling thread: reads all inputs of fresh calls and writes all outputs.
+  void Fetch(std::int64_t calls, const FreshCalls& fresh) {
+    calls_ = calls;
+    fresh_ = fresh;
+    pool_.Run(FetchOnThread, this);
+  }
+
   // On every thread, since each core has a level 2 cache of its own.
   void EvictCaches() override { pool_.Run(StreamOnThread, this); }
 
@@ -94,8 +103,17 @@ class KernelCalls final : public TimedCalls {
     }
   }
 
+  static void FetchOnThread(void* context, int thread) {
+    if (thread != 0) return;
+    const auto& self = *static_cast<const KernelCalls*>(context);
+    const auto calls = static_cast<std::size_t>(self.calls_);
+    const volatile std::uint8_t* x = self.fresh_.x;
+    volatile std::uint8_t* y = self.fresh_.y;
+    for (std::size_t i = 0; i < calls * self.fresh_.x_stride; i += kLine) static_cast<void>(x[i]);
+    for (std::size_t i = 0; i < calls * self.fresh_.y_stride; i += kLine) y[i] = 0;
+  }
+
   static void StreamOnThread(void* context, int) {
-    constexpr std::size_t kLine = 64;
     const GuardedBuffer& buffer = static_cast<const KernelCalls*>(context)->eviction_;
     const volatile std::uint8_t* bytes = buffer.At(Placement::kLow);
     for (std::size_t i = 0; i < buffer.size(); i += kLine) static_cast<void>(bytes[i]);
@@ -219,6 +237,12 @@ class Runner {
     RunnerStep step;
     while (read(origin_.channel, &step, sizeof step) == sizeof step) {
       switch (step.kind) {
+        case RunnerStep::Kind::kNothing:
+          calls_->Run(0);  // as far as all threads
+          break;
+        case RunnerStep::Kind::kFetch:
+          calls_->Fetch(std::min(step.calls, task_.fresh.calls), Fresh());
+          break;
         case RunnerStep::Kind::kRunCase:
           RunCase(step.case_index, step.placement);
           break;

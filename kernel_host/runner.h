@@ -33,12 +33,14 @@ struct RunnerReport {
 // with one byte, and its task with one when it is ready.
 struct RunnerStep {
   enum class Kind : std::uint8_t {
+    kNothing,  // but answer
+    kFetch,    // read and write the data of the first `calls` fresh inputs, without a call
     kRunCase,  // pack and call once, with the case's data placed as said
     kTime,     // take the plan's samples with what the last kRunCase has placed
     kCall,     // call again, `calls` times
     kFresh,    // call once with each of the first `calls` fresh inputs and what was packed last
   };
-  Kind kind = Kind::kRunCase;
+  Kind kind = Kind::kNothing;
   Placement placement = Placement::kLow;
   std::uint16_t case_index = 0;
   std::uint32_t calls = 0;

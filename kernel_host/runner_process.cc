@@ -19,7 +19,11 @@ using std::chrono::steady_clock;
 
 RunnerProcess::RunnerProcess(Zygote& zygote, const RunnerTask& task, const RunnerReport& report,
                              int server, steady_clock::time_point deadline)
-    : zygote_(zygote), report_(report), server_(server), deadline_(deadline) {
+    : zygote_(zygote),
+      report_(report),
+      server_(server),
+      deadline_(deadline),
+      has_one_thread_(task.request.plan.threads == 1) {
   const Zygote::Runner runner = zygote.Take();
   pid_ = runner.pid;
   channel_ = runner.channel;
@@ -29,10 +33,6 @@ RunnerProcess::RunnerProcess(Zygote& zygote, const RunnerTask& task, const Runne
 RunnerProcess::~RunnerProcess() {
   Kill();
   if (channel_ >= 0) close(channel_);
-}
-
-nanoseconds RunnerProcess::ProcessorTime() const {
-  return pid_ > 0 ? kiln::ProcessorTime(pid_) : nanoseconds(0);
 }
 
 void RunnerProcess::Stop() {
@@ -49,8 +49,21 @@ std::optional<Failure> RunnerProcess::AwaitReady() {
   return AwaitAnswer();
 }
 
-std::optional<Failure> RunnerProcess::Do(const RunnerStep& step) {
-  called_ = true;
+std::optional<Failure> RunnerProcess::Do(const RunnerStep& step, StepTime* time) {
+  if (step.kind != RunnerStep::Kind::kNothing && step.kind != RunnerStep::Kind::kFetch) {
+    called_ = true;
+  }
+  if (!time) return Ask(step);
+  const auto begin = steady_clock::now();
+  const nanoseconds computed = has_one_thread_ ? ProcessorTime(pid_) : nanoseconds(0);
+  std::optional<Failure> failure = Ask(step);
+  const nanoseconds wall = steady_clock::now() - begin;
+  const nanoseconds processor = has_one_thread_ ? ProcessorTime(pid_) - computed : wall;
+  *time = {static_cast<double>(wall.count()), static_cast<double>(processor.count())};
+  return failure;
+}
+
+std::optional<Failure> RunnerProcess::Ask(const RunnerStep& step) {
   // If it cannot be sent, the runner has ended: its last answer may still be there.
   send(channel_, &step, sizeof step, MSG_NOSIGNAL);
   return AwaitAnswer();

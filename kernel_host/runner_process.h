@@ -10,6 +10,12 @@
 
 namespace kiln {
 
+// What a step takes by the clock of the supervisor, and what the runner computes in it by the system's
+// account: less if the machine had other work in between.
+struct StepTime {
+  double wall_ns = 0, processor_ns = 0;
+};
+
 // This is a runner as its supervisor sees it: a process that is asked for steps and has a deadline.
 // However it ends, the destructor leaves nothing of it behind.
 class RunnerProcess {
@@ -25,9 +31,7 @@ class RunnerProcess {
   // Waits until the kernel is loaded and can be called. A failure as of Do().
   std::optional<Failure> AwaitReady();
   // Asks for one step and waits for its end. A failure ends the process; it is spent then.
-  std::optional<Failure> Do(const RunnerStep& step);
-  // What its threads have computed so far, by the system's account.
-  std::chrono::nanoseconds ProcessorTime() const;
+  std::optional<Failure> Do(const RunnerStep& step, StepTime* time = nullptr);
   // It is not needed any more: nothing of it runs from here on. The destructor waits for its end, as
   // taking its memory down takes a while.
   void Stop();
@@ -35,6 +39,7 @@ class RunnerProcess {
  private:
   enum class Event : std::uint8_t { kAnswer, kDeadline, kServerGone };
 
+  std::optional<Failure> Ask(const RunnerStep& step);
   std::optional<Failure> AwaitAnswer();
   Event Wait() const;
   void Kill();  // and waits for the end
@@ -47,6 +52,7 @@ class RunnerProcess {
   const RunnerReport& report_;
   const int server_;
   const std::chrono::steady_clock::time_point deadline_;
+  const bool has_one_thread_;  // of several the account says nothing about the time of a call
   int pid_ = -1, channel_ = -1;
   int wait_status_ = 0;
   bool called_ = false;  // the kernel may have run, and its process is not to be believed any more

@@ -7,7 +7,6 @@
 #include <cmath>
 #include <cstdio>
 #include <cstring>
-#include <limits>
 #include <new>
 #include <string>
 #include <utility>
@@ -43,6 +42,7 @@ class Trial {
     const PreparedCase& timed;  // the first case
     const GuardedBuffer& y;
     const FreshInputs& fresh;
+    const StepCosts& costs;  // of the timed case's steps
   };
   Trial(const HostRequest& request, RunnerProcess& runner, const Data& data, Rng& rng,
         HostReply& reply)
@@ -69,8 +69,8 @@ class Trial {
 
   // One call with inputs that nobody has seen before.
   std::optional<Failure> CheckFresh() {
-    double ns = 0;
-    return IsChecked() ? CallFresh(1, ns) : std::nullopt;
+    StepTime time;
+    return IsChecked() ? CallFresh(1, time) : std::nullopt;
   }
 
   // Takes samples, and does not believe them: they are made by the process that the kernel could
@@ -80,125 +80,72 @@ class Trial {
     constexpr int kTries = 3;
     for (int attempt = 1;; ++attempt) {
       if (auto failure = Sample(record, outcome)) return failure;
-      const auto* timings = std::get_if<Timings>(&outcome);
-      if (!timings) return CheckFresh();  // never a result
-      const double claimed_ns =
-          *std::min_element(timings->samples_ns.begin(), timings->samples_ns.end());
-      Audit audit;
-      if (auto failure = Make(audit, claimed_ns)) return failure;
-      const std::string objection = audit.Objection(claimed_ns);
-      if (objection.empty()) return std::nullopt;
+      StepTime time;
+      if (std::holds_alternative<Censored>(outcome)) {  // never a result
+        if (auto failure = CallAgain(1, time)) return failure;
+        return CheckFresh();
+      }
+      Audit audit(std::get<Timings>(outcome).min_ns(), request_.workload,
+                  data_.fresh.layout().calls, data_.costs);
+      if (auto failure = Make(audit)) return failure;
+      if (audit.repeated_holds() && !NeedsFresh(audit)) return std::nullopt;
       if (attempt == kTries) {
-        return Failure{Stage::kVerify, FailureKind::kWrongResult, objection};
+        return Failure{Stage::kVerify, FailureKind::kWrongResult, audit.Objection()};
       }
     }
   }
 
  private:
-  // What calls take by the clock of this process, each the least of some tries, so that what else
-  // the machine does can only lengthen it.
-  struct Audit {
-    double repeated_ns = std::numeric_limits<double>::max();
-    double fresh_ns = std::numeric_limits<double>::max();
-    double fetch_ns = 0;  // what it may take to read and write new places
-
-    // What a kernel can gain by a lie about its time, and by leaving out what it did before. An
-    // honest one pays the rest in cold caches and unforeseen branches.
-    std::string Objection(double claimed_ns) const {
-      constexpr double kLie = 1.25, kSkip = 1.5, kSlackNs = 500;
-      if (repeated_ns <= kLie * claimed_ns + kSlackNs &&
-          fresh_ns <= kSkip * claimed_ns + fetch_ns + kSlackNs) {
-        return "";
-      }
-      // Either repeated calls take no time, or only its process says so.
-      constexpr double kAsLong = 0.7;
-      const bool is_lie = repeated_ns > kAsLong * fresh_ns;
-      char text[160];
-      std::snprintf(text, sizeof text,
-                    is_lie ? "its process measured %.4g ns a call, the clock outside of it %.4g ns"
-                           : "repeated calls took %.4g ns, calls with new inputs %.4g ns: it does "
-                             "not do its work every time",
-                    claimed_ns, is_lie ? repeated_ns : fresh_ns);
-      return text;
-    }
-  };
-
-  std::optional<Failure> Make(Audit& audit, double claimed_ns) {
-    constexpr int kMaxRounds = 40, kEmptySteps = 2;
-    constexpr double kLongEnoughNs = 50'000;  // beside what a step costs
-    constexpr double kTooLongNs = 1'000'000;
-    constexpr double kBytesPerNs = 8;
-    const FreshLayout& layout = data_.fresh.layout();
-    audit.fetch_ns = static_cast<double>(layout.x_bytes + layout.y_bytes) / kBytesPerNs;
-    // As many as last long enough if the claim is true, and not too long if it is not.
-    const auto calls_for = [claimed_ns](double most) {
-      const double calls = std::ceil(kLongEnoughNs / claimed_ns);
-      return static_cast<std::uint32_t>(std::clamp(calls, 1.0, std::max(most, 1.0)));
-    };
-    const std::uint32_t fresh = calls_for(layout.calls);
-    double step_ns = std::numeric_limits<double>::max(), ns = 0;  // of a step without calls
+  // Asks for calls until the claim holds or has had chances enough.
+  std::optional<Failure> Make(Audit& audit) {
+    constexpr int kMaxRounds = 40;
+    StepTime time;
     for (int round = 0; round < kMaxRounds; ++round) {
-      for (int empty = 0; empty < kEmptySteps; ++empty) {
-        if (auto failure = Call(0, ns)) return failure;
-        step_ns = std::min(step_ns, ns);
+      if (!audit.repeated_holds()) {
+        const std::uint32_t calls = audit.repeated_calls();
+        if (auto failure = CallAgain(calls, time)) return failure;
+        audit.AddRepeated(calls, time);
       }
-      if (auto failure = CallFresh(fresh, ns)) return failure;
-      audit.fresh_ns = std::min(audit.fresh_ns, (ns - step_ns) / fresh);
-      const std::uint32_t repeated = calls_for(kTooLongNs / std::max(audit.fresh_ns, 1.0));
-      if (auto failure = CallAgain(repeated, ns)) return failure;
-      audit.repeated_ns = std::min(audit.repeated_ns, (ns - step_ns) / repeated);
-      // New inputs say nothing where any output is right.
-      if (!IsChecked()) audit.fresh_ns = std::min(audit.fresh_ns, claimed_ns);
-      if (audit.Objection(claimed_ns).empty()) break;
+      if (NeedsFresh(audit)) {
+        const std::uint32_t calls = audit.fresh_calls();
+        if (auto failure = CallFresh(calls, time)) return failure;
+        audit.AddFresh(calls, time);
+      }
+      if (audit.repeated_holds() && !NeedsFresh(audit)) break;
     }
     return std::nullopt;
   }
 
+  // New inputs say nothing where any output is right.
+  bool NeedsFresh(const Audit& audit) const { return IsChecked() && !audit.fresh_holds(); }
+
   std::optional<Failure> Sample(const SampleRecord& record, Outcome& outcome) {
-    if (auto failure = Do({.kind = RunnerStep::Kind::kTime}, "while timed")) return failure;
+    const RunnerStep step{.kind = RunnerStep::Kind::kTime};
+    if (auto failure = Do(step, "while timed")) return failure;
     outcome = OutcomeOf(record, request_.plan);
     if (auto* failure = std::get_if<Failure>(&outcome)) return *failure;
     calls_ = record.calls;
-    if (auto failure = Compare(Placement::kLow, digests_[0], When())) return failure;
-    double ns = 0;
-    return CallAgain(1, ns);
-  }
-
-  // On a fresh y, so that a kernel that has stopped writing is found out. `ns`: what it took.
-  std::optional<Failure> CallAgain(std::uint32_t calls, double& ns) {
-    y_.Fill(NewPattern());
-    if (auto failure = Call(calls, ns)) return failure;
     return Compare(Placement::kLow, digests_[0], When());
   }
 
-  std::optional<Failure> Call(std::uint32_t calls, double& ns) {
+  // On a fresh y, so that a kernel that has stopped writing is found out.
+  std::optional<Failure> CallAgain(std::uint32_t calls, StepTime& time) {
+    y_.Fill(NewPattern());
     const RunnerStep step{.kind = RunnerStep::Kind::kCall, .calls = calls};
-    return Timed(step, "after the last sample", ns);
+    if (auto failure = Do(step, "after the last sample", &time)) return failure;
+    return Compare(Placement::kLow, digests_[0], When());
   }
 
-  std::optional<Failure> CallFresh(std::uint32_t calls, double& ns) {
+  std::optional<Failure> CallFresh(std::uint32_t calls, StepTime& time) {
     data_.fresh.Draw(calls, rng_);
     const RunnerStep step{.kind = RunnerStep::Kind::kFresh, .calls = calls};
-    if (auto failure = Timed(step, "with new inputs", ns)) return failure;
+    if (auto failure = Do(step, "with new inputs", &time)) return failure;
     if (!IsChecked()) return std::nullopt;
     const auto objection =
         data_.fresh.Objection(calls, request_.workload, data_.timed.op(Placement::kLow), rng_);
     if (!objection) return std::nullopt;
     return Failure{Stage::kVerify, FailureKind::kWrongResult,
                    "wrong on inputs that it had not seen before: " + *objection};
-  }
-
-  // `ns`: by this process's clock. Of one thread it is what it has computed, if that is less: the
-  // system may have had other work in between.
-  std::optional<Failure> Timed(const RunnerStep& step, const std::string& where, double& ns) {
-    using std::chrono::steady_clock;
-    const auto begin = steady_clock::now();
-    const auto computed = runner_.ProcessorTime();
-    if (auto failure = Do(step, where)) return failure;
-    std::chrono::nanoseconds time = steady_clock::now() - begin;
-    if (request_.plan.threads == 1) time = std::min(time, runner_.ProcessorTime() - computed);
-    ns = static_cast<double>(time.count());
-    return std::nullopt;
   }
 
   // Otherwise what it computes is nobody's business: kernels that find a machine's peak compute no
@@ -244,8 +191,9 @@ class Trial {
     return std::nullopt;
   }
 
-  std::optional<Failure> Do(const RunnerStep& step, const std::string& where) {
-    std::optional<Failure> failure = runner_.Do(step);
+  std::optional<Failure> Do(const RunnerStep& step, const std::string& where,
+                            StepTime* time = nullptr) {
+    std::optional<Failure> failure = runner_.Do(step, time);
     if (failure && failure->stage >= Stage::kPack) failure->message += " (" + where + ")";
     return failure;
   }
@@ -327,7 +275,8 @@ Outcome TrialSupervisor::Measure(const HostRequest& request, HostReply& reply) {
     return Failure{Stage::kLoad, FailureKind::kTimeout, "making the data took all of the time"};
   }
   std::optional<Failure> failure = StartRunner(request, deadline);
-  Trial trial(request, *runner_, {*cases_.front(), y_, fresh_}, rng_, reply);
+  if (!failure && request.plan.time) failure = LearnStepCosts(request);
+  Trial trial(request, *runner_, {*cases_.front(), y_, fresh_, costs_.of_step}, rng_, reply);
   Outcome outcome;
   if (!failure) failure = trial.Verify();
   if (!failure) {
@@ -349,6 +298,38 @@ std::optional<Failure> TrialSupervisor::StartRunner(
     if (!failure || failure->stage != Stage::kDevice || attempt == kTries) return failure;
     runner_.reset();
   }
+}
+
+// Once for all trials on the same cores: steps cost the same in each, and what they cost under load is
+// no reason to believe more.
+std::optional<Failure> TrialSupervisor::LearnStepCosts(const HostRequest& request) {
+  constexpr int kTries = 8;
+  constexpr double kEnoughBytes = 1 << 16;  // to say something of the rate
+  // Caches that are filled faster than this in a quiet moment are not on a busy machine.
+  constexpr double kMinBytesPerNs = 1, kMaxBytesPerNs = 8;
+  const std::uint32_t calls = fresh_.layout().calls;
+  const auto bytes =
+      static_cast<double>(calls * (fresh_.layout().x_stride() + fresh_.layout().y_stride()));
+  const bool same_cores = costs_.threads == request.plan.threads && costs_.cores == request.cores;
+  if (same_cores && (costs_.rate_is_known || bytes < kEnoughBytes)) return std::nullopt;
+  costs_ = {};
+  StepTime least{HUGE_VAL, HUGE_VAL}, time;
+  double fetch_ns = HUGE_VAL;
+  for (int attempt = 0; attempt < kTries; ++attempt) {
+    if (auto failure = runner_->Do({.kind = RunnerStep::Kind::kNothing}, &time)) return failure;
+    least = {std::min(least.wall_ns, time.wall_ns),
+             std::min(least.processor_ns, time.processor_ns)};
+    fresh_.Draw(calls, rng_);
+    const RunnerStep step{.kind = RunnerStep::Kind::kFetch, .calls = calls};
+    if (auto failure = runner_->Do(step, &time)) return failure;
+    fetch_ns = std::min(fetch_ns, time.wall_ns);
+  }
+  costs_ = {request.plan.threads, request.cores, bytes >= kEnoughBytes, {.empty = least}};
+  if (costs_.rate_is_known) {
+    const double rate = bytes / std::max(fetch_ns - least.wall_ns, 1.0);
+    costs_.of_step.bytes_per_ns = std::clamp(rate, kMinBytesPerNs, kMaxBytesPerNs);
+  }
+  return std::nullopt;
 }
 
 RunnerTask TrialSupervisor::TaskOf(const HostRequest& request) const {

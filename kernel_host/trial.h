@@ -1,11 +1,13 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "base/rng.h"
+#include "kernel_host/audit.h"
 #include "kernel_host/device_state.h"
 #include "kernel_host/fresh_inputs.h"
 #include "kernel_host/guarded_buffer.h"
@@ -39,6 +41,7 @@ class TrialSupervisor {
   bool MapOutputs(const Workload& workload);
   std::optional<Failure> StartRunner(const HostRequest& request,
                                      std::chrono::steady_clock::time_point deadline);
+  std::optional<Failure> LearnStepCosts(const HostRequest& request);
   RunnerTask TaskOf(const HostRequest& request) const;
 
   const int server_;
@@ -53,6 +56,12 @@ class TrialSupervisor {
   GuardedBuffer y_;
   FreshInputs fresh_;
   std::optional<RunnerProcess> runner_;
+  struct {
+    std::int32_t threads = 0;
+    std::vector<std::int32_t> cores;
+    bool rate_is_known = false;
+    StepCosts of_step;
+  } costs_;
 };
 
 }  // namespace kiln

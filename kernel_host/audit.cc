@@ -61,18 +61,19 @@ void Audit::AddFresh(std::uint32_t calls, const StepTime& time) {
 
 void Audit::Add(Evidence& evidence, std::uint32_t calls, const StepTime& time,
                 double allowed_ns) const {
-  evidence.Add(time.wall_ns - empty_.wall_ns, time.processor_ns - empty_.processor_ns,
-               calls, allowed_ns);
+  evidence.Add(time.wall_ns - empty_.wall_ns, time.processor_ns - empty_.processor_ns, calls,
+               allowed_ns);
 }
 
 void Audit::Evidence::Add(double wall_ns, double processor_ns, std::uint32_t calls,
                           double allowed_ns) {
-  const double call_ns = wall_ns / calls;
-  least_ns = steps == 0 ? call_ns : std::min(least_ns, call_ns);
-  ++steps;
   // The system's account lacks, now and then, what a process has computed since it was last looked
   // at: once in about a thousand steps all of it. So it counts when it says the same again.
   constexpr int kTimesByAccount = 3;
+  constexpr double kMostlyWaited = 64;
+  const double call_ns = std::max(std::min(processor_ns, wall_ns), wall_ns / kMostlyWaited) / calls;
+  least_ns = steps == 0 ? call_ns : std::min(least_ns, call_ns);
+  ++steps;
   if (processor_ns <= allowed_ns) ++by_account;
   if (wall_ns <= allowed_ns || by_account >= kTimesByAccount) holds = true;
 }

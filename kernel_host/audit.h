@@ -12,7 +12,8 @@ namespace kiln {
 // has had a hand in it.
 struct StepCosts {
   StepTime empty;
-  double bytes_per_ns = 8;  // at which a runner reads and writes what its supervisor has just written
+  double bytes_per_ns =
+      8;  // at which a runner reads and writes what its supervisor has just written
 };
 
 // This decides whether a process may be believed that has measured its own kernel: calls by the clock
@@ -42,7 +43,7 @@ class Audit {
     void Add(double wall_ns, double processor_ns, std::uint32_t calls, double allowed_ns);
 
     int steps = 0, by_account = 0;
-    double least_ns = 0;  // of a call, by the clock
+    double least_ns = 0;  // of a call
     bool holds = false;
   };
 

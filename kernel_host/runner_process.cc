@@ -56,11 +56,11 @@ std::optional<Failure> RunnerProcess::Do(const RunnerStep& step, StepTime* time)
   if (!time) return Ask(step);
   const auto begin = steady_clock::now();
   const nanoseconds computed = has_one_thread_ ? ProcessorTime(pid_) : nanoseconds(0);
-  std::optional<Failure> failure = Ask(step);
+  if (auto failure = Ask(step)) return failure;
   const nanoseconds wall = steady_clock::now() - begin;
   const nanoseconds processor = has_one_thread_ ? ProcessorTime(pid_) - computed : wall;
   *time = {static_cast<double>(wall.count()), static_cast<double>(processor.count())};
-  return failure;
+  return std::nullopt;
 }
 
 std::optional<Failure> RunnerProcess::Ask(const RunnerStep& step) {

@@ -31,6 +31,7 @@ class RunnerProcess {
   // Waits until the kernel is loaded and can be called. A failure as of Do().
   std::optional<Failure> AwaitReady();
   // Asks for one step and waits for its end. A failure ends the process; it is spent then.
+  // `time`: what the step took, if it did not fail.
   std::optional<Failure> Do(const RunnerStep& step, StepTime* time = nullptr);
   // It is not needed any more: nothing of it runs from here on. The destructor waits for its end, as
   // taking its memory down takes a while.

@@ -16,11 +16,11 @@
 #include "apps/command_line/command_line.h"
 #include "base/digest.h"
 #include "base/reactor.h"
+#include "benchmarks/default_kernel.h"
 #include "kernels_templates/task.h"
 #include "measure/measurer.h"
 #include "ops/workload_key.h"
 #include "rpc_client/rpc_client.h"
-#include "toolchain/toolchain.h"
 
 namespace kiln {
 namespace {
@@ -37,16 +37,6 @@ struct Options {
   TlsFiles tls;
   std::int32_t cycles = 200;
 };
-
-StatusOr<Artifact> Build(Reactor& reactor, const Task& task) {
-  ASSIGN_OR_RETURN(const std::unique_ptr<Builder> builder, NewToolchain(reactor, {.workers = 1}));
-  const Config config = task.kernel_template().Default(task.spec(), task.space());
-  ASSIGN_OR_RETURN(auto built, builder->Build(task, config));
-  if (const auto* failure = std::get_if<BuildFailure>(&built)) {
-    return Error(StatusCode::kInternal, failure->failure.message);
-  }
-  return std::get<Artifact>(std::move(built));
-}
 
 // The same code in an object that no device has: bytes behind an ELF file's sections mean nothing.
 Artifact Copy(const Artifact& artifact, std::int32_t number) {
@@ -96,7 +86,7 @@ Status Run(const Options& options) {
   ASSIGN_OR_RETURN(const Workload workload, ParseWorkload(kWorkload));
   ASSIGN_OR_RETURN(const Target target, TargetOption(options.target));
   ASSIGN_OR_RETURN(const Task task, Task::Create(registry, {workload, target, 1}));
-  ASSIGN_OR_RETURN(const Artifact artifact, Build(*reactor, task));
+  ASSIGN_OR_RETURN(const Artifact artifact, BuildDefault(*reactor, task));
   RunRequest request;
   request.workload = workload;
   request.cases = NewExpectedOutputs()->CasesFor(workload);

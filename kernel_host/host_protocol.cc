@@ -255,6 +255,8 @@ std::string Serialize(const HostReply& reply) {
   for (const std::string& output : reply.outputs) out.PutBytes(output);
   Put(out, reply.before);
   Put(out, reply.after);
+  out.Put(reply.began_ns);
+  out.Put(reply.ended_ns);
   out.PutBytes(reply.log);
   return out.Take();
 }
@@ -268,6 +270,8 @@ bool Deserialize(std::string_view bytes, HostReply& reply) {
   for (std::string& output : reply.outputs) in.Get(output);
   Get(in, reply.before);
   Get(in, reply.after);
+  in.Get(reply.began_ns);
+  in.Get(reply.ended_ns);
   in.Get(reply.log);
   return in.finished();
 }

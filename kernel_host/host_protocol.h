@@ -46,6 +46,8 @@ struct HostReply {
   std::vector<std::uint64_t> digests;  // of y, per case; empty if not every case was run
   std::vector<std::string> outputs;    // per case; empty unless return_output, or if not run
   DeviceState before, after;
+  // When the kernel could run, in nanoseconds of the machine's steady clock; 0 if it could not.
+  std::int64_t began_ns = 0, ended_ns = 0;
   std::string log;  // what the runner could not do as it should, a line each
 };
 

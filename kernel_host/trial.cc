@@ -224,11 +224,16 @@ RunnerReport* MapReport(const MemoryFile& file) {
   return memory == MAP_FAILED ? nullptr : static_cast<RunnerReport*>(memory);
 }
 
+std::int64_t SteadyNow() {
+  const auto now = std::chrono::steady_clock::now().time_since_epoch();
+  return std::chrono::nanoseconds(now).count();
+}
+
 // A seed that no kernel can know. The clock where the system has no other.
 std::uint64_t Unforeseeable() {
   std::uint64_t seed = 0;
   if (getrandom(&seed, sizeof seed, 0) == sizeof seed) return seed;
-  return static_cast<std::uint64_t>(std::chrono::steady_clock::now().time_since_epoch().count());
+  return static_cast<std::uint64_t>(SteadyNow());
 }
 
 }  // namespace
@@ -275,6 +280,7 @@ Outcome TrialSupervisor::Measure(const HostRequest& request, HostReply& reply) {
     return Failure{Stage::kLoad, FailureKind::kTimeout, "making the data took all of the time"};
   }
   std::optional<Failure> failure = StartRunner(request, deadline);
+  if (!failure) reply.began_ns = SteadyNow();
   if (!failure && request.plan.time) failure = LearnStepCosts(request);
   Trial trial(request, *runner_, {*cases_.front(), y_, fresh_, costs_.of_step}, rng_, reply);
   Outcome outcome;
@@ -283,6 +289,7 @@ Outcome TrialSupervisor::Measure(const HostRequest& request, HostReply& reply) {
     failure = request.plan.time ? trial.Time(report_->samples, outcome) : trial.CheckFresh();
   }
   if (failure) outcome = *std::move(failure);
+  if (reply.began_ns != 0) reply.ended_ns = SteadyNow();
   reply.log.assign(report_->log.data(), strnlen(report_->log.data(), report_->log.size()));
   return outcome;
 }

@@ -107,6 +107,8 @@ Outcome ThereAndBack(const Outcome& outcome) {
   sent.outputs = {"", "bytes"};
   sent.before = {2300, 40, 0.5};
   sent.after = {2200, 55, 0.75};
+  sent.began_ns = 11;
+  sent.ended_ns = 12;
   sent.log = "a line\n";
   HostReply received;
   EXPECT_TRUE(Deserialize(Serialize(sent), received));
@@ -114,6 +116,8 @@ Outcome ThereAndBack(const Outcome& outcome) {
   EXPECT_EQ(received.outputs, sent.outputs);
   ExpectSame(received.before, sent.before);
   ExpectSame(received.after, sent.after);
+  EXPECT_EQ(received.began_ns, sent.began_ns);
+  EXPECT_EQ(received.ended_ns, sent.ended_ns);
   EXPECT_EQ(received.log, sent.log);
   return received.outcome;
 }

@@ -3,13 +3,10 @@
 // real protocol, measure made-up times and answer the digests that are expected), two tuners on one
 // database. $KILN_CHAOS_SEED and $KILN_CHAOS_SECONDS choose another plan; scripts/chaos runs several.
 
-#include <arpa/inet.h>
 #include <fcntl.h>
 #include <gmock/gmock.h>
-#include <netinet/in.h>
 #include <poll.h>
 #include <sys/file.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include <csignal>
@@ -27,6 +24,7 @@
 #include "tests/integration/chaos_victim.h"
 #include "tests/integration/json_lines.h"
 #include "tests/integration/programs.h"
+#include "tests/integration/quiet_port.h"
 #include "tests/integration/stored_trials.h"
 #include "tests/proto/test_farm.h"
 
@@ -35,6 +33,7 @@ namespace {
 
 using std::chrono::milliseconds;
 using std::chrono::seconds;
+using testing::HasSubstr;
 using testing::IsEmpty;
 using Clock = std::chrono::steady_clock;
 using Words = std::vector<std::string>;
@@ -59,27 +58,6 @@ const Words kWorkloads[] = {
 std::uint64_t FromEnvironment(const char* variable, std::uint64_t otherwise) {
   const char* text = std::getenv(variable);
   return text == nullptr ? otherwise : std::strtoull(text, nullptr, 10);
-}
-
-// A port that only a program which asks for it gets: none of those that the system gives to whoever
-// dials, or the tracker's could be taken while it is away.
-int QuietPort() {
-  std::ifstream range("/proc/sys/net/ipv4/ip_local_port_range");
-  int first = 32768;
-  range >> first;
-  for (int i = 0; i < 1000; ++i) {
-    const int port = first - 1 - (static_cast<int>(getpid()) + 7 * i) % (first - 1024);
-    const int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_port = htons(static_cast<std::uint16_t>(port));
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    const bool free = bind(listener, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0;
-    close(listener);
-    if (free) return port;
-  }
-  ADD_FAILURE() << "no free port below " << first;
-  return 0;
 }
 
 class FarmChaosTest : public KilnTest {
@@ -205,13 +183,16 @@ class FarmChaosTest : public KilnTest {
 
   // A tuner that has made its trials makes more. One that is started while there is no tracker says so.
   void EndedByItself(Client& client, const Outcome& outcome) {
-    if (outcome.status == 0) {
-      client.trials_per_task += kMoreTrials;
-      ++finished_;
-      return;
-    }
+    NoteEnd(client, outcome);
+    if (outcome.status != 0) return;
+    client.trials_per_task += kMoreTrials;
+    ++finished_;
+  }
+  void NoteEnd(const Client& client, const Outcome& outcome) {
+    if (outcome.status == 0) return;
     EXPECT_EQ(outcome.status, 1) << client.name << ": " << outcome.err;
-    ++complaints_[outcome.err];
+    EXPECT_THAT(outcome.err, HasSubstr("is kiln-tracker running there?")) << client.name;
+    ++without_tracker_;
   }
 
   // ---- what the farm says
@@ -231,14 +212,26 @@ class FarmChaosTest : public KilnTest {
       return here == kServers + kSimulated;
     });
   }
-  std::size_t Leases() const {
-    std::size_t granted = 0;
+  std::map<LeaseEventKind, int> LeaseEvents() const {
+    std::map<LeaseEventKind, int> counts;
     std::ifstream log(scratch_.Path("events"));
     for (std::string line; std::getline(log, line);) {
       const auto event = ParseLeaseEvent(line);
-      granted += event.ok() && event->kind == LeaseEventKind::kGranted;
+      if (event.ok()) ++counts[event->kind];
     }
-    return granted;
+    return counts;
+  }
+  std::size_t TrialsOnServers() const {
+    std::size_t count = 0;
+    for (const Words& workloads : kWorkloads) {
+      for (const std::string& key : workloads) {
+        for (const auto& trial :
+             JsonLines(ExpectKiln(0, {"history", "--workload", key, "--json"}).out)) {
+          count += trial["device"].get<std::string>().starts_with("real-");
+        }
+      }
+    }
+    return count;
   }
 
   // ---- the chaos
@@ -277,13 +270,21 @@ class FarmChaosTest : public KilnTest {
       for (const auto& [reach, count] : reaches) std::printf(" %d %s", count, reach.c_str());
     }
     std::printf(
-        "\nchaos seed %llu: %zu trials, %zu leases, %d tunings ended in it, %lld ms to come back\n",
-        static_cast<unsigned long long>(seed), ReadTrials(scratch_.database()).size(), Leases(),
-        finished_,
-        static_cast<long long>(std::chrono::duration_cast<milliseconds>(healed).count()));
-    for (const auto& [words, count] : complaints_)
-      std::printf("chaos seed %llu: %d times: %s", static_cast<unsigned long long>(seed), count,
-                  words.c_str());
+        "\nchaos seed %llu: %zu trials, %zu of them on real devices; %d tunings ended meanwhile, "
+        "%d found "
+        "no tracker; devices back after %lld ms\nchaos seed %llu: leases",
+        static_cast<unsigned long long>(seed), ReadTrials(scratch_.database()).size(),
+        TrialsOnServers(), finished_, without_tracker_,
+        static_cast<long long>(std::chrono::duration_cast<milliseconds>(healed).count()),
+        static_cast<unsigned long long>(seed));
+    const auto events = LeaseEvents();
+    for (const auto kind :
+         {LeaseEventKind::kGranted, LeaseEventKind::kAdopted, LeaseEventKind::kReleased,
+          LeaseEventKind::kExpired, LeaseEventKind::kRevoked, LeaseEventKind::kQuarantined}) {
+      const auto found = events.find(kind);
+      std::printf(" %d %s", found == events.end() ? 0 : found->second, Name(kind));
+    }
+    std::printf("\n");
     std::fflush(stdout);
   }
 
@@ -339,8 +340,7 @@ class FarmChaosTest : public KilnTest {
   std::vector<ChaosTarget> targets_;
   std::vector<std::unique_ptr<ChaosVictim>> victims_;  // in the order of targets_
   std::map<std::string, std::map<std::string, int>> struck_;
-  std::map<std::string, int> complaints_;
-  int strikes_ = 0, finished_ = 0;
+  int strikes_ = 0, finished_ = 0, without_tracker_ = 0;
 };
 
 TEST_F(FarmChaosTest, WhateverIsKilledOrStoppedEveryTrialIsMadeOnceAndNoLeaseHeldTwice) {
@@ -356,7 +356,7 @@ TEST_F(FarmChaosTest, WhateverIsKilledOrStoppedEveryTrialIsMadeOnceAndNoLeaseHel
   EXPECT_EQ(Listed(AwaitEndOfOrphans(Victims(), kSoon)), "") << "orphans run on";
 
   // Those that were started while there was no tracker may have given up; nobody may once there is one.
-  for (std::size_t i = 0; i < clients_.size(); ++i) Tuner(i).Wait(kTuning);
+  for (std::size_t i = 0; i < clients_.size(); ++i) NoteEnd(clients_[i], Tuner(i).Wait(kTuning));
   for (std::size_t i = 0; i < clients_.size(); ++i) {
     Tuner(i).Start();
     ExpectTuned(clients_[i], Tuner(i).Wait(kTuning));

@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <string>
@@ -16,6 +17,16 @@ namespace kiln {
 
 using std::chrono::nanoseconds;
 using std::chrono::steady_clock;
+
+namespace {
+
+// Who is stopped cannot tell, but that a short wait took long. Few steps of a trial last for one wait,
+// so that nothing but a slow kernel is disturbed by its end.
+constexpr nanoseconds kWait = std::chrono::milliseconds(200);
+// A busy machine lets nobody wait for so long.
+constexpr nanoseconds kStopped = std::chrono::milliseconds(200);
+
+}  // namespace
 
 RunnerProcess::RunnerProcess(Zygote& zygote, const RunnerTask& task, const RunnerReport& report,
                              int server, steady_clock::time_point deadline)
@@ -86,13 +97,16 @@ std::optional<Failure> RunnerProcess::AwaitAnswer() {
   return std::nullopt;
 }
 
-RunnerProcess::Event RunnerProcess::Wait() const {
+RunnerProcess::Event RunnerProcess::Wait() {
   pollfd sockets[] = {{channel_, POLLIN, 0}, {server_, POLLRDHUP, 0}};
   for (;;) {
-    const nanoseconds left = deadline_ - steady_clock::now();
-    if (left.count() <= 0) return Event::kDeadline;
-    const timespec timeout = {left.count() / 1'000'000'000, left.count() % 1'000'000'000};
+    const steady_clock::time_point begin = steady_clock::now();
+    const nanoseconds wait = std::min<nanoseconds>(deadline_ - begin, kWait);
+    if (wait.count() <= 0) return Event::kDeadline;
+    const timespec timeout = {0, wait.count()};
     const int ready = ppoll(sockets, 2, &timeout, nullptr);
+    const nanoseconds beyond = steady_clock::now() - begin - wait;
+    if (beyond > kStopped) deadline_ += beyond;
     if (ready <= 0) continue;
     if (sockets[0].revents != 0) return Event::kAnswer;
     if (sockets[1].revents != 0) return Event::kServerGone;

@@ -21,7 +21,8 @@ struct StepTime {
 class RunnerProcess {
  public:
   // `server` is a socket: when its other end goes, so does the runner. `report` is what
-  // task.files.report maps.
+  // task.files.report maps. Time in which this process is stopped, and so is the runner, counts for
+  // nothing: a machine that is suspended, or a container that is frozen, says nothing of a kernel.
   RunnerProcess(Zygote& zygote, const RunnerTask& task, const RunnerReport& report, int server,
                 std::chrono::steady_clock::time_point deadline);
   RunnerProcess(const RunnerProcess&) = delete;
@@ -42,7 +43,7 @@ class RunnerProcess {
 
   std::optional<Failure> Ask(const RunnerStep& step);
   std::optional<Failure> AwaitAnswer();
-  Event Wait() const;
+  Event Wait();
   void Kill();  // and waits for the end
   Failure HowItEnded();
   Failure Reported() const;
@@ -52,7 +53,7 @@ class RunnerProcess {
   Zygote& zygote_;
   const RunnerReport& report_;
   const int server_;
-  const std::chrono::steady_clock::time_point deadline_;
+  std::chrono::steady_clock::time_point deadline_;  // later by what it was stopped for
   const bool has_one_thread_;  // of several the account says nothing about the time of a call
   int pid_ = -1, channel_ = -1;
   int wait_status_ = 0;

@@ -2,6 +2,7 @@
 
 #include <sys/mman.h>
 #include <sys/random.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cmath>
@@ -12,6 +13,7 @@
 #include <utility>
 
 #include "base/digest.h"
+#include "base/processor_time.h"
 #include "kernel_host/sampler.h"
 
 namespace kiln {
@@ -268,18 +270,21 @@ void TrialSupervisor::TakeDown() {
 }
 
 Outcome TrialSupervisor::Measure(const HostRequest& request, HostReply& reply) {
-  const auto deadline =
-      std::chrono::steady_clock::now() + std::chrono::nanoseconds(request.plan.time_out_ns);
+  // The making of data counts by what it computes: time in which the machine was suspended, or busy
+  // with others, says nothing of a trial.
+  const std::chrono::nanoseconds begin = ProcessorTime(getpid());
   reply.objection = Objection(request);
   if (reply.objection.empty()) reply.objection = PrepareCases(request);
   if (!reply.objection.empty()) return {};
   if (!report_ || !MapOutputs(request.workload)) {
     return Failure{Stage::kDevice, FailureKind::kDeviceLost, "no memory for the output"};
   }
-  if (std::chrono::steady_clock::now() >= deadline) {
+  const std::chrono::nanoseconds left =
+      std::chrono::nanoseconds(request.plan.time_out_ns) - (ProcessorTime(getpid()) - begin);
+  if (left.count() <= 0) {
     return Failure{Stage::kLoad, FailureKind::kTimeout, "making the data took all of the time"};
   }
-  std::optional<Failure> failure = StartRunner(request, deadline);
+  std::optional<Failure> failure = StartRunner(request, std::chrono::steady_clock::now() + left);
   if (!failure) reply.began_ns = SteadyNow();
   if (!failure && request.plan.time) failure = LearnStepCosts(request);
   Trial trial(request, *runner_, {*cases_.front(), y_, fresh_, costs_.of_step}, rng_, reply);

@@ -59,13 +59,23 @@ Verdict TrialCase::OnLost(const DeviceStanding& here, bool while_running, std::s
   answers_ = answers;
   ++losses_;
   ++losses_in_a_row_;
+  NoteLoss(here, how);
+  if (while_running && Convicts(here, how)) return Verdict::kKiller;
+  return losses_in_a_row_ <= retries_ && losses_ < kMostLosses ? Verdict::kAgain
+                                                               : Verdict::kGivenUp;
+}
+
+Verdict TrialCase::OnLostWithTheLast(const DeviceStanding& here, bool while_running,
+                                     std::string_view how) {
+  NoteLoss(here, how);
+  return while_running && Convicts(here, how) ? Verdict::kKiller : Verdict::kAgain;
+}
+
+void TrialCase::NoteLoss(const DeviceStanding& here, std::string_view how) {
   std::ostringstream last;
   last << "lost the device " << losses_ << " times during one trial, last " << here.device() << ": "
        << how;
   last_ = last.str();
-  if (while_running && Convicts(here, how)) return Verdict::kKiller;
-  return losses_in_a_row_ <= retries_ && losses_ < kMostLosses ? Verdict::kAgain
-                                                               : Verdict::kGivenUp;
 }
 
 Verdict TrialCase::OnUnwell(const DeviceStanding& here, std::string_view how,

@@ -89,6 +89,11 @@ class TrialCase {
   Verdict OnLost(const DeviceStanding& here, bool while_running, std::string_view how,
                  std::uint64_t answers);
 
+  // The same, where we had this lease already when the trial lost its last device: what ends many
+  // leases at once, like a client that was stopped for too long, counts once. The lease is given back,
+  // so there are only as many of these as a client has leases.
+  Verdict OnLostWithTheLast(const DeviceStanding& here, bool while_running, std::string_view how);
+
   // The device failed before it had the kernel, with one that was right elsewhere: a loss, and one
   // device less that could say anything about the trial.
   Verdict OnUnwell(const DeviceStanding& here, std::string_view how, std::uint64_t answers);
@@ -115,6 +120,7 @@ class TrialCase {
   struct Evidence {
     std::string device, how;
   };
+  void NoteLoss(const DeviceStanding& here, std::string_view how);
   // Whether that makes two, or one from a device that is well with others.
   bool Convicts(const DeviceStanding& here, std::string_view how);
 

@@ -63,6 +63,7 @@ struct Job {
   SteadyTime suspect_since{};
   std::int64_t refused_before = 0;
   StatusCode trouble = StatusCode::kUnavailable;  // of the last loss
+  std::int64_t leases_before_loss = 0;  // how many had been taken before the last that counted
 };
 using JobPtr = std::unique_ptr<Job>;
 
@@ -137,6 +138,7 @@ class PipelineMeasurer final : public Measurer {
     bool gave_way = false;  // the lease has gone because it was wanted back
     bool is_lost = false;   // the device; the lease is of no use
     std::shared_ptr<DeviceStanding> standing = nullptr;  // of the lease; what it says: mutex_
+    std::int64_t number = 0;  // of the lease, in the order in which they were taken
   };
 
   // What others know of a hold.
@@ -336,6 +338,7 @@ class PipelineMeasurer final : public Measurer {
       changed_.SignalAll();
       if (lease.ok()) {
         hold = Hold{*std::move(lease), wish.target.name};
+        hold.number = ++leases_taken_;
         hold.standing = std::make_shared<DeviceStanding>(std::string(hold.lease->device()));
         held_.insert(HeldOf(hold));
         return true;
@@ -447,9 +450,7 @@ class PipelineMeasurer final : public Measurer {
     job.refused_before = refused_;
     DeviceStanding& here = *hold.standing;
     if (const Status lost = DeviceLoss(result); !lost.ok()) {
-      hold.is_lost = true;
-      job.trouble = lost.code();
-      return job.trial.OnLost(here, IsLostWhileRunning(lost), Message(lost), answers_);
+      return Lost(hold, job, lost, IsLostWhileRunning(lost));
     }
     ++answers_;
     const Failure* failure = FailureOf(result);
@@ -540,9 +541,18 @@ class PipelineMeasurer final : public Measurer {
       hold.is_lost = true;
       return job.trial.OnUnwell(here, Message(lost), answers_);
     }
-    job.trouble = lost.code();
+    return Lost(hold, job, lost, false);
+  }
+
+  Verdict Lost(Hold& hold, Job& job, const Status& lost, bool while_running)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     hold.is_lost = true;
-    return job.trial.OnLost(here, false, Message(lost), answers_);
+    job.trouble = lost.code();
+    if (hold.number <= job.leases_before_loss) {
+      return job.trial.OnLostWithTheLast(*hold.standing, while_running, Message(lost));
+    }
+    job.leases_before_loss = leases_taken_;
+    return job.trial.OnLost(*hold.standing, while_running, Message(lost), answers_);
   }
 
   // A lost device's trial goes to the end of the queue, so that one that never fares well keeps no
@@ -623,6 +633,7 @@ class PipelineMeasurer final : public Measurer {
   std::int64_t refusals_ ABSL_GUARDED_BY(mutex_) = 0;  // how often what was queued has failed
   std::uint64_t submitted_ ABSL_GUARDED_BY(mutex_) = 0;
   std::uint64_t answers_ ABSL_GUARDED_BY(mutex_) = 0;  // of all devices
+  std::int64_t leases_taken_ ABSL_GUARDED_BY(mutex_) = 0;
   std::shared_ptr<const Witness> witness_ ABSL_GUARDED_BY(mutex_);
   // Of leases given back that somebody's verdict may still accuse, and what has come of it.
   std::vector<std::shared_ptr<DeviceStanding>> former_ ABSL_GUARDED_BY(mutex_);

@@ -7,7 +7,8 @@ namespace kiln::load {
 Status RunDevices(Farm& farm, const MeasureServer& server) {
   RETURN_IF_ERROR(farm.ConnectDevices());
   PrintHeading(farm, "devices");
-  fmt::print("measuring at {}; Ctrl-C ends it\n", server.address());
+  const std::string first = DeviceNames(farm.options()).front();
+  fmt::print("{} measures at {}; Ctrl-C ends all\n", first, server.FaceOf(first).address);
   std::fflush(stdout);
   while (farm.loop().RunFor(std::chrono::seconds(1))) {
   }

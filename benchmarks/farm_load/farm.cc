@@ -31,23 +31,31 @@ std::string Beside(const CredentialFiles& files, const std::string& name) {
 StatusOr<Credential> ReadCredential(const CredentialFiles& files, const std::string& name) {
   Credential credential;
   if (!files.enabled()) return credential;
-  const bool each = !files.directory.empty();
-  ASSIGN_OR_RETURN(credential.ca, ReadText(each ? Beside(files, "ca.crt") : files.ca));
-  ASSIGN_OR_RETURN(credential.cert, ReadText(each ? Beside(files, name + ".crt") : files.cert));
-  ASSIGN_OR_RETURN(credential.key, ReadText(each ? Beside(files, name + ".key") : files.key));
+  const TlsFiles all = FilesOf(files, name);
+  ASSIGN_OR_RETURN(credential.ca, ReadText(all.ca));
+  ASSIGN_OR_RETURN(credential.cert, ReadText(all.cert));
+  ASSIGN_OR_RETURN(credential.key, ReadText(all.key));
   return credential;
 }
 
 void AddTrackerFiles(const CredentialFiles& files, std::vector<std::string>* arguments) {
   if (!files.enabled()) return;
-  const bool each = !files.directory.empty();
+  const TlsFiles all = FilesOf(files, "tracker");
   const auto add = [&](const char* option, const std::string& file) {
     if (!file.empty()) arguments->insert(arguments->end(), {option, file});
   };
-  add("--ca", each ? Beside(files, "ca.crt") : files.ca);
-  add("--cert", each ? Beside(files, "tracker.crt") : files.cert);
-  add("--key", each ? Beside(files, "tracker.key") : files.key);
-  add("--crl", each ? Beside(files, "crl.pem") : files.crl);
+  add("--ca", all.ca);
+  add("--cert", all.cert);
+  add("--key", all.key);
+  add("--crl", all.crl);
+}
+
+}  // namespace
+
+TlsFiles FilesOf(const CredentialFiles& files, const std::string& name) {
+  if (files.directory.empty()) return {files.ca, files.cert, files.key, files.crl};
+  return {Beside(files, "ca.crt"), Beside(files, name + ".crt"), Beside(files, name + ".key"),
+          Beside(files, "crl.pem")};
 }
 
 std::vector<std::string> DeviceNames(const FarmOptions& options) {
@@ -57,8 +65,6 @@ std::vector<std::string> DeviceNames(const FarmOptions& options) {
   }
   return names;
 }
-
-}  // namespace
 
 StatusOr<TrackerProcess> Farm::OpenTracker(const FarmOptions& options) {
   const auto wanted =

@@ -12,6 +12,7 @@
 #include "benchmarks/farm_load/load_loop.h"
 #include "benchmarks/farm_load/simulated_devices.h"
 #include "benchmarks/farm_load/tracker_process.h"
+#include "proto/security.h"
 
 namespace kiln::load {
 
@@ -25,6 +26,9 @@ struct CredentialFiles {
   bool enabled() const { return !directory.empty() || !ca.empty(); }
 };
 
+// Those of a device or, with its name, of the clients.
+TlsFiles FilesOf(const CredentialFiles& files, const std::string& name);
+
 struct FarmOptions {
   TrackerOptions tracker;
   CredentialFiles credentials;
@@ -35,6 +39,9 @@ struct FarmOptions {
   DeviceOptions device;  // but for names, seed and credential
   double seconds = 10, warm_up = 2;
 };
+
+// The prefix and a number each.
+std::vector<std::string> DeviceNames(const FarmOptions& options);
 
 // This is a whole farm under load: tracker, devices, clients.
 class Farm {

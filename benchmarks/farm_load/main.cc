@@ -140,12 +140,14 @@ Status Run(const CLI::App& app, Options options) {
   behaviour.away = Seconds(options.away_ms / 1000);
   const std::string workload = app.get_subcommands().front()->get_name();
   std::unique_ptr<MeasureServer> server;
-  options.farm.device.address = "127.0.0.1:1";  // nobody dials it
+  options.farm.device.face = [](const std::string&) {
+    return DeviceFace{"127.0.0.1:1", nullptr};  // nobody dials it
+  };
   // Before the measure server has threads here: it may fork.
   ASSIGN_OR_RETURN(TrackerProcess tracker, Farm::OpenTracker(options.farm));
   if (workload == "devices") {
     ASSIGN_OR_RETURN(server, StartMeasureServer(options.farm, options.devices));
-    options.farm.device.address = server->address();
+    options.farm.device.face = [&](const std::string& name) { return server->FaceOf(name); };
   }
   ASSIGN_OR_RETURN(const std::unique_ptr<Farm> farm, Farm::Open(options.farm, std::move(tracker)));
   Status status;
@@ -155,6 +157,7 @@ Status Run(const CLI::App& app, Options options) {
   if (workload == "fairness") status = RunFairness(*farm, options.fairness);
   if (workload == "devices") status = RunDevices(*farm, *server);
   farm->Close();
+  if (workload == "devices") return status;  // being interrupted is how it ends
   return LoadLoop::interrupted() ? Error(StatusCode::kCancelled, "interrupted") : status;
 }
 

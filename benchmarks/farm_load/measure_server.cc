@@ -3,9 +3,11 @@
 #include <grpcpp/grpcpp.h>
 
 #include <atomic>
+#include <map>
 #include <memory>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "base/rng.h"
 #include "benchmarks/farm_load/workloads.h"
@@ -53,22 +55,35 @@ class Laboratory {
   std::atomic<std::uint64_t> answered_{0};
 };
 
-// One Measure call: a request, a pause, its answer, the next request. Calls come one at a time, but
-// for OnCancel(), which changes nothing: the alarm is short.
+// One Measure call: a request, a pause, its answer, the next request, as long as the lease is that
+// which the device serves. Calls come one at a time, but for OnCancel(), which changes nothing: the
+// alarm is short.
 class MeasureCall final : public grpc::ServerBidiReactor<v1::MeasureRequest, v1::MeasureReply> {
  public:
-  explicit MeasureCall(Laboratory& laboratory) : laboratory_(laboratory) { StartRead(&request_); }
+  MeasureCall(Laboratory& laboratory, const LeaseFence* fence)
+      : laboratory_(laboratory), fence_(fence) {
+    StartRead(&request_);
+  }
 
  private:
   void OnReadDone(bool ok) override {
     if (!ok) return Finish(grpc::Status::OK);
+    if (!Passes()) return;
     const auto due =
         std::chrono::system_clock::now() +
         std::chrono::duration_cast<std::chrono::system_clock::duration>(laboratory_.latency());
     alarm_.Set(due, [this](bool) {
+      if (!Passes()) return;
       reply_ = laboratory_.Answer(request_);
       StartWrite(&reply_);
     });
+  }
+  // Or the call has ended.
+  bool Passes() {
+    if (!fence_) return true;
+    const Status status = fence_->Check(request_.lease_id(), request_.epoch());
+    if (!status.ok()) Finish(ToGrpc(status));
+    return status.ok();
   }
   void OnWriteDone(bool ok) override {
     if (!ok) return Finish(grpc::Status::OK);
@@ -77,6 +92,7 @@ class MeasureCall final : public grpc::ServerBidiReactor<v1::MeasureRequest, v1:
   void OnDone() override { delete this; }
 
   Laboratory& laboratory_;
+  const LeaseFence* const fence_;
   v1::MeasureRequest request_;
   v1::MeasureReply reply_;
   grpc::Alarm alarm_;
@@ -84,7 +100,11 @@ class MeasureCall final : public grpc::ServerBidiReactor<v1::MeasureRequest, v1:
 
 class DeviceService final : public v1::Device::CallbackService {
  public:
+  // Stands for all devices, and asks nobody for a lease.
   explicit DeviceService(Laboratory& laboratory) : laboratory_(laboratory) {}
+  // Stands for one.
+  DeviceService(Laboratory& laboratory, std::string name, std::shared_ptr<LeaseFence> fence)
+      : laboratory_(laboratory), name_(std::move(name)), fence_(std::move(fence)) {}
 
  private:
   grpc::ServerUnaryReactor* Describe(grpc::CallbackServerContext* context,
@@ -93,7 +113,8 @@ class DeviceService final : public v1::Device::CallbackService {
     const DeviceOptions& device = laboratory_.farm().device;
     reply->set_protocol(kProtocolVersion);
     reply->set_build("simulated");
-    // Without a name: it stands for all of them.
+    reply->set_name(name_);
+    if (const auto held = fence_ ? fence_->held() : std::nullopt) reply->set_epoch(held->epoch);
     reply->set_target(device.target);
     reply->mutable_isa()->Add(device.isa.begin(), device.isa.end());
     reply->add_cores(0);
@@ -104,53 +125,72 @@ class DeviceService final : public v1::Device::CallbackService {
   }
   grpc::ServerBidiReactor<v1::MeasureRequest, v1::MeasureReply>* Measure(
       grpc::CallbackServerContext*) override {
-    return new MeasureCall(laboratory_);
+    return new MeasureCall(laboratory_, fence_.get());
   }
 
   Laboratory& laboratory_;
+  const std::string name_;
+  const std::shared_ptr<LeaseFence> fence_;
 };
 
-class OneServer final : public MeasureServer {
+// Where one service is served.
+struct Place {
+  std::unique_ptr<DeviceService> service;
+  std::unique_ptr<RpcServer> server;  // goes first
+};
+
+class Servers final : public MeasureServer {
  public:
-  OneServer(const FarmOptions& farm, const DevicesOptions& options)
-      : laboratory_(farm, options), service_(laboratory_) {
+  Servers(const FarmOptions& farm, const DevicesOptions& options) : laboratory_(farm, options) {
     // Debian builds abseil with its search for deadlocks: at each lock, in a graph with a lock of its own.
     absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
-    grpc::ServerBuilder builder;
-    int port = 0;
-    builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port);
-    builder.SetMaxReceiveMessageSize(kMaxMessageBytes);
-    builder.RegisterService(&service_);
-    server_ = builder.BuildAndStart();
-    address_ = "127.0.0.1:" + std::to_string(port);
   }
-  ~OneServer() override {
-    if (!server_) return;
-    server_->Shutdown(std::chrono::system_clock::now());
-    server_->Wait();
+
+  // One port that all devices share.
+  Status ServeAll() { return Serve("", {}, nullptr); }
+  // A port of each device's own: over TLS it must prove that it is this one.
+  Status ServeEach() {
+    const FarmOptions& farm = laboratory_.farm();
+    for (const std::string& name : DeviceNames(farm)) {
+      RETURN_IF_ERROR(Serve(name, FilesOf(farm.credentials, name), std::make_shared<LeaseFence>()));
+    }
+    return absl::OkStatus();
   }
-  const std::string& address() const override { return address_; }
+
+  DeviceFace FaceOf(const std::string& device) const override {
+    const auto own = faces_.find(device);
+    return own != faces_.end() ? own->second : faces_.at("");
+  }
   std::uint64_t answered() const override { return laboratory_.answered(); }
-  bool serves() const { return server_ != nullptr; }
 
  private:
+  Status Serve(const std::string& name, const TlsFiles& tls, std::shared_ptr<LeaseFence> fence) {
+    Place place;
+    place.service = fence ? std::make_unique<DeviceService>(laboratory_, name, fence)
+                          : std::make_unique<DeviceService>(laboratory_);
+    ASSIGN_OR_RETURN(place.server,
+                     Listen({.tls = tls, .traffic = kDeviceTraffic}, {place.service.get()}));
+    faces_[name] = {place.server->address(), std::move(fence)};
+    places_.push_back(std::move(place));
+    return absl::OkStatus();
+  }
+
   Laboratory laboratory_;
-  DeviceService service_;
-  std::unique_ptr<grpc::Server> server_;
-  std::string address_;
+  std::map<std::string, DeviceFace> faces_;  // by device; of all without a name
+  std::vector<Place> places_;
 };
 
 }  // namespace
 
 StatusOr<std::unique_ptr<MeasureServer>> StartMeasureServer(const FarmOptions& farm,
                                                             const DevicesOptions& options) {
-  // All devices share the server's port, but over TLS each has a certificate of its own.
-  if (farm.credentials.enabled()) {
-    return Error(StatusCode::kUnimplemented, "simulated devices measure in plaintext only");
+  if (farm.credentials.enabled() && farm.credentials.directory.empty()) {
+    return Error(StatusCode::kInvalidArgument,
+                 "devices that measure over TLS need a certificate each: give --certs");
   }
-  auto server = std::make_unique<OneServer>(farm, options);
-  if (!server->serves()) return Error(StatusCode::kUnavailable, "cannot listen on 127.0.0.1");
-  return server;
+  auto servers = std::make_unique<Servers>(farm, options);
+  RETURN_IF_ERROR(farm.credentials.enabled() ? servers->ServeEach() : servers->ServeAll());
+  return servers;
 }
 
 }  // namespace kiln::load

@@ -22,13 +22,18 @@ constexpr milliseconds kLongestPause{2'000};
 class SimulatedDevice {
  public:
   SimulatedDevice(SimulatedDevices& farm, const std::string& name, std::uint64_t seed)
-      : farm_(farm), name_(name), rng_(seed), instance_(std::to_string(rng_.Next())) {}
+      : farm_(farm),
+        name_(name),
+        face_(farm.options_.face(name)),
+        rng_(seed),
+        instance_(std::to_string(rng_.Next())) {
+    if (!face_.fence) face_.fence = std::make_shared<LeaseFence>();
+  }
 
   const std::string& name() const { return name_; }
   bool open() const { return link_ != nullptr; }
   std::optional<SteadyTime> Acknowledged(std::string_view lease, std::uint64_t epoch) const {
-    if (held_epoch_ != epoch || held_lease_ != lease) return std::nullopt;
-    return acknowledged_;
+    return face_.fence->Check(lease, epoch).ok() ? acknowledged_ : std::nullopt;
   }
 
   void Open();
@@ -70,14 +75,12 @@ class SimulatedDevice {
 
   SimulatedDevices& farm_;
   const std::string name_;
+  DeviceFace face_;
   Rng rng_;
   const std::string instance_;
   std::unique_ptr<Channel> channel_;
   std::unique_ptr<Link> link_;
   std::uint64_t link_number_ = 0;  // of the latest, for what comes late
-  std::uint64_t highest_epoch_ = 0;
-  std::string held_lease_, held_client_, held_owner_;
-  std::uint64_t held_epoch_ = 0;  // 0: nothing
   std::optional<SteadyTime> acknowledged_;
   milliseconds pause_ = kFirstPause;
   bool dropping_ = false;
@@ -107,14 +110,14 @@ v1::DeviceReport SimulatedDevice::Hello() const {
   hello.set_target(options.target);
   hello.mutable_isa()->Add(options.isa.begin(), options.isa.end());
   hello.set_cores(1);
-  hello.set_address(options.address);
+  hello.set_address(face_.address);
   hello.set_time_kind(options.time_kind);
-  hello.set_highest_epoch(highest_epoch_);
-  if (held_epoch_ != 0) {
-    hello.mutable_held()->set_lease_id(held_lease_);
-    hello.mutable_held()->set_client(held_client_);
-    hello.mutable_held()->set_epoch(held_epoch_);
-    hello.mutable_held()->set_owner(held_owner_);
+  hello.set_highest_epoch(face_.fence->highest_epoch());
+  if (const auto held = face_.fence->held()) {
+    hello.mutable_held()->set_lease_id(held->id);
+    hello.mutable_held()->set_client(held->client);
+    hello.mutable_held()->set_epoch(held->epoch);
+    hello.mutable_held()->set_owner(held->owner);
   }
   return report;
 }
@@ -130,7 +133,7 @@ void SimulatedDevice::OnCommand(const v1::DeviceCommand& command) {
   if (command.has_grant()) OnGrant(command.grant());
   if (command.has_revoke()) {
     ++farm_.counts_.revokes;
-    if (command.revoke().epoch() == held_epoch_) held_epoch_ = 0;
+    face_.fence->Revoke(command.revoke().epoch());
   }
 }
 
@@ -138,7 +141,7 @@ void SimulatedDevice::OnGrant(const v1::GrantEpoch& grant) {
   const DeviceBehaviour& behaviour = farm_.options_.behaviour;
   DeviceCounts& counts = farm_.counts_;
   ++counts.grants;
-  if (grant.epoch() <= highest_epoch_) {
+  if (grant.epoch() <= face_.fence->highest_epoch()) {
     ++counts.stale_grants;
     return;
   }
@@ -152,10 +155,7 @@ void SimulatedDevice::OnGrant(const v1::GrantEpoch& grant) {
     ++counts.silent;
     return;
   }
-  highest_epoch_ = held_epoch_ = grant.epoch();
-  held_lease_ = grant.lease_id();
-  held_client_ = grant.client();
-  held_owner_ = grant.owner();
+  face_.fence->Grant({grant.lease_id(), grant.client(), grant.epoch(), grant.owner()});
   nanoseconds delay = behaviour.latency;
   if (behaviour.noise > 0) {
     const double factor = 1 + behaviour.noise * (2 * rng_.Unit() - 1);
@@ -178,7 +178,7 @@ void SimulatedDevice::AcknowledgeAfter(nanoseconds delay, std::uint64_t epoch) {
 
 void SimulatedDevice::Acknowledge(std::uint64_t epoch) {
   ++farm_.counts_.acknowledged;
-  if (epoch == held_epoch_) acknowledged_ = LoadLoop::Now();
+  if (epoch == face_.fence->highest_epoch()) acknowledged_ = LoadLoop::Now();
   link_->Acknowledge(epoch);
 }
 

@@ -15,6 +15,7 @@
 #include "base/rng.h"
 #include "benchmarks/farm_load/channel.h"
 #include "benchmarks/farm_load/load_loop.h"
+#include "rpc_server/lease_fence.h"
 
 namespace kiln::load {
 
@@ -28,15 +29,22 @@ struct DeviceBehaviour {
   std::chrono::nanoseconds away{};         // until it comes back after a drop
 };
 
+// Where clients find a device's Device service, and what that asks whether they hold a lease; null:
+// it does not ask, the device keeps a fence of its own.
+struct DeviceFace {
+  std::string address;
+  std::shared_ptr<LeaseFence> fence;
+};
+
 struct DeviceOptions {
   std::vector<std::string> names;
   std::string target;
   std::string time_kind = "measured";
   std::vector<std::string> isa;
-  std::string address;  // of the Device service
   std::uint64_t seed = 1;
   DeviceBehaviour behaviour;
   std::function<Credential(const std::string& name)> credential;
+  std::function<DeviceFace(const std::string& name)> face;
 };
 
 struct DeviceCounts {

@@ -49,11 +49,12 @@ struct DevicesOptions {
   double noise = 0.01;     // relative, of each sample
 };
 
-// This is the Device service of all devices, on one port, whose address goes into their hellos.
+// This is the Device service of all devices, whose addresses go into their hellos: in plaintext on one
+// port, over TLS on a port each, where a device serves only the lease that it holds.
 class MeasureServer {
  public:
   virtual ~MeasureServer() = default;
-  virtual const std::string& address() const = 0;
+  virtual DeviceFace FaceOf(const std::string& device) const = 0;
   virtual std::uint64_t answered() const = 0;
 };
 StatusOr<std::unique_ptr<MeasureServer>> StartMeasureServer(const FarmOptions& farm,

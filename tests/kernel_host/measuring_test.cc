@@ -1,7 +1,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <chrono>
+#include <csignal>
+#include <future>
 #include <string>
+#include <thread>
 #include <variant>
 #include <vector>
 
@@ -127,6 +131,22 @@ TEST_F(MeasuringTest, KernelThatForgesItsTimesIsFoundOut) {
   EXPECT_THAT(Summary(host_.Ask(TimedRequest("forges_samples"))),
               StartsWith("WRONG_RESULT verify: its process measured 0.25 ns a call, the clock "
                          "outside of it "));
+}
+
+// As when a virtual machine is suspended, or a container frozen.
+TEST_F(MeasuringTest, TimeInWhichAllIsStoppedDoesNotCountAgainstTheTimeOut) {
+  HostRequest request = TimedRequest("good");
+  request.plan.samples = 100;
+  request.plan.sample_ns = 5'000'000;
+  request.plan.time_out_ns = 3'000'000'000;
+  auto reply = std::async(std::launch::async, [&] { return host_.Ask(request); });
+  const int zygote = ChildOf(host_.pid()), runner = BusyChildOf(zygote);
+  ASSERT_GT(runner, 0);
+  const int all[] = {host_.pid(), zygote, runner};
+  for (const int pid : all) ASSERT_EQ(kill(pid, SIGSTOP), 0);
+  std::this_thread::sleep_for(std::chrono::nanoseconds(request.plan.time_out_ns));
+  for (const int pid : all) ASSERT_EQ(kill(pid, SIGCONT), 0);
+  EXPECT_EQ(Summary(reply.get()), "ok");
 }
 
 // No runner ever holds what must come out, or what the data are made from.

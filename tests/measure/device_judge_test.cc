@@ -165,6 +165,23 @@ TEST(DeviceJudgeTest, ATrialIsGivenUpWhereNoDeviceAnswersAnybody) {
   EXPECT_EQ(trial.why_given_up(), "lost the device 3 times during one trial, last c: refused");
 }
 
+TEST(DeviceJudgeTest, WhatEndsManyLeasesAtOnceIsOneLoss) {
+  TrialCase trial(1, 2);
+  EXPECT_EQ(trial.OnLost(*Device("a"), kNotRunning, "over", 5), Verdict::kAgain);
+  for (std::int32_t i = 0; i < 2 * kMostLosses; ++i) {
+    EXPECT_EQ(trial.OnLostWithTheLast(*Device("b"), kNotRunning, "over"), Verdict::kAgain);
+  }
+  EXPECT_EQ(trial.losses_in_a_row(), 1);
+  EXPECT_EQ(trial.OnLost(*Device("c"), kNotRunning, "over", 5), Verdict::kAgain);
+  EXPECT_EQ(trial.OnLost(*Device("d"), kNotRunning, "over", 5), Verdict::kGivenUp);
+}
+
+TEST(DeviceJudgeTest, DevicesThatGoDownWithTheLastOneUnderAKernelConvictItAllTheSame) {
+  TrialCase trial(1, 2);
+  EXPECT_EQ(trial.OnLost(*Device("a"), kRunning, "reset", 0), Verdict::kAgain);
+  EXPECT_EQ(trial.OnLostWithTheLast(*Device("b"), kRunning, "reset"), Verdict::kKiller);
+}
+
 TEST(DeviceJudgeTest, ATrialGoesOnWhileSomeDeviceAnswersSomebodyButNotForEver) {
   TrialCase trial(1, 2);
   for (std::int32_t i = 1; i < kMostLosses; ++i) {

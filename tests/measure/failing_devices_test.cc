@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cstdlib>
+#include <functional>
 #include <future>
 #include <iostream>
 #include <latch>
@@ -313,6 +314,70 @@ TEST_F(FailingDevicesTest, ALossBeforeTheKernelWasThereIsNoEvidence) {
   const auto trials = MeasureOn({"a"}, 10, run);
   ASSERT_TRUE(trials[3].ok()) << trials[3].status();
   EXPECT_EQ(RankTime(*trials[3]), 100);
+}
+
+// This is a farm that leases nothing for as long as `is_open` says.
+class ClosedFarm final : public DevicePool {
+ public:
+  ClosedFarm(FakeFarm& farm, std::function<bool()> is_open)
+      : farm_(farm), is_open_(std::move(is_open)) {}
+  StatusOr<std::unique_ptr<Lease>> Acquire(const Target& target, TimeKind kind,
+                                           std::chrono::nanoseconds timeout) override {
+    if (is_open_()) return farm_.Acquire(target, kind, timeout);
+    std::this_thread::yield();
+    return Error(StatusCode::kDeadlineExceeded, "no tracker");
+  }
+  void StopWaiting() override { farm_.StopWaiting(); }
+
+ private:
+  FakeFarm& farm_;
+  const std::function<bool()> is_open_;
+};
+
+// As after a client that was stopped for longer than its leases live, while the tracker is away.
+TEST_F(FailingDevicesTest, ATrialOutlivesAllLeasesThatHaveEndedAtOnce) {
+  const std::vector<std::string> names = {"a", "b", "c", "d", "e", "f", "g", "h"};
+  const auto count = static_cast<std::ptrdiff_t>(names.size());
+  options_.devices = static_cast<std::int32_t>(count);
+  options_.device_retries = 1;
+  options_.idle_release = std::chrono::minutes(5);
+  std::latch all_are_leased(count);
+  std::mutex mutex;
+  bool have_ended = false;
+  std::set<std::string> over(names.begin(), names.end());
+  FakeFarm farm(names, [&](const std::string& device, const RunRequest&) -> StatusOr<RunResult> {
+    {
+      const std::lock_guard lock(mutex);
+      if (have_ended && over.erase(device) != 0) {
+        return Error(StatusCode::kFailedPrecondition, "the lease is over");
+      }
+      if (have_ended) return RightResult();
+    }
+    all_are_leased.arrive_and_wait();
+    return RightResult();
+  });
+  ClosedFarm closed(farm, [&] {
+    const std::lock_guard lock(mutex);
+    return !have_ended || over.empty();
+  });
+  const auto measurer = NewPipelineMeasurer(builder_, closed, SystemClock(), options_);
+  const auto measure = [&](std::size_t trials) {
+    std::vector<std::promise<StatusOr<Trial>>> promises(trials);
+    for (std::size_t i = 0; i < trials; ++i) {
+      measurer->Submit({task_, task_.space().At(i), {}, {}, {}},
+                       [&, i](StatusOr<Trial> trial) { promises[i].set_value(std::move(trial)); });
+    }
+    std::vector<Status> statuses;
+    for (auto& promise : promises) statuses.push_back(promise.get_future().get().status());
+    return statuses;
+  };
+  for (const Status& status : measure(names.size())) ASSERT_TRUE(status.ok()) << status;
+  {
+    const std::lock_guard lock(mutex);
+    have_ended = true;
+  }
+  const Status lone = measure(1).front();
+  EXPECT_TRUE(lone.ok()) << lone;
 }
 
 // Histories on a farm where anything may happen but that its last good device goes for good.

@@ -11,15 +11,13 @@
 #include <chrono>
 #include <csignal>
 #include <filesystem>
-#include <fstream>
 #include <future>
 #include <memory>
 
-#include "rpc_tracker/event_check.h"
 #include "tests/integration/farm_client.h"
 #include "tests/integration/json_lines.h"
+#include "tests/integration/logged_farm.h"
 #include "tests/integration/misplaced_device.h"
-#include "tests/integration/programs.h"
 #include "tests/kernel_host/test_kernels.h"
 
 namespace kiln {
@@ -92,29 +90,13 @@ class DeafPort {
   std::string address_;
 };
 
-class FarmDevicesTest : public KilnTest, public testing::WithParamInterface<Bad> {
+class FarmDevicesTest : public LoggedFarmTest, public testing::WithParamInterface<Bad> {
  protected:
   void SetUp() override {
     SKIP_WITHOUT_TEST_KERNELS();
-    StartTracker("127.0.0.1:0");
+    StartTracker();
     for (const char* name : {"good1", "good2"}) servers_.push_back(StartServer(scratch_, name));
     StartBadDevice();
-  }
-  void TearDown() override {
-    if (!tracker_) return;
-    tracker_->Signal(SIGTERM);  // it writes the rest of its log
-    EXPECT_EQ(tracker_->Wait().status, 0);
-    std::ifstream log(scratch_.Path("events"));
-    const Status held = CheckEventLog(log);
-    EXPECT_TRUE(held.ok()) << held;
-  }
-
-  void StartTracker(const std::string& address) {
-    tracker_ = std::make_unique<RunningProgram>(
-        scratch_,
-        std::vector<std::string>{"kiln-tracker", "--listen", address, "--state",
-                                 scratch_.Path("state"), "--event-log", scratch_.Path("events")});
-    address_ = tracker_->Address();
   }
   std::unique_ptr<RunningProgram> StartServer(const Scratch& scratch, const std::string& name) {
     auto server = std::make_unique<RunningProgram>(
@@ -139,9 +121,6 @@ class FarmDevicesTest : public KilnTest, public testing::WithParamInterface<Bad>
     EXPECT_TRUE(Eventually([&] { return LookAt(address_, "bad").state == "free"; }));
   }
 
-  bool Eventually(const std::function<bool()>& condition) const {
-    return tracker_->WaitUntil(condition);
-  }
   // What `kiln devices --json` says.
   nlohmann::json Listed(const std::string& name) const {
     for (const auto& device :
@@ -180,8 +159,6 @@ class FarmDevicesTest : public KilnTest, public testing::WithParamInterface<Bad>
 
   Scratch sick_;
   std::unique_ptr<DeafPort> port_;
-  std::string address_;
-  std::unique_ptr<RunningProgram> tracker_;
   std::vector<std::unique_ptr<RunningProgram>> servers_;
   std::unique_ptr<MisplacedDevice> device_;
   double lost_ = 0;  // seconds, of the longest run in vain

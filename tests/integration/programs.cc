@@ -24,10 +24,6 @@ namespace {
 namespace fs = std::filesystem;
 using Clock = std::chrono::steady_clock;
 
-std::string ProgramPath(const std::string& name) {
-  return (fs::read_symlink("/proc/self/exe").parent_path().parent_path() / name).string();
-}
-
 std::string Content(int file) {
   std::string text;
   char block[4096];
@@ -61,6 +57,10 @@ class OpenedStream {
 };
 
 }  // namespace
+
+std::string ProgramPath(const std::string& name) {
+  return (fs::read_symlink("/proc/self/exe").parent_path().parent_path() / name).string();
+}
 
 Scratch::Scratch() {
   std::string pattern = (fs::temp_directory_path() / "kiln-XXXXXX").string();

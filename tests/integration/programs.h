@@ -38,6 +38,9 @@ class Scratch {
   std::vector<std::string> set_;  // "NAME=value"
 };
 
+// Where a program of Kiln lies: one directory above the test's own.
+std::string ProgramPath(const std::string& name);
+
 // How a program ended and what it printed.
 struct Outcome {
   int status = 0;  // exit status, or minus the signal that ended it
@@ -51,8 +54,7 @@ struct Streams {
   std::string in = "/dev/null", out = {}, err = {};
 };
 
-// This is a program of Kiln (`command[0]` is its name: it lies one directory above the test's own)
-// that runs beside the test, as the leader of its own process group. Killed when this goes.
+// This is a program of Kiln (`command[0]` is its name, see ProgramPath()) that runs beside the test, as the leader of its own process group. Killed when this goes.
 class RunningProgram {
  public:
   RunningProgram(const Scratch& scratch, const std::vector<std::string>& command,

@@ -11,7 +11,6 @@
 
 #include <chrono>
 #include <csignal>
-#include <filesystem>
 #include <future>
 #include <memory>
 
@@ -129,10 +128,7 @@ class FarmDevicesTest : public LoggedFarmTest, public testing::WithParamInterfac
     EXPECT_TRUE(Eventually([&] { return LookAt(address_, "bad").state == "free"; }));
   }
   void StartServerWithHost(const std::string& host) {
-    const std::string place = sick_.Path("libexec");
-    std::filesystem::create_directory(place);
-    std::filesystem::create_symlink(host, place + "/kiln-host");
-    sick_.Set("KILN_LIBEXEC", place);
+    sick_.SetHost(host);
     servers_.push_back(StartServer(sick_, "bad"));
   }
 

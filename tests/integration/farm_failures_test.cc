@@ -221,6 +221,47 @@ TEST_F(FarmFailuresTest, ServerKilledMidBatchWithItsGroupIsWaitedForUntilItComes
   ExpectTuned(*tuner, kTrials);
 }
 
+// ---- "a config takes two devices down"
+
+TEST_F(FarmFailuresTest, ConfigThatTakesTwoDevicesDownIsRecordedAndNeverRunOnTheThird) {
+  constexpr std::size_t kTrials = 24;
+  StartTracker();
+  Scratch sick;
+  sick.Set("KILN_TEST_WRONG", "poison");
+  sick.Set("KILN_TEST_POISON", sick.Path("poison"));
+  sick.SetHost(ProgramPath("wrong_host"));
+  std::vector<std::unique_ptr<RunningProgram>> servers;
+  for (const char* name : {"a", "b", "c"}) {
+    servers.push_back(std::make_unique<RunningProgram>(
+        sick, std::vector<std::string>{"kiln-server", "--tracker", address_, "--target", "native",
+                                       "--name", name}));
+    ASSERT_TRUE(Eventually([&] { return StateOf(name) == "free"; })) << servers.back()->err();
+  }
+  const auto lost = [&] {
+    std::size_t count = 0;
+    for (const char* name : {"a", "b", "c"}) count += StateOf(name) == "lost";
+    return count;
+  };
+  // More trials and another tuner do not run it, either.
+  for (const std::size_t trials : {kTrials, 2 * kTrials}) {
+    const auto tuner = StartTuner(static_cast<int>(trials));
+    const Outcome outcome = tuner->Wait(kTuning);
+    EXPECT_EQ(outcome.status, 0) << outcome.err;
+    EXPECT_TRUE(Eventually([&] { return lost() == 2; })) << lost();
+    const auto stored = ReadTrials(scratch_.database());
+    EXPECT_EQ(stored.size(), trials);
+    EXPECT_TRUE(AreDistinctAndInOrder(stored));
+    std::size_t poisons = 0;
+    for (const auto& line :
+         JsonLines(ExpectKiln(0, {"history", "--workload", kConv, "--json"}).out)) {
+      if (line["status"] != "HOST_KILLED") continue;
+      ++poisons;
+      EXPECT_THAT(line["message"].get<std::string>(), StartsWith("took down two hosts: "));
+    }
+    EXPECT_EQ(poisons, 1u);
+  }
+}
+
 // ---- "client SIGKILLed while a kernel loops for ever"
 
 TEST_F(FarmFailuresTest, KilledClientsEndlessKernelIsKilledAndItsDeviceUsableAtOnce) {

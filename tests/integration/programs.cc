@@ -82,6 +82,12 @@ void Scratch::Set(const std::string& variable, const std::string& value) {
   set_.push_back(variable + "=" + value);
 }
 
+void Scratch::SetHost(const std::string& program) {
+  fs::create_directory(Path("libexec"));
+  fs::create_symlink(program, Path("libexec/kiln-host"));
+  Set("KILN_LIBEXEC", Path("libexec"));
+}
+
 std::vector<std::string> Scratch::Environment() const {
   constexpr std::string_view kReplaced[] = {"KILN_", "XDG_", "HOME="};
   std::vector<std::string> variables;

@@ -28,6 +28,8 @@ class Scratch {
 
   // For programs that are started from now on.
   void Set(const std::string& variable, const std::string& value);
+  // The same, where they look for kiln-host: this program is it.
+  void SetHost(const std::string& program);
 
   // This process's environment with HOME, KILN_DB and XDG_* in the directory, without other KILN_* but
   // those that were set.

@@ -1,13 +1,18 @@
-// A kiln-host of a device that computes wrong, in one of two ways ($KILN_TEST_WRONG): "data", where
-// kernels run on other values than the request says, as with broken memory, and which it finds out
-// itself; "digests", where it says that all is well with digests that are not what was asked for. The
-// real one does the work, with this between it and kiln-server.
+// A kiln-host with which something is wrong ($KILN_TEST_WRONG):
+//   data      kernels run on other values than the request says, as with broken memory: their results
+//             are wrong, and it says so
+//   digests   it says that all is well, with digests that are not what was asked for
+//   poison    the first kernel of a trial that any host with the same $KILN_TEST_POISON, a file, is
+//             asked to run takes every kiln-server down that has it run
+// The real one does the work, with this between it and kiln-server.
 
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <csignal>
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
 #include <string>
 #include <string_view>
 
@@ -40,6 +45,22 @@ std::string OtherData(const std::string& frame) {
   return Serialize(request);
 }
 
+// A name is made for a file with the content that is there: others see all of it or none.
+bool IsPoison(const std::string& frame) {
+  HostRequest request;
+  const char* const path = std::getenv("KILN_TEST_POISON");
+  if (path == nullptr || !Deserialize(frame, request)) return false;
+  // What is not checked is no trial: it finds out how fast the machine is.
+  if (request.cases.empty() || !request.cases[0].check) return false;
+  const std::string own = path + std::to_string(getpid());
+  std::ofstream(own) << request.symbol;
+  (void)!link(own.c_str(), path);
+  unlink(own.c_str());
+  std::string poison;
+  std::getline(std::ifstream(path), poison);
+  return request.symbol == poison;
+}
+
 std::string OtherDigests(const std::string& frame) {
   HostReply reply;
   if (!Deserialize(frame, reply)) return frame;
@@ -52,6 +73,7 @@ int Relay(std::string_view wrong) {
   std::string frame;
   while (host >= 0 && ReadFrame(kHelperSocket, frame)) {
     if (wrong == "data") frame = OtherData(frame);
+    if (wrong == "poison" && IsPoison(frame)) kill(getppid(), SIGKILL);
     if (!WriteFrame(host, frame) || !ReadFrame(host, frame)) break;
     if (wrong == "digests") frame = OtherDigests(frame);
     if (!WriteFrame(kHelperSocket, frame)) break;

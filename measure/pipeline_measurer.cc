@@ -19,7 +19,6 @@
 // shown nothing yet.
 
 #include <algorithm>
-#include <compare>
 #include <deque>
 #include <map>
 #include <set>
@@ -31,6 +30,7 @@
 #include "base/rng.h"
 #include "measure/device_judge.h"
 #include "measure/measurer.h"
+#include "measure/next_trial.h"
 
 namespace kiln {
 namespace {
@@ -44,8 +44,7 @@ constexpr absl::Duration kLookAgain = absl::Milliseconds(200);
 
 // A kernel that was right somewhere, to find out whether a device is well. It is not timed.
 struct Witness {
-  std::string target;
-  TimeKind kind = TimeKind::kMeasured;
+  DeviceKind kind;
   std::string device;  // where it was right
   Artifact artifact;
   Workload workload;
@@ -54,18 +53,20 @@ struct Witness {
 };
 
 struct Job {
+  TrialCase& trial() { return pending.trial; }
+
   MeasureRequest request;
   Completion done;
-  TrialCase trial;
-  Artifact artifact = {};   // once built
-  SteadyTime not_before{};  // after losses
-  // When its last answer asked for another one, and how often a device had been refused then.
-  SteadyTime suspect_since{};
-  std::int64_t refused_before = 0;
+  PendingTrial pending;
+  Artifact artifact = {};                         // once built
   StatusCode trouble = StatusCode::kUnavailable;  // of the last loss
   std::int64_t leases_before_loss = 0;  // how many had been taken before the last that counted
 };
 using JobPtr = std::unique_ptr<Job>;
+
+DeviceKind NeedsOf(const MeasureRequest& request) {
+  return {request.task.target().name, request.kind};
+}
 
 // The request itself is refused. Whatever else goes wrong in a run is the device's, or of the way
 // to it.
@@ -117,21 +118,20 @@ class PipelineMeasurer final : public Measurer {
 
   void Submit(MeasureRequest request, Completion done) override {
     absl::MutexLock lock(&mutex_);
-    auto job =
-        std::make_unique<Job>(Job{.request = std::move(request),
-                                  .done = std::move(done),
-                                  .trial = TrialCase(++submitted_, options_.device_retries)});
-    waiting_.push_back(std::move(job));
+    PendingTrial pending{NeedsOf(request), TrialCase(++submitted_, options_.device_retries)};
+    waiting_.push_back(std::make_unique<Job>(Job{
+        .request = std::move(request), .done = std::move(done), .pending = std::move(pending)}));
     changed_.SignalAll();
   }
 
  private:
   // A device thread's hold on a device.
   struct Hold {
-    bool Serves(const MeasureRequest& request) const {
-      return lease != nullptr && target == request.task.target().name &&
-             lease->kind() == request.kind;
+    bool Serves(const DeviceKind& needs) const {
+      return lease != nullptr && DeviceKind{target, lease->kind()} == needs;
     }
+    HeldDevice device() const { return {{target, lease->kind()}, std::string(lease->device())}; }
+
     std::unique_ptr<Lease> lease;
     std::string target;     // of the lease, or of the former one
     bool has_run = false;   // at least one trial
@@ -140,17 +140,6 @@ class PipelineMeasurer final : public Measurer {
     std::shared_ptr<DeviceStanding> standing = nullptr;  // of the lease; what it says: mutex_
     std::int64_t number = 0;  // of the lease, in the order in which they were taken
   };
-
-  // What others know of a hold.
-  struct Held {
-    std::string target;
-    TimeKind kind;
-    std::string device;
-    auto operator<=>(const Held&) const = default;
-  };
-  static Held HeldOf(const Hold& hold) {
-    return {hold.target, hold.lease->kind(), std::string(hold.lease->device())};
-  }
 
   // The device that the next kernel needs.
   struct Wish {
@@ -166,8 +155,8 @@ class PipelineMeasurer final : public Measurer {
     absl::MutexLock lock(&mutex_);
     // Suspects do not count: they may have to wait for what is built next.
     const auto may_build = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-      const auto ready =
-          std::ranges::count_if(built_, [](const JobPtr& job) { return !job->trial.is_suspect(); });
+      const auto ready = std::ranges::count_if(
+          built_, [](const JobPtr& job) { return !job->trial().is_suspect(); });
       return !waiting_.empty() && building_ + ready < BuiltAhead();
     };
     while (!stopping_ && !may_build()) changed_.Wait(&mutex_);
@@ -218,7 +207,7 @@ class PipelineMeasurer final : public Measurer {
         const bool is_wanted = hold.lease != nullptr && hold.lease->is_wanted_back();
         if (next) {
           const MeasureRequest& request = built_[*next]->request;
-          if (hold.Serves(request) && !(is_wanted && hold.has_run)) return PopBuilt(*next);
+          if (hold.Serves(NeedsOf(request)) && !(is_wanted && hold.has_run)) return PopBuilt(*next);
           wish = Wish{request.task.target(), request.kind};
           ++asking_;  // before the lease goes: there is always somebody who serves or asks
         }
@@ -236,9 +225,12 @@ class PipelineMeasurer final : public Measurer {
     absl::Duration idle;
     while (!stopping_) {
       if (IsAccused(hold)) return std::nullopt;
-      const SteadyTime now = clock_.Now();
-      if (const auto next = NextFor(hold, now)) return next;
-      const absl::Duration due = UntilSomethingIsDue(now);
+      const Surroundings around = Around(clock_.Now());
+      const std::vector<const PendingTrial*> trials = BuiltTrials();
+      if (const auto next = NextTrialFor(SeekerOf(hold), trials, around)) return next;
+      const auto change = NextChange(trials, around);
+      const absl::Duration due =
+          change ? absl::FromChrono(*change - around.now) : absl::InfiniteDuration();
       if (hold.lease == nullptr) {
         changed_.WaitWithTimeout(&mutex_, due);
         continue;
@@ -258,61 +250,24 @@ class PipelineMeasurer final : public Measurer {
     return hold.standing != nullptr && !hold.standing->blame().empty();
   }
 
-  // The place of the kernel that this thread is to care for next: the first one that is not waiting
-  // for better times, and, as long as others might run it, not of those that came to a bad end on
-  // this very device.
-  std::optional<std::size_t> NextFor(const Hold& hold, SteadyTime now)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    std::optional<std::size_t> shunned;
-    for (std::size_t i = 0; i < built_.size(); ++i) {
-      const Job& job = *built_[i];
-      if (job.not_before > now) continue;
-      if (!hold.Serves(job.request) || !job.trial.Shuns(hold.lease->device())) return i;
-      if (!shunned && IsLeftTo(hold, job, now)) shunned = i;
-    }
-    return shunned;
+  static Seeker SeekerOf(const Hold& hold) {
+    if (hold.lease == nullptr) return {};
+    return {hold.device(), hold.standing->is_proven()};
   }
-
-  // Whether a trial that shuns this device is to be run on it all the same.
-  bool IsLeftTo(const Hold& hold, const Job& job, SteadyTime now)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    const auto is_not_shunned = [&](const Held& held) { return !job.trial.Shuns(held.device); };
-    const auto is_well = [&](const Held& held) { return !job.trial.IsUnwell(held.device); };
-    if (HoldsOne(job.request, is_not_shunned)) return false;
-    if (job.trial.IsUnwell(hold.lease->device()) && HoldsOne(job.request, is_well)) return false;
-    // Nobody asks for more devices than so many.
-    const bool is_all = std::ssize(held_) >= options_.devices;
-    const bool has_waited = now >= job.suspect_since + options_.second_opinion_wait;
-    // What it will say is worth little before it is proven, and other work may do that yet.
-    if (!hold.standing->is_proven() && FindWitness(job.request) == nullptr) {
-      const bool is_over = has_waited || (is_all && options_.devices > 1);
-      return is_over && waiting_.empty() && building_ == 0;
-    }
-    // A thread that was refused since has found no other device.
-    return has_waited || is_all || refused_ != job.refused_before;
+  std::vector<const PendingTrial*> BuiltTrials() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    std::vector<const PendingTrial*> trials;
+    for (const JobPtr& job : built_) trials.push_back(&job->pending);
+    return trials;
   }
-
-  // One of our threads has a device for this request of which that is true.
-  template <typename Condition>
-  bool HoldsOne(const MeasureRequest& request, const Condition& condition)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    return std::ranges::any_of(held_, [&](const Held& held) {
-      return held.target == request.task.target().name && held.kind == request.kind &&
-             condition(held);
-    });
-  }
-
-  // When a kernel in the queue may be run that may not now.
-  absl::Duration UntilSomethingIsDue(SteadyTime now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    absl::Duration due = absl::InfiniteDuration();
-    const auto consider = [&](SteadyTime when) {
-      if (when > now) due = std::min(due, absl::FromChrono(when - now));
-    };
-    for (const JobPtr& job : built_) {
-      consider(job->not_before);
-      if (job->trial.is_suspect()) consider(job->suspect_since + options_.second_opinion_wait);
-    }
-    return due;
+  Surroundings Around(SteadyTime now) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    Surroundings around{.now = now,
+                        .held = held_,
+                        .most_devices = static_cast<std::size_t>(std::max(0, options_.devices)),
+                        .refused = refused_,
+                        .is_last = waiting_.empty() && building_ == 0,
+                        .second_opinion_wait = options_.second_opinion_wait};
+    if (witness_ != nullptr) around.proof = witness_->kind;
+    return around;
   }
 
   JobPtr PopBuilt(std::size_t place) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
@@ -340,7 +295,7 @@ class PipelineMeasurer final : public Measurer {
         hold = Hold{*std::move(lease), wish.target.name};
         hold.number = ++leases_taken_;
         hold.standing = std::make_shared<DeviceStanding>(std::string(hold.lease->device()));
-        held_.insert(HeldOf(hold));
+        held_.insert(hold.device());
         return true;
       }
       ++refused_;
@@ -380,7 +335,7 @@ class PipelineMeasurer final : public Measurer {
 
   void Release(Hold& hold) {
     if (hold.lease == nullptr) return;
-    const Held held = HeldOf(hold);
+    const HeldDevice held = hold.device();
     {
       absl::MutexLock lock(&mutex_);
       if (IsAccused(hold)) {
@@ -414,14 +369,14 @@ class PipelineMeasurer final : public Measurer {
       case Verdict::kAgain:
         return Again(hold, std::move(job));
       case Verdict::kKiller: {
-        Failure killed{Stage::kRun, FailureKind::kHostKilled, job->trial.took_down()};
+        Failure killed{Stage::kRun, FailureKind::kHostKilled, job->trial().took_down()};
         Remember(*job, killed);
         return Finish(hold, *job, {.outcome = std::move(killed)});
       }
       case Verdict::kGivenUp:
         if (hold.is_lost) Release(hold);
         return job->done(
-            Error(job->trouble, job->trial.why_given_up(), " (", job->request.task.Key(), ")"));
+            Error(job->trouble, job->trial().why_given_up(), " (", job->request.task.Key(), ")"));
     }
   }
 
@@ -446,8 +401,8 @@ class PipelineMeasurer final : public Measurer {
   Verdict Judge(Hold& hold, Job& job, const StatusOr<RunResult>& result) {
     absl::MutexLock lock(&mutex_);
     changed_.SignalAll();  // somebody may be accused
-    job.suspect_since = clock_.Now();
-    job.refused_before = refused_;
+    job.pending.suspect_since = clock_.Now();
+    job.pending.refused_before = refused_;
     DeviceStanding& here = *hold.standing;
     if (const Status lost = DeviceLoss(result); !lost.ok()) {
       return Lost(hold, job, lost, IsLostWhileRunning(lost));
@@ -457,8 +412,8 @@ class PipelineMeasurer final : public Measurer {
     if (failure == nullptr) {
       // Nobody has looked at the result of a probe.
       if (!std::ranges::all_of(job.request.cases, &RunCase::check)) return Verdict::kCounts;
-      if (witness_ == nullptr || !Serves(*witness_, job.request)) witness_ = MakeWitness(hold, job);
-      const Verdict verdict = job.trial.OnRight(here);
+      if (FindWitness(job.pending.needs) == nullptr) witness_ = MakeWitness(hold, job);
+      const Verdict verdict = job.trial().OnRight(here);
       BlameFormerHolds();
       return verdict;
     }
@@ -468,15 +423,15 @@ class PipelineMeasurer final : public Measurer {
       return Verdict::kCounts;
     }
     if (failure->kind == FailureKind::kHostKilled) {
-      return job.trial.OnHostKilled(here, failure->message);
+      return job.trial().OnHostKilled(here, failure->message);
     }
     if (failure->kind != FailureKind::kWrongResult) return Verdict::kCounts;
-    const auto is_other = [&](const Held& held) { return held.device != here.device(); };
-    const auto is_suspect = [](const JobPtr& other) { return other->trial.is_suspect(); };
+    const auto is_other = [&](const std::string& device) { return device != here.device(); };
+    const auto is_suspect = [](const JobPtr& other) { return other->trial().is_suspect(); };
     const bool last_resort = waiting_.empty() && building_ == 0 &&
                              std::ranges::all_of(built_, is_suspect) &&
-                             !HoldsOne(job.request, is_other);
-    return job.trial.OnWrong(hold.standing, failure->message, last_resort);
+                             !HoldsOne(held_, job.pending.needs, is_other);
+    return job.trial().OnWrong(hold.standing, failure->message, last_resort);
   }
 
   // Those of devices that have been given back meanwhile.
@@ -494,24 +449,20 @@ class PipelineMeasurer final : public Measurer {
   // the device so far, and the trial is suspect.
   std::shared_ptr<const Witness> WitnessFor(const Hold& hold, const Job& job) {
     absl::MutexLock lock(&mutex_);
-    const bool is_needed = job.trial.is_suspect() && !hold.standing->is_proven();
-    return is_needed ? FindWitness(job.request) : nullptr;
+    const bool is_needed = job.pending.trial.is_suspect() && !hold.standing->is_proven();
+    return is_needed ? FindWitness(job.pending.needs) : nullptr;
   }
 
-  static bool Serves(const Witness& witness, const MeasureRequest& request) {
-    return witness.target == request.task.target().name && witness.kind == request.kind;
-  }
-
-  std::shared_ptr<const Witness> FindWitness(const MeasureRequest& request)
+  std::shared_ptr<const Witness> FindWitness(const DeviceKind& kind)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    return witness_ != nullptr && Serves(*witness_, request) ? witness_ : nullptr;
+    return witness_ != nullptr && witness_->kind == kind ? witness_ : nullptr;
   }
 
   static std::shared_ptr<const Witness> MakeWitness(const Hold& hold, const Job& job) {
     const MeasureRequest& request = job.request;
     auto witness = std::make_shared<Witness>(
-        Witness{request.task.target().name, request.kind, std::string(hold.lease->device()),
-                job.artifact, request.task.workload(), request.cases, request.plan});
+        Witness{job.pending.needs, std::string(hold.lease->device()), job.artifact,
+                request.task.workload(), request.cases, request.plan});
     witness->plan.time = false;
     return witness;
   }
@@ -539,7 +490,7 @@ class PipelineMeasurer final : public Measurer {
       here.Accuse(Message(lost));
       job.trouble = lost.code();
       hold.is_lost = true;
-      return job.trial.OnUnwell(here, Message(lost), answers_);
+      return job.trial().OnUnwell(here, Message(lost), answers_);
     }
     return Lost(hold, job, lost, false);
   }
@@ -549,10 +500,10 @@ class PipelineMeasurer final : public Measurer {
     hold.is_lost = true;
     job.trouble = lost.code();
     if (hold.number <= job.leases_before_loss) {
-      return job.trial.OnLostWithTheLast(*hold.standing, while_running, Message(lost));
+      return job.trial().OnLostWithTheLast(*hold.standing, while_running, Message(lost));
     }
     job.leases_before_loss = leases_taken_;
-    return job.trial.OnLost(*hold.standing, while_running, Message(lost), answers_);
+    return job.trial().OnLost(*hold.standing, while_running, Message(lost), answers_);
   }
 
   // A lost device's trial goes to the end of the queue, so that one that never fares well keeps no
@@ -562,7 +513,7 @@ class PipelineMeasurer final : public Measurer {
     if (was_lost) Release(hold);
     absl::MutexLock lock(&mutex_);
     if (was_lost) {
-      job->not_before = clock_.Now() + PauseAfter(job->trial.losses_in_a_row());
+      job->pending.not_before = clock_.Now() + PauseAfter(job->trial().losses_in_a_row());
       built_.push_back(std::move(job));
     } else {
       built_.push_front(std::move(job));
@@ -627,10 +578,10 @@ class PipelineMeasurer final : public Measurer {
   std::deque<JobPtr> waiting_ ABSL_GUARDED_BY(mutex_);
   std::deque<JobPtr> built_ ABSL_GUARDED_BY(mutex_);
   std::int32_t building_ ABSL_GUARDED_BY(mutex_) = 0;
-  std::multiset<Held> held_ ABSL_GUARDED_BY(mutex_);   // by all device threads
-  std::int32_t asking_ ABSL_GUARDED_BY(mutex_) = 0;    // device threads that wait for a lease
-  std::int64_t refused_ ABSL_GUARDED_BY(mutex_) = 0;   // how often one was not given any
-  std::int64_t refusals_ ABSL_GUARDED_BY(mutex_) = 0;  // how often what was queued has failed
+  std::multiset<HeldDevice> held_ ABSL_GUARDED_BY(mutex_);  // by all device threads
+  std::int32_t asking_ ABSL_GUARDED_BY(mutex_) = 0;         // device threads that wait for a lease
+  std::int64_t refused_ ABSL_GUARDED_BY(mutex_) = 0;        // how often one was not given any
+  std::int64_t refusals_ ABSL_GUARDED_BY(mutex_) = 0;       // how often what was queued has failed
   std::uint64_t submitted_ ABSL_GUARDED_BY(mutex_) = 0;
   std::uint64_t answers_ ABSL_GUARDED_BY(mutex_) = 0;  // of all devices
   std::int64_t leases_taken_ ABSL_GUARDED_BY(mutex_) = 0;

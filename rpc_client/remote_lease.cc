@@ -114,7 +114,7 @@ StatusOr<RemoteLease::Answer> RemoteLease::Measure(const RunRequest& request, Se
     return reply.status();
   }
   if (reply->has_need_object()) return Answer(NeedsObject());
-  ASSIGN_OR_RETURN(RunResult result, ReadResult(reply->result()));
+  ASSIGN_OR_RETURN(RunResult result, ReadResult(reply->result(), request));
   return Answer(std::move(result));
 }
 

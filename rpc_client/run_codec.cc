@@ -2,7 +2,10 @@
 
 #include <cmath>
 #include <optional>
+#include <string>
+#include <vector>
 
+#include "base/digest.h"
 #include "proto/device.pb.h"
 
 namespace kiln {
@@ -117,6 +120,19 @@ DeviceState FromProto(const v1::DeviceState& message) {
   return {said(message.frequency_mhz()), said(message.temperature_c()), said(message.load_1min())};
 }
 
+// A device compares by itself, and so a difference is one that it has missed.
+std::optional<Failure> Difference(const std::vector<RunCase>& cases,
+                                  const std::vector<std::uint64_t>& digests) {
+  for (std::size_t i = 0; i < cases.size(); ++i) {
+    if (!cases[i].check || digests[i] == cases[i].expected_digest) continue;
+    return Failure{Stage::kVerify, FailureKind::kWrongResult,
+                   "case " + std::to_string(i) +
+                       ": the device says that all is well, with digest " + Hex(digests[i]) +
+                       " instead of " + Hex(cases[i].expected_digest)};
+  }
+  return std::nullopt;
+}
+
 }  // namespace
 
 v1::MeasureRequest WriteRequest(const RunRequest& request) {
@@ -129,10 +145,19 @@ v1::MeasureRequest WriteRequest(const RunRequest& request) {
   return message;
 }
 
-StatusOr<RunResult> ReadResult(const v1::MeasureResult& message) {
+StatusOr<RunResult> ReadResult(const v1::MeasureResult& message, const RunRequest& request) {
   RunResult result;
   ASSIGN_OR_RETURN(result.outcome, ReadOutcome(message));
   result.digests.assign(message.digests().begin(), message.digests().end());
+  if (!std::holds_alternative<Failure>(result.outcome)) {
+    if (result.digests.size() != request.cases.size()) {
+      return Error(StatusCode::kInternal, "the device's result has ", result.digests.size(),
+                   " digests of ", request.cases.size(), " cases");
+    }
+    if (auto failure = Difference(request.cases, result.digests)) {
+      result.outcome = *std::move(failure);
+    }
+  }
   result.outputs.assign(message.outputs().begin(), message.outputs().end());
   result.before = FromProto(message.before());
   result.after = FromProto(message.after());

@@ -1,7 +1,6 @@
 #include "rpc_tracker/lease_table.h"
 
 #include <algorithm>
-#include <limits>
 
 namespace kiln {
 namespace {
@@ -36,20 +35,16 @@ bool MayUse(const std::string& owner, std::string_view party) {
 LeaseTable::LeaseTable(const LeaseTableOptions& options, SteadyTime start)
     : options_(options),
       start_(start),
-      records_(options.records),
+      quarantine_(options.quarantine, options.records, start),
       has_strangers_(!options.records.empty()),
       limits_(options.waiting),
       epoch_floor_(options.first_epoch) {
-  for (auto& [name, record] : records_) {
-    // Whoever kept it may have another idea of time.
-    if (record.until) record.until = std::min(*record.until, start + options_.longest_quarantine);
-  }
   if (options_.record_events) {
     LeaseEvent started;
     started.kind = LeaseEventKind::kStarted;
     started.epoch = options_.first_epoch;
     events_.push_back(std::move(started));
-    for (const auto& [name, record] : records_) {
+    for (const auto& [name, record] : records()) {
       if (record.until) {
         events_.push_back(
             {LeaseEventKind::kQuarantined, name, "", "", record.owner, 0, record.reason});
@@ -74,8 +69,8 @@ StatusOr<SessionId> LeaseTable::Register(SteadyTime now, DeviceHello hello) {
   if (!known) {
     device.number = ++last_number_;
     // A former table's record of this name, if that was another's.
-    const auto record = records_.find(hello.name);
-    if (record != records_.end() && record->second.owner != hello.owner) EraseRecord(hello.name);
+    const DeviceRecord* record = quarantine_.Find(hello.name);
+    if (record && record->owner != hello.owner) ForgetFailures(hello.name);
   }
   if (device.session != 0) ReplaceSession(now, device, hello);
   Welcome(now, device, std::move(hello));
@@ -255,7 +250,7 @@ void LeaseTable::Forget(Device& device) {
   device.wish->devices.erase(&device);
   DropIfUnused(device.wish);
   ++changes_;
-  EraseRecord(device.hello.name);
+  ForgetFailures(device.hello.name);
   devices_.erase(devices_.find(device.hello.name));
 }
 
@@ -501,12 +496,15 @@ void LeaseTable::Vacate(SteadyTime now, Device& device) {
   }
   SetDue(device, std::nullopt);
   if (NextEpoch(device) >= kEpochLimit) return;
-  const bool kept_apart = IsInQuarantine(now, device);
-  const DeviceRecord* record = FindRecord(device);
-  if (kept_apart) {
+  const Quarantine::Standing standing = quarantine_.StandingOf(now, device.hello.name);
+  const DeviceRecord* record = quarantine_.Find(device.hello.name);
+  if (standing == Quarantine::Standing::kApart) {
     device.use = Quarantined{};
     SetDue(device, record->until);
     return;
+  }
+  if (standing == Quarantine::Standing::kReadmitted) {
+    RecordDevice(LeaseEventKind::kReadmitted, device.hello, device.epoch, record->reason);
   }
   Wish& wish = *device.wish;
   const FreeRank rank{record ? record->failures : 0, ++freed_};
@@ -521,65 +519,30 @@ void LeaseTable::Vacate(SteadyTime now, Device& device) {
 void LeaseTable::Judge(SteadyTime now, Device& device, const LeaseReport& report) {
   Leased& leased = std::get<Leased>(device.use);
   if (report.fault.empty()) {
-    if (report.served) EraseRecord(device.hello.name);
+    if (report.served) ForgetFailures(device.hello.name);
   } else if (!std::exchange(leased.failed, true)) {
     CountFailure(now, device, report.fault);
-  } else if (DeviceRecord* record = FindRecord(device)) {
+  } else {
     // The connection was lost as well; its holder knows more of it.
-    record->reason = report.fault;
-    ++record_changes_;
+    quarantine_.Explain(device.hello.name, report.fault);
   }
 }
 
 void LeaseTable::CountFailure(SteadyTime now, Device& device, const std::string& reason) {
-  DeviceRecord& record = records_[device.hello.name];
-  record.owner = device.hello.owner;
-  record.reason = reason;
-  ++record_changes_;
+  const std::string& name = device.hello.name;
   ++changes_;
-  if (record.failures < std::numeric_limits<std::int32_t>::max()) ++record.failures;
-  if (record.failures < options_.tolerated_failures) return;
-  std::chrono::milliseconds time = options_.quarantine;
-  for (std::int32_t i = options_.tolerated_failures; i < record.failures; ++i) {
-    if (time >= options_.longest_quarantine) break;
-    time *= 2;
-  }
-  time = std::min(time, options_.longest_quarantine);
-  record.until = now + time;
+  const auto time = quarantine_.CountFailure(now, name, device.hello.owner, reason);
+  if (!time) return;
   RecordDevice(LeaseEventKind::kQuarantined, device.hello, device.epoch, reason);
-  actions_.push_back(TellQuarantine{device.hello.name, record, time});
+  actions_.push_back(TellQuarantine{name, *quarantine_.Find(name), *time});
 }
 
-void LeaseTable::EraseRecord(const std::string& name) {
-  const auto found = records_.find(name);
-  if (found == records_.end()) return;
-  if (found->second.until && options_.record_events) {
-    events_.push_back({LeaseEventKind::kReadmitted, name, "", "", found->second.owner, 0, ""});
-  }
-  records_.erase(found);
-  ++record_changes_;
+void LeaseTable::ForgetFailures(const std::string& name) {
+  const std::optional<DeviceRecord> record = quarantine_.Forget(name);
+  if (!record) return;
   ++changes_;
-}
-
-DeviceRecord* LeaseTable::FindRecord(const Device& device) {
-  const auto found = records_.find(device.hello.name);
-  return found == records_.end() ? nullptr : &found->second;
-}
-
-const DeviceRecord* LeaseTable::FindRecord(const Device& device) const {
-  const auto found = records_.find(device.hello.name);
-  return found == records_.end() ? nullptr : &found->second;
-}
-
-// One whose time is over is on probation from now on.
-bool LeaseTable::IsInQuarantine(SteadyTime now, Device& device) {
-  DeviceRecord* record = FindRecord(device);
-  if (!record || !record->until) return false;
-  if (*record->until > now) return true;
-  record->until.reset();
-  ++record_changes_;
-  RecordDevice(LeaseEventKind::kReadmitted, device.hello, device.epoch, record->reason);
-  return false;
+  if (!record->until || !options_.record_events) return;
+  events_.push_back({LeaseEventKind::kReadmitted, name, "", "", record->owner, 0, ""});
 }
 
 // A former table's records whose devices have not come back: once, and not while they might.
@@ -587,10 +550,10 @@ void LeaseTable::ForgetStrangers(SteadyTime now) {
   if (!has_strangers_ || now - start_ < options_.forget_lost) return;
   has_strangers_ = false;
   std::vector<std::string> strangers;
-  for (const auto& [name, record] : records_) {
+  for (const auto& [name, record] : records()) {
     if (!devices_.contains(name)) strangers.push_back(name);
   }
-  for (const std::string& name : strangers) EraseRecord(name);
+  for (const std::string& name : strangers) ForgetFailures(name);
 }
 
 LeaseTable::Device* LeaseTable::FindSession(SessionId session) const {
@@ -719,7 +682,7 @@ DeviceStock LeaseTable::Stock(const Wish& wish) const {
     if (device->session == 0) {
       ++lost;
     } else if (std::holds_alternative<Quarantined>(device->use)) {
-      stock.AddQuarantined(device->hello.name, FindRecord(*device)->reason);
+      stock.AddQuarantined(device->hello.name, quarantine_.Find(device->hello.name)->reason);
     } else {
       ++holders[HolderOf<Offered, Leased>(device->use)];
     }
@@ -751,7 +714,7 @@ std::vector<DeviceView> LeaseTable::Devices() const {
     if (std::holds_alternative<Leased>(device.use)) view.status = DeviceStatus::kLeased;
     if (std::holds_alternative<Quarantined>(device.use)) view.status = DeviceStatus::kQuarantined;
     if (device.session == 0) view.status = DeviceStatus::kLost;
-    if (const DeviceRecord* record = FindRecord(device)) view.record = *record;
+    if (const DeviceRecord* record = quarantine_.Find(name)) view.record = *record;
     views.push_back(std::move(view));
   }
   return views;

@@ -19,6 +19,7 @@
 #include "proto/device_stock.h"
 #include "rpc_tracker/fair_queue.h"
 #include "rpc_tracker/lease_event.h"
+#include "rpc_tracker/quarantine.h"
 #include "rpc_tracker/waiting_limits.h"
 
 namespace kiln {
@@ -98,18 +99,6 @@ struct Renewal {
 
 enum class DeviceStatus { kFree, kOffered, kLeased, kLost, kQuarantined };
 
-// How a device has failed lately. There is none of a device that is well.
-struct DeviceRecord {
-  std::string owner;          // of the name: DeviceHello::owner
-  std::int32_t failures = 0;  // leases in a row that ended in a fault
-  std::string reason;         // the last of them
-  // In quarantine until then; unset: it is not, or is on probation.
-  std::optional<SteadyTime> until{};
-
-  bool operator==(const DeviceRecord&) const = default;
-};
-using DeviceRecords = std::map<std::string, DeviceRecord, std::less<>>;  // by the device's name
-
 struct DeviceView {
   DeviceHello hello;
   DeviceStatus status = DeviceStatus::kFree;
@@ -150,9 +139,7 @@ struct LeaseTableOptions {
   std::chrono::milliseconds turn{1'000};  // for so long a holder is not asked to give back
   FairQueue::Options shares{};
   WaitingLimits::Options waiting{};
-  // After so many failures in a row a device is in quarantine, each further one doubles the time.
-  std::int32_t tolerated_failures = 3;
-  std::chrono::milliseconds quarantine{30'000}, longest_quarantine{600'000};
+  Quarantine::Options quarantine{};
   std::size_t max_devices = 16'384;  // registered at a time
   std::size_t max_lost =
       16'384;  // remembered though lost; of more, the one lost first is forgotten
@@ -171,14 +158,12 @@ struct LeaseTableOptions {
 // farms at once; some callers are greedy, and some lie. No device may ever be held by two, nobody
 // starved, and neither a thousand devices nor ten thousand waiting requests slow down a call.
 //
-// A device that fails is passed over. Each lease counts at most once: as a failure, if its holder
-// says so when it gives it back (Release), or the device's connection is lost meanwhile; as a success,
-// if the holder gives it back in peace and has been served. A holder that only vanishes has said
-// nothing. Not to acknowledge an offer is a failure, too. Failures are counted in a row: a success
-// forgets them. Among free devices those with the fewest come first, then the one that has rested
-// longest. After options.tolerated_failures a device is in quarantine, and is offered to nobody; then it
-// is on probation, like a free one, but one more failure and it is back, for twice as long. It keeps
-// its session; requests that only such devices could serve wait, as for busy ones.
+// A device that fails is passed over (quarantine.h). Each lease counts at most once: as a failure, if
+// its holder says so when it gives it back (Release), or the device's connection is lost meanwhile; as a
+// success, if the holder gives it back in peace and has been served. A holder that only vanishes has
+// said nothing. Not to acknowledge an offer is a failure, too. Among free devices those with the fewest
+// failures come first, then the one that has rested longest. A device in quarantine is offered to
+// nobody. It keeps its session; requests that only such devices could serve wait, as for busy ones.
 //
 // The idea is fencing (Burrows, "The Chubby lock service", OSDI 2006, there called sequencers): a
 // lease is (device, client, epoch, deadline), and a device serves nothing but the lease with the
@@ -250,8 +235,8 @@ class LeaseTable {
   std::vector<LeaseEvent> TakeEvents();     // in order; none unless options.record_events
   std::vector<DeviceView> Devices() const;  // in order of name
   // Of devices that have failed lately, or, of a former table's, may come back.
-  const DeviceRecords& records() const { return records_; }
-  std::uint64_t record_changes() const { return record_changes_; }  // so far
+  const DeviceRecords& records() const { return quarantine_.records(); }
+  std::uint64_t record_changes() const { return quarantine_.changes(); }  // so far
   std::size_t waiting() const { return waiting_.size(); }
   std::size_t registered() const { return sessions_.size(); }  // devices with a session
   std::chrono::milliseconds ttl() const { return options_.ttl; }
@@ -358,10 +343,7 @@ class LeaseTable {
 
   void CountFailure(SteadyTime now, Device& device, const std::string& reason);
   void Judge(SteadyTime now, Device& device, const LeaseReport& report);
-  void EraseRecord(const std::string& name);
-  DeviceRecord* FindRecord(const Device& device);
-  const DeviceRecord* FindRecord(const Device& device) const;
-  bool IsInQuarantine(SteadyTime now, Device& device);
+  void ForgetFailures(const std::string& name);
   void ForgetStrangers(SteadyTime now);
 
   void Expire(SteadyTime now, Device& device);
@@ -390,7 +372,7 @@ class LeaseTable {
   std::set<std::pair<SteadyTime, Ticket>> request_deadlines_;
   std::set<Device*, ByTime> device_deadlines_;
   std::list<Device*> lost_;  // those that may be forgotten, the first lost first
-  DeviceRecords records_;
+  Quarantine quarantine_;
   bool has_strangers_ = false;  // a former table's records whose devices have not come back
   WaitingLimits limits_;
   std::vector<LeaseAction> actions_;
@@ -402,8 +384,7 @@ class LeaseTable {
   // itself have forgotten them. Epochs that only a device speaks of do not count: it may lie.
   std::uint64_t epoch_floor_;
   std::uint64_t changes_ = 0;  // of what DeviceStock counts, so far
-  std::uint64_t record_changes_ = 0;
-  std::uint64_t freed_ = 0;  // how often a device has become free
+  std::uint64_t freed_ = 0;    // how often a device has become free
 };
 
 }  // namespace kiln

@@ -6,7 +6,7 @@
 
 #include "base/clock.h"
 #include "base/status.h"
-#include "rpc_tracker/lease_table.h"
+#include "rpc_tracker/quarantine.h"
 
 namespace kiln {
 

@@ -6,6 +6,7 @@
 
 #include <cstring>
 #include <filesystem>
+#include <fstream>
 
 #include "ops/workload_key.h"
 #include "tests/integration/json_lines.h"
@@ -232,6 +233,26 @@ TEST_F(CliTest, FileThatIsNoDatabaseIsLeftAlone) {
     EXPECT_THAT(ErrorOf(1, command), HasSubstr("notes.txt is not a database"));
   }
   EXPECT_EQ(std::filesystem::file_size(file), 18u);
+}
+
+TEST_F(CliTest, DamagedDatabaseIsOneErrorAndLeftAsItIs) {
+  ExpectKiln(0, {"tune", "--workload", kConv, "--trials", "2", "--policy", "random"});
+  const std::uintmax_t size = std::filesystem::file_size(scratch_.database());
+  constexpr std::uintmax_t kWhole = 5 * 4096;  // its head: it is one, and of this version
+  ASSERT_GT(size, kWhole);
+  std::string bytes(size, '\xa5');
+  std::ifstream(scratch_.database(), std::ios::binary).read(bytes.data(), kWhole);
+  scratch_.Write("tuning.db", bytes);
+  for (const std::vector<std::string>& command : {std::vector<std::string>{"best", "--all"},
+                                                  {"history", "--workload", kConv},
+                                                  {"tune", "--workload", kConv, "--trials", "4"}}) {
+    EXPECT_THAT(ErrorOf(1, command), HasSubstr("tuning.db is damaged")) << command[0];
+  }
+  std::string after(size, ' ');
+  std::ifstream(scratch_.database(), std::ios::binary)
+      .read(after.data(), static_cast<std::streamsize>(size));
+  EXPECT_EQ(std::filesystem::file_size(scratch_.database()), size);
+  EXPECT_TRUE(after == bytes) << "something was written";
 }
 
 TEST_F(CliTest, DirectoryThatCannotBeWrittenIsNamedBeforeAnythingIsMeasured) {

@@ -8,17 +8,15 @@
 #include <unistd.h>
 
 #include <csignal>
-#include <fstream>
 #include <future>
 #include <map>
 #include <memory>
 
 #include "base/processor_time.h"
-#include "rpc_tracker/event_check.h"
 #include "tests/integration/cuttable_link.h"
 #include "tests/integration/farm_client.h"
 #include "tests/integration/json_lines.h"
-#include "tests/integration/programs.h"
+#include "tests/integration/logged_farm.h"
 #include "tests/integration/stored_trials.h"
 #include "tests/kernel_host/test_kernels.h"
 
@@ -79,26 +77,14 @@ class OtherProcesses {
   std::vector<pollfd> ends_;  // a descriptor of -1: it had ended before
 };
 
-class FarmFailuresTest : public KilnTest {
+class FarmFailuresTest : public LoggedFarmTest {
  protected:
   void SetUp() override { SKIP_WITHOUT_TEST_KERNELS(); }
-  void TearDown() override {
-    if (!tracker_) return;
-    tracker_->Signal(SIGTERM);  // it writes the rest of its log
-    EXPECT_EQ(tracker_->Wait().status, 0);
-    std::ifstream log(scratch_.Path("events"));
-    const Status held = CheckEventLog(log);
-    EXPECT_TRUE(held.ok()) << "a device was held by two: " << held;
-  }
-
   std::unique_ptr<RunningProgram> Start(const std::vector<std::string>& command) const {
     return std::make_unique<RunningProgram>(scratch_, command);
   }
   void StartTracker(const std::string& address = "127.0.0.1:0") {
-    tracker_ =
-        Start({"kiln-tracker", "--listen", address, "--lease-ttl", std::to_string(kTtl.count()),
-               "--state", scratch_.Path("state"), "--event-log", scratch_.Path("events")});
-    address_ = tracker_->Address();
+    LoggedFarmTest::StartTracker(address, {"--lease-ttl", std::to_string(kTtl.count())});
   }
   std::unique_ptr<RunningProgram> StartServer(const std::string& name, const std::string& tracker,
                                               const std::string& listen = "127.0.0.1:0") const {
@@ -128,20 +114,6 @@ class FarmFailuresTest : public KilnTest {
 
   std::string StateOf(const std::string& device) const { return LookAt(address_, device).state; }
   std::uint64_t EpochOf(const std::string& device) const { return LookAt(address_, device).epoch; }
-  // Asked again and again, since nobody tells.
-  bool Eventually(const std::function<bool()>& condition) const {
-    return tracker_->WaitUntil(condition);
-  }
-  std::vector<LeaseEvent> Events() const {
-    std::vector<LeaseEvent> events;
-    std::ifstream log(scratch_.Path("events"));
-    for (std::string line; std::getline(log, line) && !log.eof();) {
-      const auto event = ParseLeaseEvent(line);
-      EXPECT_TRUE(event.ok()) << event.status() << line;
-      if (event.ok()) events.push_back(*event);
-    }
-    return events;
-  }
   // What has happened to a device, in order.
   std::vector<Kind> HistoryOf(const std::string& device) const {
     std::vector<Kind> kinds;
@@ -196,9 +168,6 @@ class FarmFailuresTest : public KilnTest {
     }
     return count;
   }
-
-  std::unique_ptr<RunningProgram> tracker_;
-  std::string address_;
 };
 
 // ---- "lease granted, holder never connects"
@@ -250,6 +219,47 @@ TEST_F(FarmFailuresTest, ServerKilledMidBatchWithItsGroupIsWaitedForUntilItComes
   EXPECT_TRUE(AwaitTrials(*tuner, made + 4)) << tuner->err() << server->err();
   EXPECT_GT(EpochOf("a"), epoch);
   ExpectTuned(*tuner, kTrials);
+}
+
+// ---- "a config takes two devices down"
+
+TEST_F(FarmFailuresTest, ConfigThatTakesTwoDevicesDownIsRecordedAndNeverRunOnTheThird) {
+  constexpr std::size_t kTrials = 24;
+  StartTracker();
+  Scratch sick;
+  sick.Set("KILN_TEST_WRONG", "poison");
+  sick.Set("KILN_TEST_POISON", sick.Path("poison"));
+  sick.SetHost(ProgramPath("wrong_host"));
+  std::vector<std::unique_ptr<RunningProgram>> servers;
+  for (const char* name : {"a", "b", "c"}) {
+    servers.push_back(std::make_unique<RunningProgram>(
+        sick, std::vector<std::string>{"kiln-server", "--tracker", address_, "--target", "native",
+                                       "--name", name}));
+    ASSERT_TRUE(Eventually([&] { return StateOf(name) == "free"; })) << servers.back()->err();
+  }
+  const auto lost = [&] {
+    std::size_t count = 0;
+    for (const char* name : {"a", "b", "c"}) count += StateOf(name) == "lost";
+    return count;
+  };
+  // More trials and another tuner do not run it, either.
+  for (const std::size_t trials : {kTrials, 2 * kTrials}) {
+    const auto tuner = StartTuner(static_cast<int>(trials));
+    const Outcome outcome = tuner->Wait(kTuning);
+    EXPECT_EQ(outcome.status, 0) << outcome.err;
+    EXPECT_TRUE(Eventually([&] { return lost() == 2; })) << lost();
+    const auto stored = ReadTrials(scratch_.database());
+    EXPECT_EQ(stored.size(), trials);
+    EXPECT_TRUE(AreDistinctAndInOrder(stored));
+    std::size_t poisons = 0;
+    for (const auto& line :
+         JsonLines(ExpectKiln(0, {"history", "--workload", kConv, "--json"}).out)) {
+      if (line["status"] != "HOST_KILLED") continue;
+      ++poisons;
+      EXPECT_THAT(line["message"].get<std::string>(), StartsWith("took down two hosts: "));
+    }
+    EXPECT_EQ(poisons, 1u);
+  }
 }
 
 // ---- "client SIGKILLed while a kernel loops for ever"

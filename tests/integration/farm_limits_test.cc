@@ -180,9 +180,10 @@ class FarmLimitsTest : public testing::Test {
     ASSERT_FALSE(address_.empty());
   }
   void StartTracker() { Start({"kiln-tracker", "--listen", "127.0.0.1:0"}, 100); }
-  // A farm of one: its tracker is inside.
+  // A farm of one: its tracker is inside. It listens before it has registered with itself.
   void StartServer() {
     Start({"kiln-server", "--target", "native", "--name", "a", "--listen", "127.0.0.1:0"}, 200);
+    ASSERT_TRUE(program_->WaitUntil([&] { return Devices().devices_size() == 1; }));
   }
 
   static void SetDeadline(grpc::ClientContext& context) {

@@ -6,7 +6,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <csignal>
+#include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <future>
@@ -145,6 +147,51 @@ TEST_F(FarmTest, KernelsRunAndTheirFailuresAreTyped) {
   EXPECT_EQ(Summary(Run(*lease, "null_write")), "RUNTIME_ERROR");
   EXPECT_EQ(Summary(Run(*lease, "unsupported_isa")), "UNSUPPORTED_ISA");
   EXPECT_EQ(Summary(Run(*lease, "good")), "ok");
+}
+
+// Everything that a kernel can do, over the whole way from a client to its runner; what else is said of
+// each is held in kiln_host_test.cc and measuring_test.cc.
+TEST_F(FarmTest, MisbehavingKernelsEndTheirTrialsAndNothingElse) {
+  StartTracker();
+  StartServer("a");
+  const auto pool = Connect();
+  const auto lease = MustLease(*pool);
+  const std::pair<const char*, const char*> cases[] = {
+      {"illegal_instruction", "RUNTIME_ERROR"}, {"end_process", "RUNTIME_ERROR"},
+      {"read_past_x", "RUNTIME_ERROR"},         {"write_past_y", "RUNTIME_ERROR"},
+      {"open_file", "RUNTIME_ERROR"},           {"open_socket", "RUNTIME_ERROR"},
+      {"fork_process", "RUNTIME_ERROR"},        {"eat_memory", "RUNTIME_ERROR"},
+      {"too_much_memory", "BAD_OBJECT"},        {"skips_last_byte", "WRONG_RESULT"},
+      {"forges_samples", "WRONG_RESULT"},       {"remembers", "WRONG_RESULT"},
+      {"skips_done", "WRONG_RESULT"},
+  };
+  for (const auto& [kernel, summary] : cases) {
+    EXPECT_EQ(Summary(Run(*lease, kernel)), summary) << kernel;
+    EXPECT_EQ(Summary(Run(*lease, "good")), "ok") << "after " << kernel;
+  }
+}
+
+TEST_F(FarmTest, NextTrialRunsWithinATenthOfASecondOfACrash) {
+  StartTracker();
+  StartServer("a");
+  const auto pool = Connect();
+  const auto lease = MustLease(*pool);
+  const std::pair<const char*, const char*> cases[] = {
+      {"null_write", "SIGSEGV"}, {"illegal_instruction", "SIGILL"}, {"open_file", "SIGSYS"}};
+  for (const auto& [kernel, signal] : cases) {
+    // What a busy machine adds to it is not ours: the least of some tries.
+    std::chrono::duration<double, std::milli> least = kPatience;
+    for (int tries = 0; tries < 10 && least >= milliseconds(100); ++tries) {
+      const auto crashed = Run(*lease, kernel);
+      ASSERT_EQ(Summary(crashed), "RUNTIME_ERROR");
+      EXPECT_THAT(std::get<Failure>(crashed->outcome).message, StartsWith(signal));
+      const auto begun = std::chrono::steady_clock::now();
+      EXPECT_EQ(Summary(Run(*lease, "good")), "ok");
+      least = std::min<decltype(least)>(least, std::chrono::steady_clock::now() - begun);
+    }
+    std::printf("a trial after %s took %.1f ms\n", kernel, least.count());
+    EXPECT_LT(least, milliseconds(100)) << kernel;
+  }
 }
 
 TEST_F(FarmTest, TwoDevicesOfOneTargetAreLeasedAtOnce) {

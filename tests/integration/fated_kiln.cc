@@ -30,7 +30,7 @@ class FatedDense final : public KernelTemplate {
     ASSIGN_OR_RETURN(LoopProgram program,
                      real->Lower(spec, real_space, real->Default(spec, real_space)));
     std::vector<Stmt>& end = program.phases.back().body;
-    if (fate == "wrong") end.push_back(Text("y[0] ^= 1;\n"));
+    if (fate == "wrong") end = {Text("y[0] ^= 1;\n")};  // and much faster
     if (fate == "crashes") end.push_back(Text("__builtin_trap();\n"));
     if (fate == "not_compiled") end.push_back(Text("this is not C;\n"));
     return program;

@@ -24,10 +24,6 @@ namespace {
 namespace fs = std::filesystem;
 using Clock = std::chrono::steady_clock;
 
-std::string ProgramPath(const std::string& name) {
-  return (fs::read_symlink("/proc/self/exe").parent_path().parent_path() / name).string();
-}
-
 std::string Content(int file) {
   std::string text;
   char block[4096];
@@ -62,6 +58,10 @@ class OpenedStream {
 
 }  // namespace
 
+std::string ProgramPath(const std::string& name) {
+  return (fs::read_symlink("/proc/self/exe").parent_path().parent_path() / name).string();
+}
+
 Scratch::Scratch() {
   std::string pattern = (fs::temp_directory_path() / "kiln-XXXXXX").string();
   if (mkdtemp(pattern.data()) != nullptr) path_ = pattern;
@@ -80,6 +80,12 @@ std::string Scratch::Write(const std::string& name, const std::string& bytes) co
 
 void Scratch::Set(const std::string& variable, const std::string& value) {
   set_.push_back(variable + "=" + value);
+}
+
+void Scratch::SetHost(const std::string& program) {
+  fs::create_directory(Path("libexec"));
+  fs::create_symlink(program, Path("libexec/kiln-host"));
+  Set("KILN_LIBEXEC", Path("libexec"));
 }
 
 std::vector<std::string> Scratch::Environment() const {

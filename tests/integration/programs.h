@@ -28,6 +28,8 @@ class Scratch {
 
   // For programs that are started from now on.
   void Set(const std::string& variable, const std::string& value);
+  // The same, where they look for kiln-host: this program is it.
+  void SetHost(const std::string& program);
 
   // This process's environment with HOME, KILN_DB and XDG_* in the directory, without other KILN_* but
   // those that were set.
@@ -37,6 +39,9 @@ class Scratch {
   std::string path_;
   std::vector<std::string> set_;  // "NAME=value"
 };
+
+// Where a program of Kiln lies: one directory above the test's own.
+std::string ProgramPath(const std::string& name);
 
 // How a program ended and what it printed.
 struct Outcome {
@@ -51,8 +56,7 @@ struct Streams {
   std::string in = "/dev/null", out = {}, err = {};
 };
 
-// This is a program of Kiln (`command[0]` is its name: it lies one directory above the test's own)
-// that runs beside the test, as the leader of its own process group. Killed when this goes.
+// This is a program of Kiln (`command[0]` is its name, see ProgramPath()) that runs beside the test, as the leader of its own process group. Killed when this goes.
 class RunningProgram {
  public:
   RunningProgram(const Scratch& scratch, const std::vector<std::string>& command,

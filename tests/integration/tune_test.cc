@@ -5,6 +5,7 @@
 #include <signal.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <map>
 #include <set>
 
@@ -86,6 +87,56 @@ TEST_F(TuneTest, StoresItsTrialsAndConfirmsTheBest) {
     EXPECT_LE(best["peak_share"], 1.05) << "faster than the measured peak";
   }
   EXPECT_EQ(workloads, (std::set<std::string>{kConv, kDepthwise, kDense}));
+}
+
+// The template of fated_kiln.cc, one of whose configs does nothing and is wrong.
+TEST_F(TuneTest, WrongConfigIsNeverTheBestThoughItIsTheFastest) {
+  for (int again = 0; again < 2; ++again) {
+    const Outcome outcome = RunProgram(
+        scratch_, {"fated_kiln", "tune", "--json", "--trials", "5", "--workload", kDense});
+    EXPECT_EQ(outcome.status, 0) << outcome.err;
+    const auto tasks = TaskLines(outcome);
+    ASSERT_EQ(tasks.size(), 1u);
+    EXPECT_EQ(tasks[0]["failed"], 4) << tasks[0];
+    const Outcome best =
+        RunProgram(scratch_, {"fated_kiln", "best", "--json", "--workload", kDense});
+    EXPECT_EQ(best.status, 0) << best.err;
+    const auto lines = JsonLines(best.out);
+    ASSERT_EQ(lines.size(), 1u);
+    EXPECT_EQ(lines[0]["config"]["fate"], "right") << lines[0];
+  }
+}
+
+// Tunes until the disk is full, makes room and goes on; takes the database to where it can be read.
+constexpr char kUntilFull[] = R"(
+kiln=$1 disk=$2 workload=$3 result=$4
+tune() { "$kiln" tune --db "$disk/t.db" --policy random --json --workload "$workload" --trials $1; }
+head -c 600k /dev/zero > "$disk/ballast"
+tune 100000 && exit 3
+rm "$disk/ballast"
+tune 1 || exit 4
+cp "$disk/t.db" "$result"
+)";
+
+TEST_F(TuneTest, FullDiskIsOneErrorAndLeavesNothingHalfWritten) {
+  const std::string disk = scratch_.Path("disk");
+  std::filesystem::create_directory(disk);
+  const Outcome outcome =
+      RunProgram(scratch_, {"on_small_disk", disk, "1m", "sh", "-c", kUntilFull, "sh",
+                            ProgramPath("kiln"), disk, kConv, scratch_.database()});
+  if (outcome.status == 77) GTEST_SKIP() << "SKIPPED: this system allows no mount namespace";
+  EXPECT_EQ(outcome.status, 0) << outcome.err;
+  const std::size_t error = outcome.err.find("kiln: the disk is full: ");
+  ASSERT_NE(error, std::string::npos) << outcome.err;
+  EXPECT_EQ(outcome.err.find("kiln: ", error + 1), std::string::npos) << "one error";
+  const auto lines = JsonLines(outcome.out);
+  ASSERT_EQ(lines.size(), 3u) << outcome.out;
+  EXPECT_THAT(lines[0]["short"].get<std::string>(), HasSubstr("the disk is full"));
+  EXPECT_EQ(lines[1]["resumed"], lines[0]["new_trials"]) << "all that it had said, and no more";
+  EXPECT_EQ(Integrity(scratch_.database()), "ok");
+  const auto stored = ReadTrials(scratch_.database());
+  EXPECT_EQ(stored.size(), lines[0]["new_trials"].get<std::size_t>());
+  EXPECT_TRUE(AreDistinctAndInOrder(stored));
 }
 
 TEST_F(TuneTest, HistoryHasEveryTrialAndABestThatOnlyFalls) {

@@ -41,6 +41,18 @@ Artifact ObjectOf(const std::string& bytes) {
   return {std::make_shared<const std::string>(bytes), "kiln_1", 1, Digest(bytes)};
 }
 
+// A device whose kernels wait until the test lets them run. It must, before this goes.
+struct WaitingDevice {
+  void Resume() { resume.set_value(); }
+
+  std::promise<void> resume;
+  const std::shared_future<void> resumed = resume.get_future().share();
+  FakeDevice device{[this](const HostRequest& request) {
+    resumed.wait();
+    return SampleReply(request);
+  }};
+};
+
 class RemotePoolTest : public testing::Test {
  protected:
   void StartTracker(const std::string& address = "127.0.0.1:0", milliseconds ttl = seconds(30)) {
@@ -119,12 +131,8 @@ TEST_F(RemotePoolTest, LeasesADeviceAndRunsOnIt) {
 
 TEST_F(RemotePoolTest, RunsOfOneLeaseMayOverlap) {
   StartTracker();
-  std::promise<void> resume;
-  const std::shared_future<void> resumed = resume.get_future().share();
-  FakeDevice device([&](const HostRequest& request) {
-    resumed.wait();
-    return SampleReply(request);
-  });
+  WaitingDevice waiting;
+  FakeDevice& device = waiting.device;
   const auto link = Register(device);
   const auto pool = Pool();
   const auto lease = MustLease(*pool);
@@ -136,7 +144,7 @@ TEST_F(RemotePoolTest, RunsOfOneLeaseMayOverlap) {
   }
   // The next one is there while the first one runs.
   EXPECT_TRUE(device.queue().AwaitJobs(2));
-  resume.set_value();
+  waiting.Resume();
   for (std::size_t i = 0; i < samples.size(); ++i) EXPECT_EQ(samples[i].get(), i + 1);
 }
 
@@ -229,12 +237,8 @@ TEST_F(RemotePoolTest, LostDeviceIsUnavailable) {
 
 TEST_F(RemotePoolTest, DeviceThatGoesDownUnderAKernelIsToldFromOneThatWasNeverReached) {
   StartTracker();
-  std::promise<void> resume;
-  const std::shared_future<void> resumed = resume.get_future().share();
-  FakeDevice device([&](const HostRequest& request) {
-    resumed.wait();
-    return SampleReply(request);
-  });
+  WaitingDevice waiting;
+  FakeDevice& device = waiting.device;
   const auto link = Register(device);
   const auto pool = Pool();
   auto lease = MustLease(*pool);
@@ -242,7 +246,7 @@ TEST_F(RemotePoolTest, DeviceThatGoesDownUnderAKernelIsToldFromOneThatWasNeverRe
   EXPECT_TRUE(device.queue().AwaitJobs(1));
   auto down = std::async(std::launch::async, [&] { device.Shutdown(); });
   const Status under_way = lost.get();
-  resume.set_value();
+  waiting.Resume();
   down.get();
   EXPECT_EQ(under_way.code(), StatusCode::kUnavailable) << under_way;
   EXPECT_TRUE(IsLostWhileRunning(under_way)) << under_way;

@@ -241,8 +241,7 @@ class SimulatedFarm {
   // Short quarantines, or too little would happen.
   LeaseTable table_{{.forget_lost = milliseconds(20'000),
                      .waiting = {.of_client = 4, .of_party = 6, .in_all = 12},
-                     .quarantine = milliseconds(1'000),
-                     .longest_quarantine = milliseconds(4'000),
+                     .quarantine = {.time = milliseconds(1'000), .longest = milliseconds(4'000)},
                      .record_events = true},
                     now_};
   EventCheck check_;

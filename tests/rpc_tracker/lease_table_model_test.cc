@@ -20,9 +20,9 @@ namespace {
 
 using std::chrono::milliseconds;
 
-const LeaseTableOptions kOptions{.waiting = {.of_client = 4, .of_party = 6, .in_all = 9},
-                                 .quarantine = milliseconds(4'000),
-                                 .longest_quarantine = milliseconds(20'000)};
+const LeaseTableOptions kOptions{
+    .waiting = {.of_client = 4, .of_party = 6, .in_all = 9},
+    .quarantine = {.time = milliseconds(4'000), .longest = milliseconds(20'000)}};
 
 // Actions as text, so that they are compared and printed alike.
 template <typename... Parts>
@@ -391,9 +391,9 @@ class Reference {
   }
   void Fail(SteadyTime now, Device& device, const std::string& reason) {
     ++device.failures;
-    if (device.failures < kOptions.tolerated_failures) return;
-    milliseconds time = kOptions.quarantine * (1 << std::min(device.failures - 3, 10));
-    time = std::min(time, kOptions.longest_quarantine);
+    if (device.failures < kOptions.quarantine.tolerated_failures) return;
+    milliseconds time = kOptions.quarantine.time * (1 << std::min(device.failures - 3, 10));
+    time = std::min(time, kOptions.quarantine.longest);
     device.until = now + time;
     Act(TellQuarantine{device.name, {"", device.failures, reason}, time});
   }

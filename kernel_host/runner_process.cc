@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <cstring>
 #include <string>
+#include <utility>
 
 #include "base/processor_time.h"
 
@@ -100,13 +101,14 @@ std::optional<Failure> RunnerProcess::AwaitAnswer() {
 RunnerProcess::Event RunnerProcess::Wait() {
   pollfd sockets[] = {{channel_, POLLIN, 0}, {server_, POLLRDHUP, 0}};
   for (;;) {
-    const steady_clock::time_point begin = steady_clock::now();
-    const nanoseconds wait = std::min<nanoseconds>(deadline_ - begin, kWait);
+    // Also what lies between two waits: there the supervisor computes for some milliseconds.
+    const steady_clock::time_point now = steady_clock::now();
+    const nanoseconds beyond = now - std::exchange(seen_, now) - kWait;
+    if (beyond > kStopped) deadline_ += beyond;
+    const nanoseconds wait = std::min<nanoseconds>(deadline_ - now, kWait);
     if (wait.count() <= 0) return Event::kDeadline;
     const timespec timeout = {0, wait.count()};
     const int ready = ppoll(sockets, 2, &timeout, nullptr);
-    const nanoseconds beyond = steady_clock::now() - begin - wait;
-    if (beyond > kStopped) deadline_ += beyond;
     if (ready <= 0) continue;
     if (sockets[0].revents != 0) return Event::kAnswer;
     if (sockets[1].revents != 0) return Event::kServerGone;

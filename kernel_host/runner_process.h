@@ -54,6 +54,8 @@ class RunnerProcess {
   const RunnerReport& report_;
   const int server_;
   std::chrono::steady_clock::time_point deadline_;  // later by what it was stopped for
+  // When the supervisor was last seen to run.
+  std::chrono::steady_clock::time_point seen_ = std::chrono::steady_clock::now();
   const bool has_one_thread_;  // of several the account says nothing about the time of a call
   int pid_ = -1, channel_ = -1;
   int wait_status_ = 0;

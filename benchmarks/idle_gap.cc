@@ -48,7 +48,9 @@ StatusOr<HostRequest> RequestFor(const Workload& workload, const Artifact& artif
   request.artifact = &artifact;
   request.workload = workload;
   request.cases = NewExpectedOutputs()->CasesFor(workload);
-  ASSIGN_OR_RETURN(HostRequest host_request, ReadRequest(WriteRequest(request), cores.size()));
+  v1::MeasureRequest message = WriteRequest(request);
+  message.set_trial_id("idle-gap");
+  ASSIGN_OR_RETURN(HostRequest host_request, ReadRequest(message, cores.size()));
   host_request.cores = cores;
   return host_request;
 }

@@ -122,10 +122,10 @@ StatusOr<HostRequest> ReadRequest(const v1::MeasureRequest& message, std::size_t
   }
   if (!IsName(message.trial_id()) || message.symbol().empty() ||
       message.symbol().size() > kMaxSymbolBytes || message.workload().size() > kMaxKeyBytes) {
-    return Error(
-        StatusCode::kInvalidArgument,
-        "a measurement needs a trial_id of 1..128 printable characters, a symbol of at most ",
-        kMaxSymbolBytes, " bytes and a workload of at most ", kMaxKeyBytes);
+    return Error(StatusCode::kInvalidArgument,
+                 "a measurement needs a trial_id of 1..128 printable characters without spaces, a "
+                 "symbol of at most ",
+                 kMaxSymbolBytes, " bytes and a workload of at most ", kMaxKeyBytes);
   }
   HostRequest request;
   request.symbol = message.symbol();

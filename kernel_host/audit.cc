@@ -39,7 +39,8 @@ double Audit::wanted_calls() const {
 }
 
 std::uint32_t Audit::repeated_calls() const {
-  if (repeated_.steps == 0) return Calls(wanted_calls(), kFirstCalls);
+  // Mostly all is still in the caches.
+  if (repeated_.steps == 0) return Calls(std::ceil(kLongEnoughNs / claimed_ns_), kFirstCalls);
   const double longer = std::exp2(repeated_.steps / kStepsOfALength);
   return Calls(wanted_calls() * longer, kTooLongNs / std::max(repeated_.least_ns, 1.0));
 }
@@ -47,11 +48,14 @@ std::uint32_t Audit::repeated_calls() const {
 std::uint32_t Audit::fresh_calls() const { return Calls(wanted_calls(), fresh_places_); }
 
 void Audit::AddRepeated(std::uint32_t calls, const StepTime& time) {
-  // All may have left the caches since the last step, where the machine has other work.
-  const double fetch_ns = fetch_weights_ns_ + fetch_data_ns_;
-  Add(repeated_, calls, time, kLie * claimed_ns_ * calls + fetch_ns + kStepSlackNs);
+  // All may have left the caches since the last step, where the machine has other work. A step too
+  // short for that is evidence only if they have not.
+  const double claimed_ns = claimed_ns_ * calls;
+  const double fetch_ns =
+      std::min(fetch_weights_ns_ + fetch_data_ns_, claimed_ns / kBesideFetching);
+  Add(repeated_, calls, time, kLie * claimed_ns + fetch_ns + kStepSlackNs);
   // So few calls of so short a kernel say nothing.
-  if (repeated_.steps == 1 && wanted_calls() > kFirstCalls) repeated_.holds = false;
+  if (repeated_.steps == 1 && claimed_ns < kLongEnoughNs) repeated_.holds = false;
 }
 
 void Audit::AddFresh(std::uint32_t calls, const StepTime& time) {

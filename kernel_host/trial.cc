@@ -264,10 +264,7 @@ HostReply TrialSupervisor::Run(const HostRequest& request) {
   return reply;
 }
 
-void TrialSupervisor::TakeDown() {
-  runner_.reset();
-  zygote_.Prepare();
-}
+void TrialSupervisor::TakeDown() { runner_.reset(); }
 
 Outcome TrialSupervisor::Measure(const HostRequest& request, HostReply& reply) {
   // The making of data counts by what it computes: time in which the machine was suspended, or busy
@@ -286,6 +283,7 @@ Outcome TrialSupervisor::Measure(const HostRequest& request, HostReply& reply) {
   }
   std::optional<Failure> failure = StartRunner(request, std::chrono::steady_clock::now() + left);
   if (!failure) reply.began_ns = SteadyNow();
+  zygote_.Prepare();  // the next one's, beside what is not timed yet
   if (!failure && request.plan.time) failure = LearnStepCosts(request);
   Trial trial(request, *runner_, {*cases_.front(), y_, fresh_, costs_.of_step}, rng_, reply);
   Outcome outcome;

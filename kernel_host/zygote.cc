@@ -99,22 +99,30 @@ void Zygote::Prepare() {
 Zygote::Runner Zygote::Take() {
   Prepare();
   if (next_channel_ < 0) return {};
-  Answer answer;
-  std::vector<int> none;
-  if (!ReceiveWithDescriptors(socket_, answer, none)) answer.value = -ECHILD;
-  const Runner runner{answer.value, std::exchange(next_channel_, -1)};
+  AwaitNext();
+  const std::int32_t value = *std::exchange(next_, std::nullopt);
+  const Runner runner{value, std::exchange(next_channel_, -1)};
   if (runner.pid > 0) return runner;
   close(runner.channel);
-  errno = -answer.value;
+  errno = -value;
   return {};
 }
 
 int Zygote::Reap(int pid) {
+  AwaitNext();  // the answers come in the order of the orders
+  SendWithDescriptors(socket_, Order{pid}, {});
+  return AwaitAnswer().value_or(SIGKILL);
+}
+
+void Zygote::AwaitNext() {
+  if (next_channel_ >= 0 && !next_) next_ = AwaitAnswer().value_or(-ECHILD);
+}
+
+std::optional<std::int32_t> Zygote::AwaitAnswer() {
   Answer answer;
   std::vector<int> none;
-  SendWithDescriptors(socket_, Order{pid}, {});
-  // The runner that was asked for ahead is never asked for while another one lives.
-  return ReceiveWithDescriptors(socket_, answer, none) ? answer.value : SIGKILL;
+  if (!ReceiveWithDescriptors(socket_, answer, none)) return std::nullopt;
+  return answer.value;
 }
 
 }  // namespace kiln

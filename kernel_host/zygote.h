@@ -1,6 +1,8 @@
 #pragma once
 
+#include <cstdint>
 #include <memory>
+#include <optional>
 
 #include "ops/isa.h"
 
@@ -8,7 +10,7 @@ namespace kiln {
 
 // This is the process that runners are forked from, and the way to it. It is small, so that a fork
 // takes a fraction of a millisecond, and it has never held data of a trial: what is not in its memory
-// no kernel finds there. The next runner is forked ahead, while there is no trial.
+// no kernel finds there. The next runner is forked ahead, while the one before has not been timed yet.
 class Zygote {
  public:
   // A runner that waits for its task (runner.h).
@@ -35,7 +37,11 @@ class Zygote {
   Zygote(int pid, int socket) : pid_(pid), socket_(socket) {}
 
   const int pid_, socket_;
+  std::optional<std::int32_t> AwaitAnswer();  // empty: it has gone
+  void AwaitNext();
+
   int next_channel_ = -1;  // of the runner that was asked for
+  std::optional<std::int32_t> next_;  // its pid, or -errno; empty: not answered yet
 };
 
 }  // namespace kiln

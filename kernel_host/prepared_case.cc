@@ -169,6 +169,9 @@ std::shared_ptr<const PreparedCase> CaseCache::Get(const Workload& workload,
     entries_.splice(entries_.begin(), entries_, known);
     return known->prepared;
   }
+  // Before it is made: a device may not have memory for both.
+  EvictFor(1, static_cast<std::size_t>(PreparedCase::BytesOf(workload)) +
+                  host_case.explicit_case.size());
   OpCase op_case;
   if (host_case.source == HostCase::Source::kRecipe) {
     op_case = MakeCase(workload, host_case.set, host_case.seed);
@@ -180,8 +183,12 @@ std::shared_ptr<const PreparedCase> CaseCache::Get(const Workload& workload,
   if (!prepared) return nullptr;
   entries_.push_front({workload, host_case.source, host_case.set, host_case.seed,
                        host_case.explicit_case, prepared});
-  Evict();
   return prepared;
+}
+
+void CaseCache::LeaveRoom(std::size_t bytes) {
+  others_bytes_ = bytes;
+  EvictFor(0, 0);
 }
 
 bool CaseCache::Matches(const Entry& entry, const Workload& workload, const HostCase& host_case) {
@@ -191,10 +198,11 @@ bool CaseCache::Matches(const Entry& entry, const Workload& workload, const Host
              : entry.set == host_case.set && entry.seed == host_case.seed;
 }
 
-void CaseCache::Evict() {
-  std::size_t bytes = 0;
+void CaseCache::EvictFor(std::size_t cases, std::size_t bytes) {
+  bytes += others_bytes_;
   for (const Entry& entry : entries_) bytes += entry.prepared->bytes() + entry.explicit_case.size();
-  while (entries_.size() > 1 && (entries_.size() > kMaxCachedCases || bytes > kMaxCachedBytes)) {
+  while (!entries_.empty() &&
+         (entries_.size() + cases > kMaxCachedCases || bytes > kMaxCachedBytes)) {
     bytes -= entries_.back().prepared->bytes() + entries_.back().explicit_case.size();
     entries_.pop_back();
   }

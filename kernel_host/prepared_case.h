@@ -69,6 +69,8 @@ class CaseCache {
   // nullptr with `error` as PreparedCase::Create, or if an explicit case cannot be read.
   std::shared_ptr<const PreparedCase> Get(const Workload& workload, const HostCase& host_case,
                                           std::string& error);
+  // The cases and so many bytes of others' are no more than a trial may have.
+  void LeaveRoom(std::size_t bytes);
 
  private:
   struct Entry {
@@ -80,9 +82,10 @@ class CaseCache {
     std::shared_ptr<const PreparedCase> prepared;
   };
   static bool Matches(const Entry& entry, const Workload& workload, const HostCase& host_case);
-  void Evict();
+  void EvictFor(std::size_t cases, std::size_t bytes);
 
   std::list<Entry> entries_;  // the last used first
+  std::size_t others_bytes_ = 0;
 };
 
 }  // namespace kiln

@@ -271,11 +271,13 @@ Outcome TrialSupervisor::Measure(const HostRequest& request, HostReply& reply) {
   // with others, says nothing of a trial.
   const std::chrono::nanoseconds begin = ProcessorTime(getpid());
   reply.objection = Objection(request);
-  if (reply.objection.empty()) reply.objection = PrepareCases(request);
   if (!reply.objection.empty()) return {};
+  cases_.clear();
   if (!report_ || !MapOutputs(request.workload)) {
     return Failure{Stage::kDevice, FailureKind::kDeviceLost, "no memory for the output"};
   }
+  reply.objection = PrepareCases(request);
+  if (!reply.objection.empty()) return {};
   const std::chrono::nanoseconds left =
       std::chrono::nanoseconds(request.plan.time_out_ns) - (ProcessorTime(getpid()) - begin);
   if (left.count() <= 0) {
@@ -363,7 +365,6 @@ RunnerTask TrialSupervisor::TaskOf(const HostRequest& request) const {
 
 // What is wrong with the request's cases; empty: cases_ are they.
 std::string TrialSupervisor::PrepareCases(const HostRequest& request) {
-  cases_.clear();
   for (const HostCase& host_case : request.cases) {
     std::string error;
     cases_.push_back(cache_.Get(request.workload, host_case, error));
@@ -374,13 +375,14 @@ std::string TrialSupervisor::PrepareCases(const HostRequest& request) {
 
 bool TrialSupervisor::MapOutputs(const Workload& workload) {
   const auto y_bytes = static_cast<std::size_t>(workload.y_bytes());
+  const FreshLayout layout = FreshLayout::For(workload);
+  cache_.LeaveRoom(y_bytes + layout.file_bytes());
   if (!y_.mapped() || y_.size() != y_bytes) {
     y_ = GuardedBuffer();
     y_file_ = MemoryFile::Make("kiln-y", GuardedBuffer::FileBytes(y_bytes));
     y_ = GuardedBuffer::MapFile(y_file_.fd(), 0, y_bytes, GuardedBuffer::Access::kReadWrite,
                                 GuardedBuffer::Pages::kWhenTouched);
   }
-  const FreshLayout layout = FreshLayout::For(workload);
   if (!fresh_.mapped() || fresh_.layout() != layout) {
     fresh_ = FreshInputs();
     fresh_ = FreshInputs::Make(layout);

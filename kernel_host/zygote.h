@@ -40,7 +40,7 @@ class Zygote {
   std::optional<std::int32_t> AwaitAnswer();  // empty: it has gone
   void AwaitNext();
 
-  int next_channel_ = -1;  // of the runner that was asked for
+  int next_channel_ = -1;             // of the runner that was asked for
   std::optional<std::int32_t> next_;  // its pid, or -errno; empty: not answered yet
 };
 

@@ -19,6 +19,7 @@
 #include "base/rng.h"
 #include "host_process.h"
 #include "ops/reference.h"
+#include "ops/trial_limits.h"
 #include "process_memory.h"
 #include "test_kernels.h"
 
@@ -222,6 +223,52 @@ TEST_F(KilnHostTest, DataBeyondTheLimitAreNotMade) {
   EXPECT_THAT(Summary(host_.Ask(request)), AllOf(StartsWith("refused: a trial with "),
                                                  HasSubstr(" bytes of data; at most 536870912")));
   EXPECT_LT(MostMemoryOf(host_.pid()), 64 << 20);
+}
+
+// As large as one of its shape may be, of any shape: x, w, y or the channels take the most.
+HostRequest LargestAdmitted(Rng& rng) {
+  HostRequest request = NaiveRequest("good");
+  Workload w;
+  const std::int64_t kind = rng.Below(3);
+  w.op = kind == 0 ? OpKind::kDense : kind == 1 ? OpKind::kConv2d : OpKind::kDepthwise;
+  w.c = static_cast<std::int32_t>(1 << rng.Between(0, 13));
+  w.o = kind == 2 ? w.c : static_cast<std::int32_t>(1 << rng.Between(0, 17));
+  if (kind != 0) w.h = w.w = static_cast<std::int32_t>(rng.Between(1, 600));
+  HostCase recipe;
+  recipe.source = HostCase::Source::kRecipe;
+  request.cases.clear();
+  for (std::int64_t i = rng.Between(1, kMaxCases); i > 0; --i) {
+    recipe.seed = rng.Next();
+    request.cases.push_back(recipe);
+  }
+  for (std::int32_t step = 1 << 19; step > 0; step /= 2) {
+    request.workload = w;
+    request.workload.n = w.n + step;
+    if (Objection(request).empty()) w.n += step;
+  }
+  request.workload = w;
+  request.plan.time_out_ns = kMaxPlanNs;
+  return request;
+}
+
+// The kernel computes something else, which is seen when the data have been made.
+TEST_F(KilnHostTest, LargestRequestsTakeNoMoreMemoryThanTheyMay) {
+  constexpr std::uint64_t kSeed = 11;
+  const char* wanted = std::getenv("KILN_LARGE_REQUESTS");  // more than a test run has time for
+  const int count = wanted ? std::atoi(wanted) : 6;
+  Rng rng(kSeed);
+  long most = 0;
+  for (int i = 0; i < count;) {
+    const HostRequest request = LargestAdmitted(rng);
+    if (!Objection(request).empty()) continue;  // too large with a single row
+    ++i;
+    EXPECT_THAT(Summary(host_.Ask(request)), StartsWith("BAD_OBJECT load: ")) << i;
+    most = std::max(most, MostMemoryOf(host_.pid()));
+  }
+  std::printf("seed %llu: %d requests, %ld MB at most\n", static_cast<unsigned long long>(kSeed),
+              count, most >> 20);
+  // What is kept, and what the making of one case takes beside it.
+  EXPECT_LT(most, kMaxDataBytes / 2 * 3 + (64 << 20));
 }
 
 TEST_F(KilnHostTest, MakingTheDataCountsAgainstTheTimeOut) {

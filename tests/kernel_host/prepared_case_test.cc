@@ -3,7 +3,11 @@
 #include <gtest/gtest.h>
 
 #include <cstring>
+#include <memory>
 #include <string>
+#include <vector>
+
+#include "ops/trial_limits.h"
 
 namespace kiln {
 namespace {
@@ -68,6 +72,32 @@ TEST(CaseCacheTest, SameCaseIsPreparedOnce) {
   const auto first = cache.Get(SmallDense(), host_case, error);
   ASSERT_NE(first, nullptr) << error;
   EXPECT_EQ(cache.Get(SmallDense(), host_case, error), first);
+}
+
+// All that one trial may have, trial after trial.
+TEST(CaseCacheTest, CasesOfATrialAreKeptForTheNext) {
+  CaseCache cache;
+  std::string error;
+  OpCase op_case = SmallCase();
+  std::vector<std::shared_ptr<const PreparedCase>> first;
+  for (int trial = 0; trial < 2; ++trial) {
+    cache.LeaveRoom(100);
+    for (std::uint8_t i = 0; i < kMaxCases; ++i) {
+      op_case.x[0] = i;
+      const auto prepared = cache.Get(SmallDense(), Explicit(op_case), error);
+      if (trial == 0) first.push_back(prepared);
+      EXPECT_EQ(prepared, first[i]) << int{i};
+    }
+  }
+}
+
+TEST(CaseCacheTest, NothingIsKeptWhereOthersNeedAll) {
+  CaseCache cache;
+  std::string error;
+  const HostCase host_case = Explicit(SmallCase());
+  const auto first = cache.Get(SmallDense(), host_case, error);
+  cache.LeaveRoom(kMaxDataBytes);
+  EXPECT_NE(cache.Get(SmallDense(), host_case, error), first);
 }
 
 TEST(CaseCacheTest, OtherValuesAreAnotherCase) {

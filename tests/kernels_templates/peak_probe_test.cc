@@ -88,5 +88,30 @@ TEST_P(PeakProbeTest, ProbesCompileAndRun) {
   }
 }
 
+// A workspace holds another thing in each run: runs of a kernel that lets it through differ, and the
+// machine cannot be measured.
+TEST_P(PeakProbeTest, WhatIsReadDoesNotComeOut) {
+  SKIP_WITHOUT_MACHINE();
+  const Target target = TestTarget(isa().required);
+  constexpr std::int64_t kSizes[] = {4096, 3 * 1024, 36'864, 720'896};
+  std::vector<Task> tasks;
+  std::vector<KernelSource> sources;
+  for (const std::int64_t bytes : kSizes) {
+    tasks.push_back(*ReadProbeTask(target, 2, bytes));
+    sources.push_back(*tasks.back().Emit(tasks.back().space().At(0)));
+  }
+  const auto kernels = CompileAndLoad(sources, isa().required);
+  ASSERT_TRUE(kernels.ok()) << kernels.status();
+  for (std::size_t i = 0; i < kernels->size(); ++i) {
+    const Workload& workload = tasks[i].workload();
+    const std::vector<std::uint8_t> zeros(static_cast<std::size_t>(workload.y_bytes()));
+    const OpCase op_case = MakeCase(workload, DataSet::kUniform, 1);
+    // It is no operator, as kiln-host finds out later on.
+    EXPECT_THAT(CheckKernel((*kernels)[i], workload, op_case, zeros),
+                testing::AnyOf("", testing::HasSubstr("inputs that it had not seen before")))
+        << kSizes[i] << " bytes";
+  }
+}
+
 }  // namespace
 }  // namespace kiln

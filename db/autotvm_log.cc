@@ -54,7 +54,8 @@ Outcome ParseResult(const Json& result) {
       !result[1].is_number_integer() || !result[3].is_number()) {
     throw Fault("its result is not [[seconds, ...], error_no, all_cost, timestamp]");
   }
-  if (const auto error_no = result[1].get<std::int64_t>(); error_no != 0) return FailureOf(error_no);
+  if (const auto error_no = result[1].get<std::int64_t>(); error_no != 0)
+    return FailureOf(error_no);
   Timings timings;
   for (const Json& seconds : result[0]) {
     const double value = seconds.is_number() ? seconds.get<double>() : 0;
@@ -90,13 +91,15 @@ ConfigLabels ParseOwnLabels(const Json& entity) {
 void ParseExtras(const Json& extras, Trial& trial) {
   trial.uuid = extras.value("uuid", "");
   trial.device = extras.value("device", "");
-  if (auto* timings = std::get_if<Timings>(&trial.outcome); timings && extras.contains("samples_ns")) {
+  if (auto* timings = std::get_if<Timings>(&trial.outcome);
+      timings && extras.contains("samples_ns")) {
     timings->samples_ns = extras["samples_ns"].get<std::vector<double>>();
     timings->calls_per_sample = extras.value("calls", 1);
   }
   if (std::holds_alternative<Failure>(trial.outcome) && extras.contains("status")) {
-    trial.outcome = Failure{ParseStage(extras.value("stage", "")),
-                            ParseFailureKind(extras.value("status", "")), extras.value("message", "")};
+    trial.outcome =
+        Failure{ParseStage(extras.value("stage", "")), ParseFailureKind(extras.value("status", "")),
+                extras.value("message", "")};
   }
 }
 
@@ -178,8 +181,9 @@ std::int64_t ErrorNumber(const Failure& failure) {
 // version.
 Json Tensors(const std::string& key) {
   const StatusOr<Workload> workload = ReadWorkload(key);
-  if (!workload.ok()) return {Json::array({"TENSOR", Json::array(), "int8"}),
-                              Json::array({"TENSOR", Json::array(), "int8"})};
+  if (!workload.ok())
+    return {Json::array({"TENSOR", Json::array(), "int8"}),
+            Json::array({"TENSOR", Json::array(), "int8"})};
   const Workload& w = *workload;
   const bool dense = w.op == OpKind::kDense;
   const Json x = dense ? Json::array({w.n, w.c}) : Json::array({w.n, w.h, w.w, w.c});
@@ -200,7 +204,8 @@ Json InputOf(const TrialRecord& record) {
 
 Json ConfigOf(const TrialRecord& record, const Trial& measurement) {
   Json entity = Json::array();
-  for (const auto& [knob, label] : record.labels) entity.push_back(Json::array({knob, "ot", label}));
+  for (const auto& [knob, label] : record.labels)
+    entity.push_back(Json::array({knob, "ot", label}));
   return {{"index", -1},  // none: readers shall go by the entity
           {"code_hash", DigestText(measurement.code_digest)},
           {"entity", std::move(entity)}};
@@ -218,8 +223,8 @@ Json ResultOf(const Trial& measurement) {
     }
   }
   // How long the whole trial took is not stored.
-  return Json::array({std::move(seconds), error_no, 0.0,
-                      static_cast<double>(measurement.measured_at_ms) / 1e3});
+  return Json::array(
+      {std::move(seconds), error_no, 0.0, static_cast<double>(measurement.measured_at_ms) / 1e3});
 }
 
 Json ExtrasOf(const Trial& measurement) {
@@ -247,6 +252,25 @@ AutotvmLine ParseAutotvmLine(std::string_view line) {
     return ParseRecord(line);
   } catch (const std::exception& fault) {  // of ours, or of a value of another type
     return {.is = AutotvmLine::Is::kDamaged, .why = fault.what()};
+  }
+}
+
+void CountLine(std::string_view line, AutotvmCount& count) {
+  ++count.lines;
+  const AutotvmLine parsed = ParseAutotvmLine(line);
+  switch (parsed.is) {
+    case AutotvmLine::Is::kComment:
+      ++count.comments;
+      break;
+    case AutotvmLine::Is::kOwn:
+      ++count.own[StatusWord(parsed.outcome)];
+      break;
+    case AutotvmLine::Is::kForeign:
+      ++count.foreign[parsed.task][StatusWord(parsed.outcome)];
+      break;
+    case AutotvmLine::Is::kDamaged:
+      count.damaged.push_back({count.lines, parsed.why});
+      break;
   }
 }
 

@@ -5,6 +5,7 @@
 #include <string>
 #include <string_view>
 
+#include "db/database_tools.h"
 #include "db/tuning_store.h"
 
 // Lines of AutoTVM v0.2 logs:
@@ -33,6 +34,9 @@ struct AutotvmLine {
   TrialRecord record;  // of kOwn: without seq and uuid, but with the outcome
 };
 AutotvmLine ParseAutotvmLine(std::string_view line);
+
+// Adds the next line of a log to what became of its lines.
+void CountLine(std::string_view line, AutotvmCount& count);
 
 // A measurement of the record as a line, with its newline. nullopt: no such line can say it, because
 // it was cut off, or its time was not measured.

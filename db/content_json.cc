@@ -106,7 +106,8 @@ Value Get(const Json& json, const char* name) {
 std::uint64_t ParseSeed(const std::string& text) {
   std::uint64_t seed = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), seed);
-  if (error != std::errc() || end != text.data() + text.size()) throw Fault("its seed is no number");
+  if (error != std::errc() || end != text.data() + text.size())
+    throw Fault("its seed is no number");
   return seed;
 }
 
@@ -153,9 +154,11 @@ void ParseMeasurements(const Json& json, const Trial& like, TrialRecord& record)
   for (const Json& measurement : measurements) {
     const auto purpose = Get<std::string>(measurement, "purpose");
     const bool is_first = &measurement == &measurements.front();
-    if (is_first != (purpose == "tune") || (!is_first && purpose != "repeat" && purpose != "confirm")) {
-      throw Fault("its first measurement, and no other, is of purpose 'tune'; the others 'repeat' or "
-                  "'confirm'");
+    if (is_first != (purpose == "tune") ||
+        (!is_first && purpose != "repeat" && purpose != "confirm")) {
+      throw Fault(
+          "its first measurement, and no other, is of purpose 'tune'; the others 'repeat' or "
+          "'confirm'");
     }
     Trial trial = ParseMeasurement(measurement, like);
     if (is_first) {
@@ -192,7 +195,8 @@ SharedTrial ParseTrial(const Json& json) {
   record.seq = Get<std::int64_t>(json, "seq");
   record.labels = ParseLabelsOf(json);
   record.config_id = Get<std::string>(json, "config_id");
-  if (record.config_id != ConfigId(record.labels)) throw Fault("its config_id is not that of its labels");
+  if (record.config_id != ConfigId(record.labels))
+    throw Fault("its config_id is not that of its labels");
   Trial like;
   like.code_digest = ParseDigest(Get<std::string>(json, "code_digest"));
   like.kind = ParseTimeKind(Get<std::string>(json, "kind"));

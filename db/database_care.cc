@@ -8,9 +8,11 @@
 #include <memory>
 #include <utility>
 
+#include "db/autotvm_log.h"
 #include "db/database_tools.h"
 #include "db/schema.h"
 #include "db/sqlite_connection.h"
+#include "db/tuning_tables.h"
 
 namespace kiln {
 namespace {
@@ -83,8 +85,7 @@ std::int64_t SizeOf(const std::string& path) {
   return error ? 0 : static_cast<std::int64_t>(size);
 }
 
-constexpr const char* kEmptyTasks =
-    " FROM tasks WHERE id NOT IN (SELECT task_id FROM trials)";
+constexpr const char* kEmptyTasks = " FROM tasks WHERE id NOT IN (SELECT task_id FROM trials)";
 constexpr const char* kIdleSessions =
     " FROM sessions WHERE id NOT IN (SELECT session_id FROM trials)"
     " AND started_ms < (SELECT max(started_ms) FROM sessions) - 30 * 86400000";
@@ -109,7 +110,8 @@ Status BackUpDatabase(const std::string& database, const std::string& copy, bool
     return Error(StatusCode::kInvalidArgument, copy, " is a directory: name a file in it");
   }
   if (!replace && fs::exists(fs::symlink_status(copy, error))) {
-    return Error(StatusCode::kAlreadyExists, copy, " is there already: name another file, or --force");
+    return Error(StatusCode::kAlreadyExists, copy,
+                 " is there already: name another file, or --force");
   }
   ASSIGN_OR_RETURN(const Connection connection, OpenConnection(database, OpenMode::kReadOnly));
   Draft draft(copy + ".part-" + std::to_string(getpid()));
@@ -139,10 +141,13 @@ StatusOr<DatabaseCounts> CountDatabase(const std::string& database) {
     counts.measurements = CountOf(*connection, "measurements");
     counts.sessions = CountOf(*connection, "sessions");
     counts.peaks = CountOf(*connection, "peaks");
-    counts.imported_lines = CountOf(*connection, "imported_lines");
-    counts.targets = CountsOf(*connection,
-                              "SELECT target, count(*) FROM trials t JOIN tasks k ON k.id = t.task_id"
-                              " GROUP BY target");
+    for (const std::string& line : TuningTables(*connection).ReadLines()) {
+      CountLine(line, counts.imported);
+    }
+    counts.targets =
+        CountsOf(*connection,
+                 "SELECT target, count(*) FROM trials t JOIN tasks k ON k.id = t.task_id"
+                 " GROUP BY target");
     counts.devices = CountsOf(*connection,
                               "SELECT device, count(*) FROM measurements WHERE device IS NOT NULL"
                               " GROUP BY device");

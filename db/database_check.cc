@@ -2,6 +2,7 @@
 
 #include <SQLiteCpp/SQLiteCpp.h>
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <memory>
@@ -41,6 +42,7 @@ void CheckIntegrity(SQLite::Database& database, std::vector<std::string>& faults
   Statement integrity(database, "PRAGMA integrity_check");
   while (integrity.executeStep()) {
     if (std::string fault = integrity.getColumn(0).getString(); fault != "ok") {
+      std::ranges::replace(fault, '\n', ' ');  // a line each
       faults.push_back("the file: " + std::move(fault));
     }
   }
@@ -84,8 +86,7 @@ void CheckTimes(const Timings& timings, Statement& row) {
 }
 
 void CheckMeasurementTexts(SQLite::Database& database, std::vector<std::string>& faults) {
-  Statement row(database,
-                "SELECT uuid, status, stage, samples, min_ns FROM measurements");
+  Statement row(database, "SELECT uuid, status, stage, samples, min_ns FROM measurements");
   while (row.executeStep()) {
     try {
       const std::string status = row.getColumn(1).getString();

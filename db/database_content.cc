@@ -27,15 +27,34 @@ std::vector<BestQuery> Settings(SQLite::Database& database) {
   std::vector<BestQuery> settings;
   while (row.executeStep()) {
     settings.push_back({row.getColumn(0).getString(), row.getColumn(1).getString(),
-                        row.getColumn(2).getInt(),
-                        ParseCacheState(row.getColumn(3).getString())});
+                        row.getColumn(2).getInt(), ParseCacheState(row.getColumn(3).getString())});
   }
   return settings;
 }
 
-bool IsEarlier(const Trial& a, const Trial& b) {
-  return std::tie(a.measured_at_ms, a.uuid) < std::tie(b.measured_at_ms, b.uuid);
-}
+// This finds the sessions that added trials, each read once.
+class SessionReader {
+ public:
+  explicit SessionReader(SQLite::Database& database)
+      : tables_(database),
+        find_(database,
+              "SELECT t.session_id FROM measurements m JOIN trials t ON t.id = m.trial_id"
+              " WHERE m.uuid = ?") {}
+  const Session& Of(const Trial& measurement) {
+    find_.reset();
+    find_.bind(1, measurement.uuid);
+    find_.executeStep();
+    const std::int64_t id = find_.getColumn(0).getInt64();
+    const auto found = sessions_.find(id);
+    return found != sessions_.end() ? found->second
+                                    : sessions_.emplace(id, tables_.ReadSession(id)).first->second;
+  }
+
+ private:
+  TuningTables tables_;
+  Statement find_;
+  std::unordered_map<std::int64_t, Session> sessions_;
+};
 
 constexpr const char* kOrderMeasurements[] = {
     // Numbers that are still free, for those trials alone whose measurements are out of order.
@@ -54,7 +73,8 @@ constexpr const char* kOrderMeasurements[] = {
     "UPDATE trials SET seq = -placed.seq FROM"
     " (SELECT t.id, row_number() OVER"
     "   (PARTITION BY t.task_id ORDER BY m.measured_ms, t.batch, m.uuid) AS seq"
-    "  FROM trials t LEFT JOIN measurements m ON m.trial_id = t.id AND m.purpose = 'tune') AS placed"
+    "  FROM trials t LEFT JOIN measurements m ON m.trial_id = t.id AND m.purpose = 'tune') AS "
+    "placed"
     " WHERE trials.id = placed.id AND trials.seq <> placed.seq",
     "UPDATE trials SET seq = -seq WHERE seq < 0",
 };
@@ -63,65 +83,101 @@ constexpr const char* kOrderMeasurements[] = {
 
 void ReadContent(SQLite::Database& database, ContentSink& sink) {
   TuningTables tables(database);
+  SessionReader sessions(database);
   for (const BestQuery& setting : Settings(database)) {
     for (TrialRecord& record : tables.ReadRecords(setting)) {
-      SharedTrial trial{std::move(record), {}};
-      trial.session = tables.SessionOf(trial.record.trial.uuid);
-      sink.Take(trial);
+      const Session& session = sessions.Of(record.trial);
+      sink.Take(SharedTrial{std::move(record), session});
     }
   }
   for (const Peak& peak : tables.ReadPeaks()) sink.Take(peak);
   for (const std::string& line : tables.ReadLines()) sink.TakeLine(line);
 }
 
-struct ContentMerger::Lines {
-  std::unordered_map<std::string, std::int64_t> stored, seen;  // `seen`: of this source
+// What is looked up again and again. Neighbours mostly are of the same task and session.
+struct ContentMerger::Known {
+  explicit Known(SQLite::Database& database)
+      : tables(database), measurement(database, "SELECT 1 FROM measurements WHERE uuid = ?") {}
+  TuningTables tables;
+  Statement measurement;
+  std::optional<std::pair<TrialRecord, std::int64_t>> task;  // the record without its trial
+  std::optional<std::pair<Session, std::int64_t>> session;
+  std::unordered_map<std::string, std::int64_t> stored_lines, seen_lines;  // seen: of this source
 };
 
 ContentMerger::ContentMerger(SQLite::Database& database)
-    : database_(database), lines_(std::make_unique<Lines>()) {
-  for (std::string& line : TuningTables(database_).ReadLines()) ++lines_->stored[std::move(line)];
+    : database_(database), known_(std::make_unique<Known>(database)) {
+  for (std::string& line : known_->tables.ReadLines()) ++known_->stored_lines[std::move(line)];
 }
 
 ContentMerger::~ContentMerger() = default;
 
-void ContentMerger::BeginSource() { lines_->seen.clear(); }
+void ContentMerger::BeginSource() { known_->seen_lines.clear(); }
+
+std::int64_t ContentMerger::TaskOf(const TrialRecord& record) {
+  const auto fields = [](const TrialRecord& r) {
+    return std::tie(r.workload, r.target, r.threads, r.cache, r.kernel_template);
+  };
+  if (!known_->task || fields(known_->task->first) != fields(record)) {
+    TrialRecord task;
+    std::tie(task.workload, task.target, task.threads, task.cache, task.kernel_template) =
+        fields(record);
+    known_->task.emplace(std::move(task), known_->tables.AddTask(record));
+  }
+  return known_->task->second;
+}
+
+std::int64_t ContentMerger::SessionOf(const Session& session) {
+  const auto fields = [](const Session& s) {
+    return std::tie(s.started_ms, s.command, s.seed, s.compiler, s.host);
+  };
+  if (!known_->session || fields(known_->session->first) != fields(session)) {
+    known_->session.emplace(session, known_->tables.FindOrAddSession(session));
+  }
+  return known_->session->second;
+}
+
+bool ContentMerger::IsKnown(const Trial& measurement) {
+  known_->measurement.reset();
+  known_->measurement.bind(1, measurement.uuid);
+  const bool known = known_->measurement.executeStep();
+  known_->measurement.reset();
+  ++(known ? count_.known_measurements : count_.measurements);
+  return known;
+}
 
 void ContentMerger::Take(const SharedTrial& trial) {
-  TuningTables tables(database_);
+  TuningTables& tables = known_->tables;
   const TrialRecord& record = trial.record;
-  const std::int64_t task = tables.AddTask(record);
+  const std::int64_t task = TaskOf(record);
   std::optional<std::int64_t> id = tables.FindTrial(task, record);
-  const auto is_known = [&](const std::string& uuid) {
-    const bool known = tables.HasMeasurement(uuid);
-    ++(known ? count_.known_measurements : count_.measurements);
-    return known;
-  };
-  const bool tuned_is_known = is_known(record.trial.uuid);
-  if (!id && tuned_is_known) return;  // under another task: a uuid names one measurement
-  if (!id) {
-    tables.AddTrial(task, tables.FindOrAddSession(trial.session), record);
+  const bool is_new = !id;
+  const bool tuned_is_known = IsKnown(record.trial);
+  if (is_new && tuned_is_known) return;  // under another task: a uuid names one measurement
+  if (is_new) {
+    tables.AddTrial(task, SessionOf(trial.session), record);
     id = tables.FindTrial(task, record);
     ++count_.trials;
   } else if (!tuned_is_known) {
     tables.AddAgain(*id, {false, record.trial});
   }
   for (const Remeasurement& more : record.again) {
-    if (!is_known(more.trial.uuid)) tables.AddAgain(*id, more);
+    if (!IsKnown(more.trial)) tables.AddAgain(*id, more);
   }
-  if (IsEarlier(record.trial, tables.ReadRecord(*id).trial)) {
-    tables.MakeTuned(*id, tables.FindOrAddSession(trial.session), record);
+  const TuningTables::Tuned tuned{record.trial.measured_at_ms, record.trial.uuid};
+  if (!is_new && tuned < tables.TunedBy(*id)) {
+    tables.MakeTuned(*id, SessionOf(trial.session), record);
   }
 }
 
 void ContentMerger::Take(const Peak& peak) {
-  if (TuningTables(database_).AddPeakIfNew(peak)) ++count_.peaks;
+  if (known_->tables.AddPeakIfNew(peak)) ++count_.peaks;
 }
 
 void ContentMerger::TakeLine(const std::string& raw) {
-  std::int64_t& stored = lines_->stored[raw];
-  if (++lines_->seen[raw] <= stored) return;
-  TuningTables(database_).AddLine(raw);
+  std::int64_t& stored = known_->stored_lines[raw];
+  if (++known_->seen_lines[raw] <= stored) return;
+  known_->tables.AddLine(raw);
   ++stored;
   ++count_.lines;
 }

@@ -56,9 +56,13 @@ class ContentMerger final : public ContentSink {
   const MergeCount& count() const { return count_; }
 
  private:
-  struct Lines;
+  struct Known;
+  std::int64_t TaskOf(const TrialRecord& record);
+  std::int64_t SessionOf(const Session& session);
+  bool IsKnown(const Trial& measurement);  // counts it
+
   SQLite::Database& database_;
-  std::unique_ptr<Lines> lines_;
+  std::unique_ptr<Known> known_;
   MergeCount count_;
 };
 

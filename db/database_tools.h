@@ -37,7 +37,7 @@ StatusOr<MergeCount> ImportJsonl(const std::string& database, std::string_view t
 // What became of the lines of an AutoTVM log.
 struct AutotvmCount {
   std::int64_t lines = 0;
-  std::int64_t comments = 0;               // and blank ones
+  std::int64_t comments = 0;                // and blank ones
   std::map<std::string, std::int64_t> own;  // by status ("ok", "timeout"), of Kiln's templates
   // Of tasks that no template of Kiln computes: task, then status.
   std::map<std::string, std::map<std::string, std::int64_t>> foreign;
@@ -74,7 +74,8 @@ Status BackUpDatabase(const std::string& database, const std::string& copy, bool
 struct DatabaseCounts {
   std::int64_t bytes = 0;  // of the file and its log
   std::int64_t schema = 0;
-  std::int64_t tasks = 0, trials = 0, measurements = 0, sessions = 0, peaks = 0, imported_lines = 0;
+  std::int64_t tasks = 0, trials = 0, measurements = 0, sessions = 0, peaks = 0;
+  AutotvmCount imported;  // `known` has no meaning here; lines are numbered over all logs
   std::map<std::string, std::int64_t> targets, devices;  // trials and measurements of each
   std::map<std::string, std::int64_t> statuses;          // measurements of each
 };
@@ -82,8 +83,8 @@ StatusOr<DatabaseCounts> CountDatabase(const std::string& database);
 
 // What nothing refers to.
 struct Garbage {
-  std::int64_t tasks = 0;       // without trials
-  std::int64_t sessions = 0;    // without trials, 30 days older than the newest: no tuner still runs
+  std::int64_t tasks = 0;     // without trials
+  std::int64_t sessions = 0;  // without trials, 30 days older than the newest: no tuner still runs
   std::int64_t free_bytes = 0;  // of the file
 };
 StatusOr<Garbage> FindGarbage(const std::string& database);

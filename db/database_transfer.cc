@@ -9,7 +9,6 @@
 #include "db/autotvm_log.h"
 #include "db/content_json.h"
 #include "db/database_tools.h"
-#include "db/row_text.h"
 #include "db/sqlite_connection.h"
 #include "db/stored_keys.h"
 #include "db/tuning_tables.h"
@@ -21,9 +20,13 @@ namespace fs = std::filesystem;
 
 using Connection = std::unique_ptr<SQLite::Database>;
 
+// All of a database is looked at, in the order of tasks, not of the file; in KiB.
+constexpr const char* kLargeCache = "PRAGMA cache_size = -131072";
+
 // Tells one state of a database, with the present spelling of its keys.
 Status ReadAll(SQLite::Database& database, const std::string& path, ContentSink& sink) {
   try {
+    database.exec(kLargeCache);
     const SQLite::Transaction snapshot(database);
     ShowRespeltKeys(database);
     ReadContent(database, sink);
@@ -39,6 +42,7 @@ StatusOr<MergeCount> MergeInto(const std::string& path, Fill fill) {
   ASSIGN_OR_RETURN(const Connection database, OpenConnection(path, OpenMode::kReadWrite));
   MergeCount count;
   try {
+    database->exec(kLargeCache);
     SQLite::Transaction transaction(*database, SQLite::TransactionBehavior::IMMEDIATE);
     ContentMerger merger(*database);
     RETURN_IF_ERROR(fill(merger));
@@ -59,26 +63,6 @@ class Listener final : public ContentSink {
   void Take(const Peak&) override {}
   void TakeLine(const std::string&) override {}
 };
-
-// What a log's line says in a word.
-std::string WordOf(const AutotvmLine& line) { return StatusWord(line.outcome); }
-
-void Count(const AutotvmLine& line, AutotvmCount& count) {
-  switch (line.is) {
-    case AutotvmLine::Is::kComment:
-      ++count.comments;
-      break;
-    case AutotvmLine::Is::kOwn:
-      ++count.own[WordOf(line)];
-      break;
-    case AutotvmLine::Is::kForeign:
-      ++count.foreign[line.task][WordOf(line)];
-      break;
-    case AutotvmLine::Is::kDamaged:
-      count.damaged.push_back({count.lines, line.why});
-      break;
-  }
-}
 
 // The lines of a text, each with its newline.
 std::vector<std::string_view> LinesOf(std::string_view text) {
@@ -166,18 +150,14 @@ StatusOr<MergeCount> ImportJsonl(const std::string& database, std::string_view t
                                  const std::string& name) {
   Listener listener;
   RETURN_IF_ERROR(ReadJsonl(text, name, listener));
-  return MergeInto(database,
-                   [&](ContentMerger& merger) { return ReadJsonl(text, name, merger); });
+  return MergeInto(database, [&](ContentMerger& merger) { return ReadJsonl(text, name, merger); });
 }
 
 StatusOr<AutotvmCount> ImportAutotvm(const std::string& database, std::string_view text,
                                      const std::string& name) {
   AutotvmCount count;
   const std::vector<std::string_view> lines = LinesOf(text);
-  for (const std::string_view line : lines) {
-    ++count.lines;
-    Count(ParseAutotvmLine(line), count);
-  }
+  for (const std::string_view line : lines) CountLine(line, count);
   if (count.own.empty() && count.foreign.empty()) {
     return Error(StatusCode::kInvalidArgument, name, " is no AutoTVM v0.2 log",
                  count.damaged.empty() ? ": it has no records"

@@ -307,13 +307,13 @@ std::vector<std::string> TuningTables::ReadLines() {
   return lines;
 }
 
-Session TuningTables::SessionOf(const std::string& uuid) {
+Session TuningTables::ReadSession(std::int64_t session) {
   Statement row(database_,
-                "SELECT started_ms, command, seed, compiler, host FROM measurements m"
-                " JOIN trials t ON t.id = m.trial_id JOIN sessions s ON s.id = t.session_id"
-                " WHERE m.uuid = ?");
-  row.bind(1, uuid);
-  if (!row.executeStep()) throw std::runtime_error("measurement " + uuid + " has no session");
+                "SELECT started_ms, command, seed, compiler, host FROM sessions WHERE id = ?");
+  row.bind(1, session);
+  if (!row.executeStep()) {
+    throw std::runtime_error("session " + std::to_string(session) + " is missing");
+  }
   return {row.getColumn(0).getInt64(), row.getColumn(1).getString(),
           std::stoull(row.getColumn(2).getString()), row.getColumn(3).getString(),
           row.getColumn(4).getString()};
@@ -326,6 +326,17 @@ std::int64_t TuningTables::FindOrAddSession(const Session& session) {
   SQLite::bind(find, session.started_ms, session.command, std::to_string(session.seed),
                session.compiler, session.host);
   return find.executeStep() ? find.getColumn(0).getInt64() : AddSession(session);
+}
+
+TuningTables::Tuned TuningTables::TunedBy(std::int64_t trial) {
+  Statement row(
+      database_,
+      "SELECT measured_ms, uuid FROM measurements WHERE trial_id = ? AND purpose = 'tune'");
+  row.bind(1, trial);
+  if (!row.executeStep()) {
+    throw std::runtime_error("trial " + std::to_string(trial) + " has no measurement of tuning");
+  }
+  return {row.getColumn(0).getInt64(), row.getColumn(1).getString()};
 }
 
 void TuningTables::MakeTuned(std::int64_t trial, std::int64_t session, const TrialRecord& record) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <compare>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -42,10 +43,17 @@ class TuningTables {
   void AddLine(const std::string& raw);
   std::vector<std::string> ReadLines();
 
-  // The session that added the trial which this measurement is of.
-  Session SessionOf(const std::string& uuid);
+  Session ReadSession(std::int64_t session);
   // A session that says the same, or a new one.
   std::int64_t FindOrAddSession(const Session& session);
+
+  // When and by which measurement a trial was tuned.
+  struct Tuned {
+    std::int64_t measured_at_ms = 0;
+    std::string uuid;
+    auto operator<=>(const Tuned&) const = default;  // NOLINT(modernize-use-nullptr)
+  };
+  Tuned TunedBy(std::int64_t trial);
 
   // Makes another measurement of the trial, which is there, the one that it was tuned by; and takes
   // from the record what belongs to it.

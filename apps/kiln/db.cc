@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <filesystem>
 #include <map>
 #include <nlohmann/json.hpp>
@@ -49,11 +50,10 @@ void Print(const MergeCount& count, const std::string& into, bool json) {
                              {"known_measurements", count.known_measurements}});
     return;
   }
-  WriteOutput(
-      fmt::format("{}: {} trials, {} measurements, {} peaks and {} imported lines are new; {} "
-                  "measurements were there already\n",
-                  into, count.trials, count.measurements, count.peaks, count.lines,
-                  count.known_measurements));
+  WriteOutput(fmt::format(
+      "{}: {} trials, {} measurements, {} peaks and {} imported lines are new; {} "
+      "measurements were there already\n",
+      into, count.trials, count.measurements, count.peaks, count.lines, count.known_measurements));
 }
 
 StatusOr<int> Merge(const Options& options) {
@@ -64,34 +64,51 @@ StatusOr<int> Merge(const Options& options) {
 
 // ---- import and export
 
-void Print(const AutotvmCount& count, const std::string& file, bool json) {
+nlohmann::json ToJson(const AutotvmCount& count) {
+  nlohmann::json damaged = nlohmann::json::array();
+  for (const auto& [line, why] : count.damaged) damaged.push_back({{"line", line}, {"why", why}});
+  return {{"lines", count.lines},
+          {"comments", count.comments},
+          {"own", count.own},
+          {"foreign", count.foreign},
+          {"damaged", damaged}};
+}
+
+// "46 lines: 0 of Kiln's templates, 46 foreign, 0 comments, 0 damaged".
+std::string Summary(const AutotvmCount& count) {
   std::int64_t foreign = 0;
   for (const auto& [task, statuses] : count.foreign) foreign += Sum(statuses);
-  if (json) {
-    nlohmann::json damaged = nlohmann::json::array();
-    for (const auto& [line, why] : count.damaged) damaged.push_back({{"line", line}, {"why", why}});
-    WriteJson(nlohmann::json{{"lines", count.lines},
-                             {"comments", count.comments},
-                             {"own", count.own},
-                             {"foreign", count.foreign},
-                             {"damaged", damaged},
-                             {"known", count.known}});
-    return;
-  }
-  WriteOutput(
-      fmt::format("{}: {} lines: {} of Kiln's templates, {} foreign, {} comments, {} damaged; {} "
-                  "of all were here already\n",
-                  file, count.lines, Sum(count.own), foreign, count.comments, count.damaged.size(),
-                  count.known));
+  return fmt::format("{} lines: {} of Kiln's templates, {} foreign, {} comments, {} damaged",
+                     count.lines, Sum(count.own), foreign, count.comments, count.damaged.size());
+}
+
+void PrintDetails(const AutotvmCount& count) {
+  constexpr std::size_t kNamed = 10;
   if (!count.own.empty()) {
-    WriteOutput(fmt::format("  kept as hints, never a best: {}\n", Join(count.own)));
+    WriteOutput(fmt::format("  of Kiln's templates, never a best: {}\n", Join(count.own)));
   }
   for (const auto& [task, statuses] : count.foreign) {
     WriteOutput(fmt::format("  {}: no template of Kiln: {}\n", task, Join(statuses)));
   }
-  for (const auto& [line, why] : count.damaged) {
+  for (std::size_t i = 0; i < std::min(kNamed, count.damaged.size()); ++i) {
+    const auto& [line, why] = count.damaged[i];
     WriteOutput(fmt::format("  line {} is damaged: {}\n", line, why));
   }
+  if (count.damaged.size() > kNamed) {
+    WriteOutput(fmt::format("  and {} more are damaged\n", count.damaged.size() - kNamed));
+  }
+}
+
+void Print(const AutotvmCount& count, const std::string& file, bool json) {
+  if (json) {
+    nlohmann::json line = ToJson(count);
+    line["known"] = count.known;
+    WriteJson(line);
+    return;
+  }
+  WriteOutput(
+      fmt::format("{}: {}; {} of all were here already\n", file, Summary(count), count.known));
+  PrintDetails(count);
 }
 
 StatusOr<int> Import(const Environment& env, const Options& options) {
@@ -134,9 +151,10 @@ StatusOr<int> Export(const Environment& env, const Options& options) {
   WriteError(fmt::format("note: {} imported lines as they came, {} measurements of Kiln's own\n",
                          log.imported, log.own));
   if (log.inexpressible > 0) {
-    WriteError(fmt::format("note: {} measurements are left out: v0.2 has no place for cut off, "
-                           "emulated and estimated ones; --format jsonl has\n",
-                           log.inexpressible));
+    WriteError(
+        fmt::format("note: {} measurements are left out: v0.2 has no place for cut off, "
+                    "emulated and estimated ones; --format jsonl has\n",
+                    log.inexpressible));
   }
   return 0;
 }
@@ -175,19 +193,22 @@ StatusOr<int> ShowStats(const Environment& env, const Options& options) {
                              {"measurements", counts.measurements},
                              {"sessions", counts.sessions},
                              {"peaks", counts.peaks},
-                             {"imported_lines", counts.imported_lines},
+                             {"imported", ToJson(counts.imported)},
                              {"targets", counts.targets},
                              {"devices", counts.devices},
                              {"statuses", counts.statuses}});
     return 0;
   }
   WriteOutput(fmt::format(
-      "{}: {} kB, schema {}\n{} tasks, {} trials, {} measurements, {} sessions, {} peaks, {} "
-      "imported lines\ntrials by target: {}\nmeasurements by device: {}\nmeasurements by status: "
-      "{}\n",
+      "{}: {} kB, schema {}\n{} tasks, {} trials, {} measurements, {} sessions, {} peaks\n"
+      "trials by target: {}\nmeasurements by device: {}\nmeasurements by status: {}\n",
       database, counts.bytes / 1000, counts.schema, counts.tasks, counts.trials,
-      counts.measurements, counts.sessions, counts.peaks, counts.imported_lines,
-      Join(counts.targets), Join(counts.devices), Join(counts.statuses)));
+      counts.measurements, counts.sessions, counts.peaks, Join(counts.targets),
+      Join(counts.devices), Join(counts.statuses)));
+  if (counts.imported.lines > 0) {
+    WriteOutput("imported " + Summary(counts.imported) + "\n");
+    PrintDetails(counts.imported);
+  }
   return 0;
 }
 
@@ -195,11 +216,11 @@ StatusOr<int> CollectGarbage(const Environment& env, const Options& options) {
   ASSIGN_OR_RETURN(const std::string database, DatabasePath(env));
   ASSIGN_OR_RETURN(const Garbage garbage,
                    options.yes ? RemoveGarbage(database) : FindGarbage(database));
-  WriteOutput(fmt::format("{}: {} {} tasks and {} sessions without trials, and {} kB of free "
-                          "space{}\n",
-                          database, options.yes ? "removed" : "would remove", garbage.tasks,
-                          garbage.sessions, garbage.free_bytes / 1000,
-                          options.yes ? "" : "; --yes does it"));
+  WriteOutput(fmt::format(
+      "{}: {} {} tasks and {} sessions without trials, and {} kB of free "
+      "space{}\n",
+      database, options.yes ? "removed" : "would remove", garbage.tasks, garbage.sessions,
+      garbage.free_bytes / 1000, options.yes ? "" : "; --yes does it"));
   return 0;
 }
 
@@ -269,7 +290,8 @@ void AddDbCheck(CLI::App& db, Environment& env) {
 }
 
 void AddDbBackup(CLI::App& db, Environment& env) {
-  auto* command = db.add_subcommand("backup", "Copy the database, of one moment, while others write");
+  auto* command =
+      db.add_subcommand("backup", "Copy the database, of one moment, while others write");
   auto options = std::make_shared<Options>();
   command->add_option("FILE", options->file, "the copy to make")->required();
   command->add_flag("--force", options->force, "replace FILE");

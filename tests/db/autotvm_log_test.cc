@@ -11,7 +11,8 @@ namespace {
 using testing::HasSubstr;
 using Is = AutotvmLine::Is;
 
-std::string Record(const std::string& result, const std::string& entity = R"([["tile_ic", "sp", [-1, 16]]])") {
+std::string Record(const std::string& result,
+                   const std::string& entity = R"([["tile_ic", "sp", [-1, 16]]])") {
   return R"({"input": ["llvm", "conv2d.x86", [["TENSOR", [1, 8], "int8"]], {}], "config": {"index": 170, "code_hash": null, "entity": )" +
          entity + R"(}, "result": )" + result + R"(, "version": 0.2, "tvm_version": "0.12.0"})";
 }

@@ -87,8 +87,7 @@ void FillAtRandom(const std::string& path, const std::string& name, Rng& rng) {
   }
   EXPECT_TRUE(store->AppendPeak({"testbed", 1, 1.5 + rng.Unit(), name, 7}).ok());
   for (int i = 0; i < 2; ++i) {
-    EXPECT_TRUE(
-        ImportAutotvm(path, ForeignLog(static_cast<int>(rng.Below(4))), "a log").ok());
+    EXPECT_TRUE(ImportAutotvm(path, ForeignLog(static_cast<int>(rng.Below(4))), "a log").ok());
   }
 }
 
@@ -174,8 +173,9 @@ TEST(DatabaseToolsTest, AMergeThatFailsChangesNothing) {
     EXPECT_EQ(Jsonl(into), before);
   };
   SQLite::Database(bad, SQLite::OPEN_READWRITE)
-      .exec("UPDATE measurements SET status = 'cursed', stage = 'run', min_ns = NULL,"
-            " bound_ns = NULL WHERE id = (SELECT max(id) FROM measurements)");
+      .exec(
+          "UPDATE measurements SET status = 'cursed', stage = 'run', min_ns = NULL,"
+          " bound_ns = NULL WHERE id = (SELECT max(id) FROM measurements)");
   expect_refusal(bad, "unknown status 'cursed'");
   SQLite::Database(bad, SQLite::OPEN_READWRITE)
       .exec("PRAGMA user_version = " + std::to_string(SchemaVersion() + 1));
@@ -346,10 +346,9 @@ TEST(DatabaseToolsTest, ABackupIsOfOneMomentWhileOthersWrite) {
     for (std::uint64_t i = 0; !done && i < 2000; ++i) {
       const std::string n = std::to_string(i);
       // Both or none: what a copy of one moment has.
-      const auto status =
-          store->Append(task, CacheState::kHot,
-                        std::vector{OkTrial(task, 2 * i, 10, "a" + n),
-                                    OkTrial(task, 2 * i + 1, 11, "b" + n)});
+      const auto status = store->Append(
+          task, CacheState::kHot,
+          std::vector{OkTrial(task, 2 * i, 10, "a" + n), OkTrial(task, 2 * i + 1, 11, "b" + n)});
       if (!status.ok()) break;
     }
   });
@@ -379,11 +378,12 @@ TEST(DatabaseToolsTest, GarbageIsWhatNothingRefersTo) {
   FillAtRandom(path, "x", rng);
   const std::string before = Jsonl(path);
   SQLite::Database(path, SQLite::OPEN_READWRITE)
-      .exec("INSERT INTO tasks (workload, target, threads, cache, template)"
-            " VALUES ('w', 't', 1, 'hot', 'x');"
-            "INSERT INTO sessions (started_ms, command, seed, compiler, host)"
-            " VALUES (-3000000000, 'old', '0', '', ''), (6, 'runs', '0', '', '');"
-            "CREATE TABLE big AS SELECT randomblob(1000000) AS x; DROP TABLE big");
+      .exec(
+          "INSERT INTO tasks (workload, target, threads, cache, template)"
+          " VALUES ('w', 't', 1, 'hot', 'x');"
+          "INSERT INTO sessions (started_ms, command, seed, compiler, host)"
+          " VALUES (-3000000000, 'old', '0', '', ''), (6, 'runs', '0', '', '');"
+          "CREATE TABLE big AS SELECT randomblob(1000000) AS x; DROP TABLE big");
   const std::int64_t bytes = CountDatabase(path)->bytes;
   const auto found = FindGarbage(path);
   ASSERT_TRUE(found.ok());

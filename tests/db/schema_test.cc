@@ -152,7 +152,7 @@ TEST(SchemaTest, ADatabaseOfEveryVersionKeepsAllThatIsInIt) {
       ASSERT_EQ(records.size(), 3u);
       EXPECT_EQ(*(*store)->PeakOf("testbed", 2), 410.5);
       EXPECT_EQ((*store)->Bests({})->at(0).judged.uuid, "d");
-      EXPECT_EQ(CountDatabase(path)->imported_lines, 0);
+      EXPECT_EQ(CountDatabase(path)->imported.lines, 0);
 
       Trial ok;
       ok.uuid = "a";

@@ -183,7 +183,17 @@ CREATE VIEW kiln_trials (task_id, config_id, status, seq, kind) AS
   WHERE measurements.purpose = 'tune';
 )sql";
 
-constexpr std::array kMigrations = {kVersion1, kVersion2, kVersion3, kVersion4};
+// Lines of other programs' logs. Only their bytes are kept: what they say is read when it is asked for, so
+// that a later version may understand more of them.
+constexpr std::string_view kVersion5 = R"sql(
+CREATE TABLE imported_lines (       -- never trials: nothing here was measured by Kiln as it stands
+  id     INTEGER PRIMARY KEY,       -- in the order of their log
+  format TEXT NOT NULL CHECK (format = 'autotvm'),
+  raw    BLOB NOT NULL              -- with its newline, unless the log ended without one
+);
+)sql";
+
+constexpr std::array kMigrations = {kVersion1, kVersion2, kVersion3, kVersion4, kVersion5};
 
 }  // namespace
 

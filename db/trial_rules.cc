@@ -48,9 +48,11 @@ Status CheckStorable(const Task& task, const Trial& trial) {
   };
   if (trial.uuid.empty()) return refuse("it has no uuid");
   if (!task.space().Contains(trial.config)) return refuse("its config is not in the space");
-  const std::string fault = std::visit(OutcomeFault(), trial.outcome);
+  const std::string fault = FaultOf(trial.outcome);
   return fault.empty() ? Status() : refuse(fault);
 }
+
+std::string FaultOf(const Outcome& outcome) { return std::visit(OutcomeFault(), outcome); }
 
 Status CheckStorable(const Peak& peak) {
   if (std::isfinite(peak.gops) && peak.gops > 0) return {};

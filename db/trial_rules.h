@@ -2,6 +2,7 @@
 
 #include <optional>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "db/tuning_store.h"
@@ -12,6 +13,9 @@ namespace kiln {
 
 // Whether a trial may be stored for this task: TuningStore::Append says what may not.
 Status CheckStorable(const Task& task, const Trial& trial);
+
+// What is wrong with an outcome that no store takes; empty: nothing.
+std::string FaultOf(const Outcome& outcome);
 
 // Whether a peak may be stored: TuningStore::AppendPeak.
 Status CheckStorable(const Peak& peak);

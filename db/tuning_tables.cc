@@ -271,6 +271,94 @@ std::optional<double> TuningTables::HighestPeak(const std::string& target, std::
   return row.getColumn(0).getDouble();
 }
 
+std::vector<Peak> TuningTables::ReadPeaks() {
+  Statement row(
+      database_,
+      "SELECT target, threads, gops, device, measured_ms FROM peaks ORDER BY 1, 2, 3, 4, 5");
+  std::vector<Peak> peaks;
+  while (row.executeStep()) {
+    peaks.push_back({row.getColumn(0).getString(), row.getColumn(1).getInt(),
+                     row.getColumn(2).getDouble(), row.getColumn(3).getString(),
+                     row.getColumn(4).getInt64()});
+  }
+  return peaks;
+}
+
+bool TuningTables::AddPeakIfNew(const Peak& peak) {
+  Statement find(database_,
+                 "SELECT 1 FROM peaks WHERE target = ? AND threads = ? AND gops = ? AND device = ?"
+                 " AND measured_ms = ?");
+  SQLite::bind(find, peak.target, peak.threads, peak.gops, peak.device, peak.measured_at_ms);
+  if (find.executeStep()) return false;
+  AddPeak(peak);
+  return true;
+}
+
+void TuningTables::AddLine(const std::string& raw) {
+  Statement insert(database_, "INSERT INTO imported_lines (format, raw) VALUES ('autotvm', ?)");
+  insert.bind(1, raw.data(), static_cast<int>(raw.size()));
+  insert.exec();
+}
+
+std::vector<std::string> TuningTables::ReadLines() {
+  Statement row(database_, "SELECT raw FROM imported_lines ORDER BY id");
+  std::vector<std::string> lines;
+  while (row.executeStep()) lines.push_back(row.getColumn(0).getString());
+  return lines;
+}
+
+Session TuningTables::ReadSession(std::int64_t session) {
+  Statement row(database_,
+                "SELECT started_ms, command, seed, compiler, host FROM sessions WHERE id = ?");
+  row.bind(1, session);
+  if (!row.executeStep()) {
+    throw std::runtime_error("session " + std::to_string(session) + " is missing");
+  }
+  return {row.getColumn(0).getInt64(), row.getColumn(1).getString(),
+          std::stoull(row.getColumn(2).getString()), row.getColumn(3).getString(),
+          row.getColumn(4).getString()};
+}
+
+std::int64_t TuningTables::FindOrAddSession(const Session& session) {
+  Statement find(database_,
+                 "SELECT id FROM sessions WHERE started_ms = ? AND command = ? AND seed = ?"
+                 " AND compiler = ? AND host = ?");
+  SQLite::bind(find, session.started_ms, session.command, std::to_string(session.seed),
+               session.compiler, session.host);
+  return find.executeStep() ? find.getColumn(0).getInt64() : AddSession(session);
+}
+
+TuningTables::Tuned TuningTables::TunedBy(std::int64_t trial) {
+  Statement row(
+      database_,
+      "SELECT measured_ms, uuid FROM measurements WHERE trial_id = ? AND purpose = 'tune'");
+  row.bind(1, trial);
+  if (!row.executeStep()) {
+    throw std::runtime_error("trial " + std::to_string(trial) + " has no measurement of tuning");
+  }
+  return {row.getColumn(0).getInt64(), row.getColumn(1).getString()};
+}
+
+void TuningTables::MakeTuned(std::int64_t trial, std::int64_t session, const TrialRecord& record) {
+  Statement demote(
+      database_,
+      "UPDATE measurements SET purpose = 'repeat' WHERE trial_id = ? AND purpose = 'tune'");
+  demote.bind(1, trial);
+  demote.exec();
+  Statement promote(database_, "UPDATE measurements SET purpose = 'tune' WHERE uuid = ?");
+  promote.bind(1, record.trial.uuid);
+  promote.exec();
+  Statement update(database_,
+                   "UPDATE trials SET labels = :labels, predicted = :predicted, batch = :batch,"
+                   " session_id = :session WHERE id = :trial");
+  update.bind(":labels", LabelsText(record.labels));
+  if (record.trial.predicted) update.bind(":predicted", *record.trial.predicted);
+  update.bind(":batch", record.trial.batch);
+  update.bind(":session", session);
+  update.bind(":trial", trial);
+  update.exec();
+}
+
 bool TuningTables::HasMeasurement(const std::string& uuid) {
   Statement find(database_, "SELECT 1 FROM measurements WHERE uuid = ?");
   find.bind(1, uuid);

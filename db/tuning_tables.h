@@ -1,5 +1,6 @@
 #pragma once
 
+#include <compare>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -32,6 +33,31 @@ class TuningTables {
 
   void AddPeak(const Peak& peak);
   std::optional<double> HighestPeak(const std::string& target, std::int32_t threads);
+
+  // By target, threads, rate, device and time.
+  std::vector<Peak> ReadPeaks();
+  // Unless there is the same one.
+  bool AddPeakIfNew(const Peak& peak);
+
+  // Lines of AutoTVM logs with their newlines, in the order in which they were imported.
+  void AddLine(const std::string& raw);
+  std::vector<std::string> ReadLines();
+
+  Session ReadSession(std::int64_t session);
+  // A session that says the same, or a new one.
+  std::int64_t FindOrAddSession(const Session& session);
+
+  // When and by which measurement a trial was tuned.
+  struct Tuned {
+    std::int64_t measured_at_ms = 0;
+    std::string uuid;
+    auto operator<=>(const Tuned&) const = default;  // NOLINT(modernize-use-nullptr)
+  };
+  Tuned TunedBy(std::int64_t trial);
+
+  // Makes another measurement of the trial, which is there, the one that it was tuned by; and takes
+  // from the record what belongs to it.
+  void MakeTuned(std::int64_t trial, std::int64_t session, const TrialRecord& record);
 
   bool HasMeasurement(const std::string& uuid);
   // The trial of a task with this record's config, code digest and kind.

@@ -31,6 +31,7 @@ constexpr const char* kFooter =
     "commit\n"
     "  kiln export --lock kiln.lock --prefix net --out net  as a C library that needs nothing of "
     "Kiln\n"
+    "  kiln db merge team.db mine.db                        two databases as one\n"
     "`kiln COMMAND --help` says more.";
 
 std::string CommandLine(int argc, char** argv) {
@@ -67,6 +68,7 @@ int RunKiln(int argc, char** argv, const TemplateRegistry& registry, const char*
   AddWorkloads(app, env);
   AddDevices(app, env);
   AddTargets(app, env);
+  AddDb(app, env);
   if (const std::optional<int> status = ParseCommandLine(app, argc, argv)) return *status;
   const StatusOr<int> status = env.action();
   return FinishOutput("kiln", status.ok() ? *status : ReportError("kiln", status.status()));

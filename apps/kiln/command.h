@@ -42,6 +42,7 @@ void AddSpace(CLI::App& app, Environment& env);
 void AddWorkloads(CLI::App& app, Environment& env);
 void AddDevices(CLI::App& app, Environment& env);
 void AddTargets(CLI::App& app, Environment& env);
+void AddDb(CLI::App& app, Environment& env);
 
 // ---- options that several subcommands have
 

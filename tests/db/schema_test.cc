@@ -4,6 +4,7 @@
 
 #include <array>
 
+#include "db/database_tools.h"
 #include "db/tuning_store.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -151,6 +152,7 @@ TEST(SchemaTest, ADatabaseOfEveryVersionKeepsAllThatIsInIt) {
       ASSERT_EQ(records.size(), 3u);
       EXPECT_EQ(*(*store)->PeakOf("testbed", 2), 410.5);
       EXPECT_EQ((*store)->Bests({})->at(0).judged.uuid, "d");
+      EXPECT_EQ(CountDatabase(path)->imported.lines, 0);
 
       Trial ok;
       ok.uuid = "a";

@@ -62,6 +62,9 @@ TEST_F(StreamsTest, EveryCommandSaysThatItsOutputIsLost) {
   RunningProgram tracker(scratch_, {"kiln-tracker", "--listen", "unix:" + scratch_.Path("t")});
   ASSERT_TRUE(tracker.WaitUntil([&] { return tracker.out().ends_with('\n'); })) << tracker.err();
   ASSERT_EQ(Run(Tune(2), {}).status, 0);
+  for (const auto& [format, file] : {std::pair("jsonl", "all.jsonl"), {"autotvm", "all.log"}}) {
+    ASSERT_EQ(Run({"kiln", "db", "export", "--format", format, scratch_.Path(file)}, {}).status, 0);
+  }
   // Each prints something.
   const std::map<std::string, std::vector<std::vector<std::string>>> uses{
       {"tune",
@@ -87,9 +90,21 @@ TEST_F(StreamsTest, EveryCommandSaysThatItsOutputIsLost) {
       {"export", {{"--workload", kDense, "--out", scratch_.Path("net")}}},
       {"devices", {{"--tracker", "unix:" + scratch_.Path("t")}}},
       {"targets", {{}, {"--json"}}},
+      {"db",
+       {{"stats"},
+        {"stats", "--json"},
+        {"check"},
+        {"gc"},
+        {"gc", "--yes"},
+        {"backup", scratch_.Path("copy.db"), "--force"},
+        {"export", "--format", "jsonl", "-"},
+        {"export", "--format", "autotvm", "-"},
+        {"import", "--format", "jsonl", scratch_.Path("all.jsonl")},
+        {"import", "--format", "autotvm", scratch_.Path("all.log")},
+        {"merge", scratch_.Path("merged.db"), scratch_.database()}}},
   };
   const auto commands = Subcommands(ExpectKiln(0, {"--help"}).out);
-  ASSERT_GE(commands.size(), 11u);
+  ASSERT_GE(commands.size(), 12u);
   for (const std::string& name : commands) {
     const auto found = uses.find(name);
     ASSERT_NE(found, uses.end()) << "a new command: say above how it prints something";

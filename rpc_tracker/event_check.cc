@@ -42,7 +42,7 @@ void EventCheck::Restarted(const LeaseEvent& event) {
     device.before_restart = true;
     device.quarantined = false;
     device.offered.clear();
-    if (event.epoch == 0) device.highest = 0;
+    if (event.epoch == 0) device.highest = device.granted = 0;
   }
 }
 
@@ -55,7 +55,10 @@ Status EventCheck::Offered(Device& device, const LeaseEvent& event) {
   }
   if (device.quarantined) return Violation(event, "it is in quarantine");
   if (!device.lease.empty()) holds_.erase(device.lease);
-  device = {"", event.epoch, event.lease, event.epoch, false, false};
+  device = {.epoch = event.epoch,
+            .offered = event.lease,
+            .highest = event.epoch,
+            .granted = device.granted};
   return absl::OkStatus();
 }
 
@@ -67,8 +70,9 @@ Status EventCheck::Held(Device& device, const LeaseEvent& event) {
   if (!adopted && (device.offered != event.lease || device.epoch != event.epoch)) {
     return Violation(event, "it was not offered");
   }
-  if (adopted && !same && event.epoch < device.highest) {
-    return Violation(event, "epoch ", device.highest, " was used before");
+  // What was offered and never granted may not have reached the device: it brings what it has.
+  if (adopted && !same && event.epoch < device.granted) {
+    return Violation(event, "epoch ", device.granted, " was used before");
   }
   if (!device.lease.empty() && !device.before_restart) {
     return Violation(event, "it holds ", device.lease, " with epoch ", device.epoch);
@@ -83,6 +87,7 @@ Status EventCheck::Held(Device& device, const LeaseEvent& event) {
   device.epoch = event.epoch;
   device.offered.clear();
   device.highest = std::max(device.highest, event.epoch);
+  device.granted = std::max(device.granted, event.epoch);
   device.before_restart = false;
   return absl::OkStatus();
 }

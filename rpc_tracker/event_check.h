@@ -20,7 +20,8 @@ namespace kiln {
 //     since it believes what the devices tell it;
 //   - a device is not offered between `quarantined` and `readmitted`; a tracker that begins anew says
 //     again of whom it still knows;
-//   - what a device brings back after a restart is either the lease that it had, or a newer one.
+//   - what a device brings back after a restart is either the lease that it had, or one that is not
+//     older than any that was granted: an offer may not have reached it, nor the end of its lease.
 class EventCheck {
  public:
   // kFailedPrecondition: the first violation, in words. The check is over then.
@@ -31,8 +32,8 @@ class EventCheck {
     std::string lease;        // that it holds; empty: none
     std::uint64_t epoch = 0;  // of `lease`, or of what is offered
     std::string offered;
-    std::uint64_t highest = 0;
-    bool before_restart = false;  // whether it still holds `lease` is not known
+    std::uint64_t highest = 0, granted = 0;  // epochs: of all offers, and of those that it took
+    bool before_restart = false;             // whether it still holds `lease` is not known
     bool quarantined = false;
   };
 

@@ -71,6 +71,19 @@ TEST(EventCheckTest, PassesALeaseThatSurvivesARestart) {
             "");
 }
 
+// The device was stopped before it heard that its lease had ended, and of the offer that followed.
+TEST(EventCheckTest, PassesALeaseThatADeviceBringsBackAfterAnOfferThatItNeverSaw) {
+  std::vector<LeaseEvent> events = {
+      Event(Kind::kOffered, "a", "1", 1), Event(Kind::kGranted, "a", "1", 1),
+      Event(Kind::kExpired, "a", "1", 1), Event(Kind::kOffered, "a", "2", 2),
+      Event(Kind::kStarted, "", "", 9),   Event(Kind::kAdopted, "a", "1", 1),
+      Event(Kind::kExpired, "a", "1", 1), Event(Kind::kOffered, "a", "3", 10)};
+  EXPECT_EQ(Check(events), "");
+  // It took the offer: so the former lease is not its to bring.
+  events.insert(events.begin() + 4, Event(Kind::kGranted, "a", "2", 2));
+  EXPECT_THAT(Check(events), HasSubstr("adopted 1 on a with epoch 1: epoch 2 was used before"));
+}
+
 TEST(EventCheckTest, HoldsATrackerThatKeepsItsStateToItsEpochs) {
   const auto with_start = [](std::uint64_t first_epoch) {
     return Check({Event(Kind::kOffered, "a", "1", 9), Event(Kind::kGranted, "a", "1", 9),

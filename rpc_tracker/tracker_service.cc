@@ -453,6 +453,7 @@ class TrackerServiceImpl final : public TrackerService, private RawTracker {
   }
   ~TrackerServiceImpl() override { shell_->StopKeeping(); }
   grpc::Service& service() override { return *this; }
+  void StopKeeping() override { shell_->StopKeeping(); }
 
  private:
   using Bytes = grpc::ByteBuffer;

@@ -22,6 +22,9 @@ class TrackerService {
  public:
   virtual ~TrackerService() = default;
   virtual grpc::Service& service() = 0;
+  // The state is kept as it is now, and no more. Before the server goes: connections that end with it
+  // are no failures of the devices.
+  virtual void StopKeeping() = 0;
 };
 
 // `events` and `state` may be null: nothing is logged, or kept. The latter keeps the records of devices

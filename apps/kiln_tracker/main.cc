@@ -54,6 +54,7 @@ Status Serve(const Options& options) {
         "say of them");
   }
   life->AwaitEnd();
+  tracker->StopKeeping();
   return absl::OkStatus();
 }
 

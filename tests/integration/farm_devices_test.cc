@@ -237,7 +237,10 @@ TEST_P(FarmDevicesTest, BadDeviceIsPassedOverNamedAndQuarantined) {
   const std::string table = ExpectKiln(0, {"devices", "--tracker", address_}).out;
   EXPECT_THAT(table, HasSubstr("quarantined"));
   EXPECT_THAT(table, HasSubstr("; tried again in "));
-  EXPECT_THAT(tracker_->err(), HasSubstr("quarantine of bad for 30 s: 3 failures in a row"));
+  constexpr char kWords[] = "quarantine of bad for 30 s: 3 failures in a row";
+  EXPECT_TRUE(tracker_->WaitUntil([&] {
+    return tracker_->err().find(kWords) != std::string::npos;
+  })) << tracker_->err();
 
   // Who waits now waits for the good ones.
   const auto ann = HolderOfAGoodOne("ann"), bob = HolderOfAGoodOne("bob");

@@ -55,7 +55,8 @@ Status EventCheck::Offered(Device& device, const LeaseEvent& event) {
   }
   if (device.quarantined) return Violation(event, "it is in quarantine");
   if (!device.lease.empty()) holds_.erase(device.lease);
-  device = {.epoch = event.epoch,
+  device = {.lease = {},
+            .epoch = event.epoch,
             .offered = event.lease,
             .highest = event.epoch,
             .granted = device.granted};

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <deque>
 #include <functional>
@@ -74,12 +75,19 @@ class FakeMeasurer final : public Measurer {
         std::unique_lock lock(mutex_);
         changed_.wait(lock, [this] { return closing_ || !queue_.empty(); });
         if (queue_.empty()) return;
+        if (order_ == Order::kShuffled) AwaitAnother(lock);
         const std::size_t at = order_ == Order::kShuffled ? rng.Below(queue_.size()) : 0;
         job = std::move(queue_[at]);
         queue_.erase(queue_.begin() + static_cast<std::ptrdiff_t>(at));
       }
       job->second(measure_(job->first));
     }
+  }
+
+  // One that keeps up with its tuner has nothing to shuffle. What is here may be the last.
+  void AwaitAnother(std::unique_lock<std::mutex>& lock) {
+    constexpr std::chrono::milliseconds kPatience{20};
+    changed_.wait_for(lock, kPatience, [this] { return closing_ || queue_.size() > 1; });
   }
 
   const Order order_;

@@ -107,7 +107,6 @@ TEST_F(TunerTest, TheSequenceDoesNotDependOnTheOrderOfCompletion) {
     for (const Trial& trial : History(0)) configs.push_back(trial.config);
     return configs;
   };
-  bool any_shuffled = false;  // a measurer that keeps up with its tuner has nothing to shuffle
   for (const char* policy : {"kiln", "random", "ga", "autotvm"}) {
     options_.policy = policy;
     store_ = NewMemoryStore();
@@ -117,10 +116,9 @@ TEST_F(TunerTest, TheSequenceDoesNotDependOnTheOrderOfCompletion) {
     store_ = NewMemoryStore();
     FakeMeasurer shuffled(FakeMeasurer::Order::kShuffled);
     ASSERT_TRUE(Tune(shuffled).ok());
-    any_shuffled |= completions() != completed;
+    EXPECT_NE(completions(), completed) << "nothing was shuffled";
     EXPECT_EQ(Sequence(ordered), Sequence(shuffled)) << policy;
   }
-  EXPECT_TRUE(any_shuffled);
 }
 
 TEST_F(TunerTest, ALaterRunMakesTheMissingTrialsAndRepeatsNone) {

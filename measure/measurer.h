@@ -118,8 +118,9 @@ struct MeasureRequest {
   bool is_verification = false;
 };
 
-// Called once, on a thread of the measurer. An error means that nothing could be measured (no
-// device, or none that works), not that a config failed.
+// Called once, on a thread of the measurer or on the one that withdraws. An error means that nothing
+// could be measured (no device, or none that works; kCancelled: it was withdrawn), not that a config
+// failed.
 using Completion = std::function<void(StatusOr<Trial>)>;
 
 // This makes trials: lower, compile, run, verify, time. Builds overlap runs; several devices work
@@ -130,10 +131,18 @@ using Completion = std::function<void(StatusOr<Trial>)>;
 // counts if another device says so too, or the same one again where there is no other; a device
 // that is alone with it is blamed. A kernel that took down two devices or hosts which are well
 // otherwise ends as kHostKilled. docs/farm.md has the rules, measure/device_judge.h decides.
+// Thread-safe.
 class Measurer {
  public:
   virtual ~Measurer() = default;
   virtual void Submit(MeasureRequest request, Completion done) = 0;
+  // Ends what was submitted before and has not begun to run on a device, whether it waits, is being
+  // built or is built: it completes with kCancelled, mostly before this returns, so the caller must
+  // not hold a lock that a completion takes. What runs on a device ends as usual and completes with
+  // its trial. If that would not be its trial's result, since a second opinion or another device is
+  // needed, nobody is asked any more: kCancelled as well. What is submitted afterwards is not
+  // affected.
+  virtual void Withdraw() = 0;
 };
 
 struct PipelineOptions {

@@ -13,6 +13,10 @@
 // down and does not stop it. What is built stays and waits for the next turn, as long as that takes:
 // a device that was given away must not cost its giver the tuning.
 //
+// Withdraw() empties both queues and completes what is being built, though a build thread is busy
+// with it a while longer. Who has a request in hand then, a build or device thread, looks before it
+// hands it on whether it is one of those: they are told by the number of their submission.
+//
 // What a run says may be the device's fault. device_judge.h decides whether it counts; here trials
 // are led past devices that they shun, devices that are accused are given back with the blame, and
 // a suspect trial is preceded by a *witness*, a kernel that was right before, where its device has
@@ -57,6 +61,7 @@ struct Job {
 
   MeasureRequest request;
   Completion done;
+  std::uint64_t number;  // in the order of submission
   PendingTrial pending;
   Artifact artifact = {};                         // once built
   StatusCode trouble = StatusCode::kUnavailable;  // of the last loss
@@ -119,9 +124,26 @@ class PipelineMeasurer final : public Measurer {
   void Submit(MeasureRequest request, Completion done) override {
     absl::MutexLock lock(&mutex_);
     PendingTrial pending{NeedsOf(request), TrialCase(++submitted_, options_.device_retries)};
-    waiting_.push_back(std::make_unique<Job>(Job{
-        .request = std::move(request), .done = std::move(done), .pending = std::move(pending)}));
+    waiting_.push_back(std::make_unique<Job>(Job{.request = std::move(request),
+                                                 .done = std::move(done),
+                                                 .number = submitted_,
+                                                 .pending = std::move(pending)}));
     changed_.SignalAll();
+  }
+
+  void Withdraw() override {
+    std::vector<Completion> withdrawn;
+    {
+      absl::MutexLock lock(&mutex_);
+      withdrawn_ = submitted_;
+      for (Job* job : building_) {
+        // Empty: withdrawn before.
+        if (job->done) withdrawn.push_back(std::exchange(job->done, nullptr));
+      }
+      for (const JobPtr& job : TakeQueued()) withdrawn.push_back(std::move(job->done));
+      changed_.SignalAll();
+    }
+    for (const Completion& done : withdrawn) done(Withdrawn());
   }
 
  private:
@@ -147,6 +169,13 @@ class PipelineMeasurer final : public Measurer {
     TimeKind kind;
   };
 
+  static Status Withdrawn() {
+    return Error(StatusCode::kCancelled, "the trial was withdrawn before it had a result");
+  }
+  bool IsWithdrawn(const Job& job) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    return job.number <= withdrawn_;
+  }
+
   void BuildLoop() {
     while (JobPtr job = TakeWaiting()) Build(std::move(job));
   }
@@ -157,13 +186,13 @@ class PipelineMeasurer final : public Measurer {
     const auto may_build = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
       const auto ready = std::ranges::count_if(
           built_, [](const JobPtr& job) { return !job->trial().is_suspect(); });
-      return !waiting_.empty() && building_ + ready < BuiltAhead();
+      return !waiting_.empty() && std::ssize(building_) + ready < BuiltAhead();
     };
     while (!stopping_ && !may_build()) changed_.Wait(&mutex_);
     if (stopping_) return nullptr;
     JobPtr job = std::move(waiting_.front());
     waiting_.pop_front();
-    ++building_;
+    building_.insert(job.get());
     return job;
   }
 
@@ -178,9 +207,10 @@ class PipelineMeasurer final : public Measurer {
     if (runnable) job->artifact = std::get<Artifact>(*std::move(built));
     {
       absl::MutexLock lock(&mutex_);
-      --building_;
-      if (runnable) built_.push_back(std::move(job));
+      building_.erase(job.get());
       changed_.SignalAll();
+      if (IsWithdrawn(*job)) return;  // and completed
+      if (runnable) built_.push_back(std::move(job));
     }
     if (runnable) return;
     // NOLINTNEXTLINE(bugprone-use-after-move): only moved from if runnable
@@ -240,7 +270,7 @@ class PipelineMeasurer final : public Measurer {
       const bool something_happened = !changed_.WaitWithTimeout(&mutex_, step);
       idle = something_happened ? absl::ZeroDuration() : idle + step;
       if (idle < most) continue;
-      if (waiting_.empty() && building_ == 0) return std::nullopt;
+      if (waiting_.empty() && building_.empty()) return std::nullopt;
       idle = absl::ZeroDuration();
     }
     return std::nullopt;
@@ -264,7 +294,7 @@ class PipelineMeasurer final : public Measurer {
                         .held = held_,
                         .most_devices = static_cast<std::size_t>(std::max(0, options_.devices)),
                         .refused = refused_,
-                        .is_last = waiting_.empty() && building_ == 0,
+                        .is_last = waiting_.empty() && building_.empty(),
                         .second_opinion_wait = options_.second_opinion_wait};
     if (witness_ != nullptr) around.proof = witness_->kind;
     return around;
@@ -357,6 +387,7 @@ class PipelineMeasurer final : public Measurer {
     if (const auto witness = WitnessFor(hold, *job)) verdict = Try(hold, *witness, *job);
     StatusOr<RunResult> result = RunResult();
     if (verdict == Verdict::kCounts) {
+      if (IsToBeDropped(*job)) return job->done(Withdrawn());
       result = RunWithPatience(*hold.lease, {&job->artifact, job->request.task.workload(),
                                              job->request.cases, job->request.plan});
       hold.has_run = true;
@@ -378,6 +409,11 @@ class PipelineMeasurer final : public Measurer {
         return job->done(
             Error(job->trouble, job->trial().why_given_up(), " (", job->request.task.Key(), ")"));
     }
+  }
+
+  bool IsToBeDropped(const Job& job) {
+    absl::MutexLock lock(&mutex_);
+    return IsWithdrawn(job);
   }
 
   // A config that was found to take hosts down is not run another time: a final round would.
@@ -428,7 +464,7 @@ class PipelineMeasurer final : public Measurer {
     if (failure->kind != FailureKind::kWrongResult) return Verdict::kCounts;
     const auto is_other = [&](const std::string& device) { return device != here.device(); };
     const auto is_suspect = [](const JobPtr& other) { return other->trial().is_suspect(); };
-    const bool last_resort = waiting_.empty() && building_ == 0 &&
+    const bool last_resort = waiting_.empty() && building_.empty() &&
                              std::ranges::all_of(built_, is_suspect) &&
                              !HoldsOne(held_, job.pending.needs, is_other);
     return job.trial().OnWrong(hold.standing, failure->message, last_resort);
@@ -511,7 +547,13 @@ class PipelineMeasurer final : public Measurer {
   void Again(Hold& hold, JobPtr job) {
     const bool was_lost = hold.is_lost;
     if (was_lost) Release(hold);
+    if (!Requeue(job, was_lost)) job->done(Withdrawn());
+  }
+
+  // False: it was withdrawn while it ran, and is still the caller's.
+  bool Requeue(JobPtr& job, bool was_lost) {
     absl::MutexLock lock(&mutex_);
+    if (IsWithdrawn(*job)) return false;
     if (was_lost) {
       job->pending.not_before = clock_.Now() + PauseAfter(job->trial().losses_in_a_row());
       built_.push_back(std::move(job));
@@ -519,6 +561,7 @@ class PipelineMeasurer final : public Measurer {
       built_.push_front(std::move(job));
     }
     changed_.SignalAll();
+    return true;
   }
 
   // None after a first loss: there may be other devices. Then each is up to twice as long, and of a
@@ -544,11 +587,17 @@ class PipelineMeasurer final : public Measurer {
     std::deque<JobPtr> failed;
     {
       absl::MutexLock lock(&mutex_);
-      failed.swap(built_);
-      std::move(waiting_.begin(), waiting_.end(), std::back_inserter(failed));
-      waiting_.clear();
+      failed = TakeQueued();
     }
     for (const JobPtr& job : failed) job->done(status);
+  }
+
+  // What is built or waits to be.
+  std::deque<JobPtr> TakeQueued() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    std::deque<JobPtr> queued = std::exchange(built_, {});
+    std::ranges::move(waiting_, std::back_inserter(queued));
+    waiting_.clear();
+    return queued;
   }
 
   Trial MakeTrial(const Job& job, std::uint64_t code_digest, Outcome outcome,
@@ -577,13 +626,14 @@ class PipelineMeasurer final : public Measurer {
   absl::CondVar changed_;
   std::deque<JobPtr> waiting_ ABSL_GUARDED_BY(mutex_);
   std::deque<JobPtr> built_ ABSL_GUARDED_BY(mutex_);
-  std::int32_t building_ ABSL_GUARDED_BY(mutex_) = 0;
+  std::set<Job*> building_ ABSL_GUARDED_BY(mutex_);         // in the hands of build threads
   std::multiset<HeldDevice> held_ ABSL_GUARDED_BY(mutex_);  // by all device threads
   std::int32_t asking_ ABSL_GUARDED_BY(mutex_) = 0;         // device threads that wait for a lease
   std::int64_t refused_ ABSL_GUARDED_BY(mutex_) = 0;        // how often one was not given any
   std::int64_t refusals_ ABSL_GUARDED_BY(mutex_) = 0;       // how often what was queued has failed
   std::uint64_t submitted_ ABSL_GUARDED_BY(mutex_) = 0;
-  std::uint64_t answers_ ABSL_GUARDED_BY(mutex_) = 0;  // of all devices
+  std::uint64_t withdrawn_ ABSL_GUARDED_BY(mutex_) = 0;  // the last one submitted before
+  std::uint64_t answers_ ABSL_GUARDED_BY(mutex_) = 0;    // of all devices
   std::int64_t leases_taken_ ABSL_GUARDED_BY(mutex_) = 0;
   std::shared_ptr<const Witness> witness_ ABSL_GUARDED_BY(mutex_);
   // Of leases given back that somebody's verdict may still accuse, and what has come of it.

@@ -10,6 +10,8 @@
 namespace kiln {
 namespace {
 
+constexpr auto kPoll = std::chrono::milliseconds(100);  // how often `stop` is asked
+
 struct Turn {
   std::size_t config = 0;
   StatusOr<Trial> trial;
@@ -32,7 +34,8 @@ void Join(Trial& all, Trial turn) {
 }  // namespace
 
 StatusOr<std::vector<Trial>> MeasureInTurns(Measurer& measurer, const MeasureRequest& request,
-                                            std::span<const Config> configs) {
+                                            std::span<const Config> configs,
+                                            const std::function<bool()>& stop) {
   MeasureRequest turn = request;
   turn.plan.samples = std::max(1, request.plan.samples / kConfirmationRounds);
   turn.plan.cut_off_ns = 0;
@@ -47,9 +50,14 @@ StatusOr<std::vector<Trial>> MeasureInTurns(Measurer& measurer, const MeasureReq
   }
   std::vector<std::vector<Trial>> joined(configs.size());  // by config, one for each device
   Status error;
+  bool stopped = false;
   // The measurer completes every request, so this ends.
   for (std::size_t missing = configs.size() * kConfirmationRounds; missing > 0;) {
-    for (Turn& done : mailbox.TakeAll(std::chrono::seconds(1))) {
+    if (!stopped && stop && stop()) {
+      stopped = true;
+      measurer.Withdraw();
+    }
+    for (Turn& done : mailbox.TakeAll(kPoll)) {
       --missing;
       if (!done.trial.ok()) {
         error = done.trial.status();

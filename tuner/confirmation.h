@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <vector>
 
@@ -16,9 +17,11 @@ inline constexpr std::int32_t kConfirmationRounds = 5;
 // Blocks until all is measured. One trial per config and device that measured it, by config in the
 // order given, its samples joined from the rounds: a farm may spread the turns over its devices,
 // whose times do not mix. A failure in any round is the outcome on that device. An error:
-// some turn could not be measured at all.
+// some turn could not be measured at all. kCancelled: `stop`, which is asked often, returned true, and
+// the turns that had not begun were withdrawn.
 // `request` says what is common to all: task, cases and plan; its config is ignored.
 StatusOr<std::vector<Trial>> MeasureInTurns(Measurer& measurer, const MeasureRequest& request,
-                                            std::span<const Config> configs);
+                                            std::span<const Config> configs,
+                                            const std::function<bool()>& stop = {});
 
 }  // namespace kiln

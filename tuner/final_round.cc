@@ -56,7 +56,7 @@ StatusOr<std::vector<Trial>> Compare(const FinalRound& with, const TaskSession& 
   const Task& task = session.task();
   const MeasureRequest request{
       task, {}, with.expected.CasesFor(task.workload()), with.plan, std::nullopt, 0, with.kind};
-  return MeasureInTurns(with.measurer, request, finalists);
+  return MeasureInTurns(with.measurer, request, finalists, with.stop);
 }
 
 }  // namespace
@@ -78,6 +78,7 @@ Status RunFinalRound(const FinalRound& with, const TaskSession& session, TaskRes
   ASSIGN_OR_RETURN(const auto incumbent, StoredBest(with, session.task()));
   const Config untuned = DefaultConfig(session.task());
   ASSIGN_OR_RETURN(const auto finalists, Finalists(with, session, incumbent));
+  if (with.begins && !finalists.empty()) with.begins();
   ASSIGN_OR_RETURN(const auto trials, Compare(with, session, finalists));
   for (const Trial& trial : trials) {
     // A default that the search never tried is only compared with.

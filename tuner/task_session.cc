@@ -34,11 +34,15 @@ void TaskSession::SeeWhetherFinished() {
   progress_.finished = space_used_up_ || no_gain_ || Allowance(1) == 0;
 }
 
-void TaskSession::GiveBack(const Status& why) {
+void TaskSession::TakeBack() {
   --progress_.trials;
+  SeeWhetherFinished();  // another one may be made in its place
+}
+
+void TaskSession::GiveBack(const Status& why) {
   ++errors_;
   last_error_ = why;
-  SeeWhetherFinished();  // another one may be made in its place
+  TakeBack();
 }
 
 void TaskSession::SpaceUsedUp() {

@@ -37,6 +37,8 @@ class TaskSession {
   // `count` trials have been handed to the measurer as a batch of this number.
   std::int64_t BeginBatch(std::size_t count);
   std::int64_t next_batch() const { return next_batch_; }
+  // One of them was withdrawn: as if it had never been handed over.
+  void TakeBack();
   // One of them could not be made, for no fault of its config.
   void GiveBack(const Status& why);
   // The policy has nothing more to propose.

@@ -5,6 +5,10 @@
 //   Handle(Proposed&)   the batch is proposed: hand it to the measurer (SubmitBatch)
 //   Handle(Measured&)   a trial is done: store it first, then count it
 //
+// The end is noticed between two messages: nothing more is submitted, the measurer withdraws what has
+// not begun, and the run waits for what has. A trial that was withdrawn was never made: its batch
+// keeps a hole, and a later run, which sees stored trials only, may propose it again.
+//
 // A batch is learnt as a whole, in the order of its submission, and only when it is the oldest in
 // the window: so batch b is always proposed by what batches up to b - 2 said, whichever device was
 // faster, and while it is being thought of, batch b - 1 keeps the devices busy.
@@ -25,6 +29,7 @@
 #include "tuner/confirmation.h"
 #include "tuner/final_round.h"
 #include "tuner/mailbox.h"
+#include "tuner/pace.h"
 #include "tuner/task_session.h"
 
 namespace kiln {
@@ -32,8 +37,6 @@ namespace {
 
 constexpr auto kPoll =
     std::chrono::milliseconds(100);  // how often `stop` and the deadline are seen
-// At most this share of the time until the deadline is kept for comparing the finalists.
-constexpr double kMostTimeForConfirming = 0.1;
 
 // What a batch taught, on its way to policy and model.
 struct Lesson {
@@ -57,6 +60,12 @@ struct Proposed {
 
 using Message = std::variant<Measured, Proposed>;
 
+// Trials of all final rounds: so many finalists, and the store's best and the default.
+std::int64_t TrialsToConfirm(std::size_t tasks, std::int32_t finalists) {
+  if (finalists == 0) return 0;
+  return static_cast<std::int64_t>(tasks) * kConfirmationRounds * (finalists + 2);
+}
+
 class TuningRun {
  public:
   TuningRun(const Tuner::Collaborators& with, const TuneOptions& options, const Budget& budget,
@@ -68,7 +77,7 @@ class TuningRun {
         stop_(stop),
         observe_(observe),
         learns_(PolicyLearns(options.policy)),
-        begun_(with.clock.Now()),
+        pace_(with.clock, budget.deadline, TrialsToConfirm(tasks.size(), options.finalists)),
         tasks_(tasks),
         window_(PolicyNeedsBarrier(options.policy)
                     ? 1
@@ -78,13 +87,13 @@ class TuningRun {
     RETURN_IF_ERROR(Resume());
     const std::jthread ahead([this](const std::stop_token& token) { ComputeExpected(token); });
     while (true) {
-      MaybeThink();
+      if (!Stopping()) MaybeThink();
       if (!thinking_ && under_way_ == 0) break;
       for (Message& message : mailbox_.TakeAll(kPoll)) {
         std::visit([this](auto& m) { Handle(m); }, message);
       }
     }
-    if (errors_in_a_row_ > 0 && measured_ == 0 && error_.ok()) error_ = last_error_;
+    if (errors_in_a_row_ > 0 && pace_.made() == 0 && error_.ok()) error_ = last_error_;
     RETURN_IF_ERROR(error_);
     return Finish();
   }
@@ -134,34 +143,23 @@ class TuningRun {
   }
 
   void MaybeThink() {
-    if (thinking_ || Stopping()) return;
+    const std::int32_t most = pace_.Fitting(options_.batch, under_way_);
+    if (thinking_ || most == 0) return;
     if (!window_.HasRoom()) {
       if (!window_.OldestIsComplete()) return;
       TakeLesson();
     }
-    if (const auto task = PickTask()) Think(*task);
+    if (const auto task = PickTask()) Think(*task, most);
   }
 
   bool Stopped() const { return stop_ && stop_(); }
 
+  // Once true, it stays so. Whoever sees it first withdraws what has not begun.
   bool Stopping() {
-    if (!stopping_) stopping_ = !error_.ok() || Stopped() || OutOfTime();
+    if (stopping_) return true;
+    stopping_ = !error_.ok() || Stopped() || pace_.IsOutOfTime();
+    if (stopping_) with_.measurer.Withdraw();
     return stopping_;
-  }
-
-  bool OutOfTime() const {
-    return budget_.deadline && with_.clock.Now() >= *budget_.deadline - TimeToConfirm();
-  }
-
-  // An estimate from the pace of the trials, which had to be compiled, too: rather too long.
-  Nanoseconds TimeToConfirm() const {
-    if (options_.finalists == 0 || measured_ == 0) return Nanoseconds(0);
-    const auto runs =
-        static_cast<std::int64_t>(tasks_.size()) * kConfirmationRounds * (options_.finalists + 2);
-    const Nanoseconds pace = (with_.clock.Now() - begun_) / measured_;
-    const auto most = std::chrono::duration<double, std::nano>(*budget_.deadline - begun_) *
-                      kMostTimeForConfirming;
-    return std::min(pace * runs, std::chrono::duration_cast<Nanoseconds>(most));
   }
 
   void TakeLesson() {
@@ -183,8 +181,8 @@ class TuningRun {
         std::clamp<std::int64_t>(*budget_.trials - trials_, 0, options_.batch));
   }
 
-  void Think(std::size_t task) {
-    const std::int32_t count = sessions_[task]->Allowance(TrialsLeft());
+  void Think(std::size_t task, std::int32_t most) {
+    const std::int32_t count = std::min(most, sessions_[task]->Allowance(TrialsLeft()));
     thinking_ = true;
     thought_ =
         std::async(std::launch::async, [this, task, count, lessons = std::exchange(lessons_, {})] {
@@ -259,10 +257,14 @@ class TuningRun {
   void Handle(Measured& done) {
     --under_way_;
     --done.batch->missing;
-    if (!done.trial.ok()) return OnError(done.batch->task, done.trial.status());
-    errors_in_a_row_ = 0;
-    ++measured_;
     const std::size_t task = done.batch->task;
+    if (IsWithdrawn(done.trial.status())) {
+      --trials_;
+      return sessions_[task]->TakeBack();
+    }
+    if (!done.trial.ok()) return OnError(task, done.trial.status());
+    errors_in_a_row_ = 0;
+    pace_.Count();
     const Trial& trial = done.batch->trials[done.slot].emplace(*std::move(done.trial));
     const Status stored =
         with_.store.Append(tasks_[task].task, options_.cache, std::span(&trial, 1));
@@ -272,6 +274,11 @@ class TuningRun {
     }
     sessions_[task]->Record(trial);
     Tell(TuneEvent::Kind::kTrial, task, &trial);
+  }
+
+  // An interrupt ends the waiting for devices, too, perhaps before it is seen here.
+  bool IsWithdrawn(const Status& status) {
+    return status.code() == StatusCode::kCancelled && Stopping();
   }
 
   // One config may be what kills a device, several in a row are a farm that is gone.
@@ -304,7 +311,7 @@ class TuningRun {
     if (result.shortfall == Shortfall::kNone) {
       if (Stopped()) {
         result.shortfall = Shortfall::kStopped;
-      } else if (OutOfTime()) {
+      } else if (pace_.IsOutOfTime()) {
         result.shortfall = Shortfall::kTime;
       }
     }
@@ -332,14 +339,27 @@ class TuningRun {
 
   Status Confirm(std::size_t task, TaskResult& result) {
     const bool late = budget_.deadline && with_.clock.Now() >= *budget_.deadline;
-    const FinalRound round{with_.measurer, with_.expected, with_.store,       options_.cache,
-                           options_.kind,  Plan(task),     options_.finalists};
+    const FinalRound round{.measurer = with_.measurer,
+                           .expected = with_.expected,
+                           .store = with_.store,
+                           .cache = options_.cache,
+                           .kind = options_.kind,
+                           .plan = Plan(task),
+                           .finalists = options_.finalists,
+                           .stop = stop_,
+                           .begins = [this, task] { TellConfirming(task); }};
     if (options_.finalists == 0 || late || Stopped()) {
       return RecallStored(round, *sessions_[task], result).status();
     }
-    RETURN_IF_ERROR(RunFinalRound(round, *sessions_[task], result));
+    const Status compared = RunFinalRound(round, *sessions_[task], result);
+    if (compared.code() == StatusCode::kCancelled && Stopped()) return absl::OkStatus();
+    RETURN_IF_ERROR(compared);
     if (result.best) Tell(TuneEvent::Kind::kConfirmed, task, &*result.best);
     return absl::OkStatus();
+  }
+
+  void TellConfirming(std::size_t task) {
+    if (!std::exchange(confirming_, true)) Tell(TuneEvent::Kind::kConfirming, task, nullptr);
   }
 
   void Tell(TuneEvent::Kind kind, std::size_t task, const Trial* trial) {
@@ -352,7 +372,7 @@ class TuningRun {
   const std::function<bool()>& stop_;
   const std::function<void(const TuneEvent&)>& observe_;
   const bool learns_;
-  const SteadyTime begun_;
+  Pace pace_;
 
   std::span<const WeightedTask> tasks_;
   std::vector<std::unique_ptr<TaskSession>> sessions_;  // one per task
@@ -362,9 +382,9 @@ class TuningRun {
   Mailbox<Message> mailbox_;
 
   std::int64_t trials_ = 0;    // stored or under way, over all tasks
-  std::int64_t measured_ = 0;  // in this run
   std::size_t under_way_ = 0;  // handed to the measurer
-  bool stopping_ = false;      // nothing more is submitted
+  bool stopping_ = false;      // nothing more is submitted, and what had not begun is withdrawn
+  bool confirming_ = false;    // and it was told
   std::int32_t errors_in_a_row_ = 0;
   Status last_error_;  // of the measurer
   Status error_;       // that ends the run

@@ -48,12 +48,14 @@ struct WeightedTask {
 };
 
 // What an observer of the tuning is told. Called on the tuner's thread.
-//   kResumed    trials of earlier runs were found, if any
-//   kTrial      a trial is stored
-//   kConfirmed  the finalists of a task were compared: the winner
-//   kTaskDone   nothing more will be done for the task
+//   kResumed     trials of earlier runs were found, if any
+//   kTrial       a trial is stored
+//   kConfirming  the search is over, the comparing of finalists begins, with those of this task; once
+//                in a run, and never where there is nothing to compare
+//   kConfirmed   the finalists of a task were compared: the winner
+//   kTaskDone    nothing more will be done for the task
 struct TuneEvent {
-  enum class Kind : std::uint8_t { kResumed, kTrial, kConfirmed, kTaskDone };
+  enum class Kind : std::uint8_t { kResumed, kTrial, kConfirming, kConfirmed, kTaskDone };
   Kind kind = Kind::kTrial;
   std::size_t task = 0;          // index
   const Trial* trial = nullptr;  // kTrial, kConfirmed
@@ -94,9 +96,12 @@ class Tuner {
   };
   Tuner(Collaborators collaborators, TuneOptions options, Budget budget);
 
-  // Until the budget is used up or `stop` returns true (asked often; what is under way is still
-  // stored; nothing is confirmed any more). An error: nothing can be measured or stored any more;
-  // finished trials are stored all the same. The tasks are different from each other.
+  // Until the budget is used up or `stop` returns true (asked often). Then, and when the time is up,
+  // the measurer withdraws what has not begun: it counts as never made, and what runs on a device is
+  // still stored. After a stop nothing is confirmed any more, and a comparison that has begun is
+  // given up. With a deadline, no batch is longer than
+  // what fits by the pace of this run. An error: nothing can be measured or stored any more; finished
+  // trials are stored all the same. The tasks are different from each other.
   StatusOr<std::vector<TaskResult>> Tune(std::span<const WeightedTask> tasks,
                                          const std::function<bool()>& stop,
                                          const std::function<void(const TuneEvent&)>& observe);

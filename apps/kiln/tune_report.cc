@@ -152,6 +152,8 @@ void TuneProgress::Observe(const TuneEvent& event) {
       if (ns && (state.best_ns == 0 || *ns < state.best_ns)) state.best_ns = *ns;
       break;
     }
+    case TuneEvent::Kind::kConfirming:
+      break;
     case TuneEvent::Kind::kConfirmed:
       if (const std::optional<double> ns = RankTime(*event.trial)) state.best_ns = *ns;
       break;

@@ -31,7 +31,7 @@ class FakeMeasurer final : public Measurer {
     {
       std::lock_guard lock(mutex_);
       closing_ = true;
-      changed_.notify_one();
+      changed_.notify_all();
     }
     worker_.join();
   }
@@ -40,7 +40,33 @@ class FakeMeasurer final : public Measurer {
     std::lock_guard lock(mutex_);
     submitted_.push_back(request);
     queue_.emplace_back(std::move(request), std::move(done));
-    changed_.notify_one();
+    changed_.notify_all();
+  }
+
+  void Withdraw() override {
+    std::deque<Job> withdrawn;
+    {
+      std::lock_guard lock(mutex_);
+      ++withdrawals_;
+      withdrawn.swap(queue_);
+      changed_.notify_all();
+    }
+    for (const Job& job : withdrawn) {
+      job.second(Error(StatusCode::kCancelled, "withdrawn before it had a result"));
+    }
+  }
+
+  // How often somebody withdrew.
+  int withdrawals() const {
+    std::lock_guard lock(mutex_);
+    return withdrawals_;
+  }
+
+  // For a trial that runs until somebody withdraws. False: nobody does.
+  bool AwaitWithdrawal() {
+    constexpr std::chrono::seconds kPatience{20};
+    std::unique_lock lock(mutex_);
+    return changed_.wait_for(lock, kPatience, [this] { return withdrawals_ > 0; });
   }
 
   // Everything that was ever submitted.
@@ -76,6 +102,7 @@ class FakeMeasurer final : public Measurer {
         changed_.wait(lock, [this] { return closing_ || !queue_.empty(); });
         if (queue_.empty()) return;
         if (order_ == Order::kShuffled) AwaitAnother(lock);
+        if (queue_.empty()) continue;  // withdrawn meanwhile
         const std::size_t at = order_ == Order::kShuffled ? rng.Below(queue_.size()) : 0;
         job = std::move(queue_[at]);
         queue_.erase(queue_.begin() + static_cast<std::ptrdiff_t>(at));
@@ -97,6 +124,7 @@ class FakeMeasurer final : public Measurer {
   std::vector<MeasureRequest> submitted_;
   std::deque<Job> queue_;
   bool closing_ = false;
+  int withdrawals_ = 0;
   std::thread worker_;
 };
 

@@ -39,6 +39,7 @@ TEST_F(TunerFailureTest, AFarmThatIsGoneEndsTheTuningWithItsError) {
   const auto results = Tune(measurer);
   EXPECT_EQ(results.status().code(), StatusCode::kUnavailable);
   EXPECT_THAT(Message(results.status()), HasSubstr("no device for synthetic"));
+  EXPECT_EQ(measurer.withdrawals(), 1) << "nothing more is wanted of it";
   EXPECT_EQ(History(0).size() + History(1).size(), 30U);
 }
 

@@ -234,16 +234,16 @@ TEST_F(TunerTest, ATrialIsStoredBeforeAnyoneLearnsFromIt) {
   EXPECT_EQ(model.taught_unstored, 0);
 }
 
-TEST_F(TunerTest, StopsWhenAskedAndKeepsWhatWasUnderWay) {
+TEST_F(TunerTest, StopsWhenAskedAndKeepsWhatWasMade) {
   FakeMeasurer measurer;
   std::atomic<int> trials = 0;
   const auto results = Tune(
       measurer, [&] { return trials >= 20; },
       [&](const TuneEvent& event) { trials += event.kind == TuneEvent::Kind::kTrial ? 1 : 0; });
   ASSERT_TRUE(results.ok()) << results.status();
-  const std::size_t submitted = measurer.submitted().size();
-  EXPECT_LT(submitted, 120U);
-  EXPECT_EQ(History(0).size() + History(1).size(), submitted);
+  EXPECT_LT(measurer.submitted().size(), 120U);
+  EXPECT_GE(trials, 20);
+  EXPECT_EQ(History(0).size() + History(1).size(), static_cast<std::size_t>(trials));
 }
 
 TEST_F(TunerTest, AStopBeforeTheFirstTrialIsNoError) {
@@ -296,7 +296,7 @@ TEST_F(TunerTest, TheDeadlineLeavesTimeForTheFinalists) {
   });
   ASSERT_TRUE(results.ok()) << results.status();
   EXPECT_EQ(confirmed, 1);
-  EXPECT_LE(clock.trials, 400 + 32);
+  EXPECT_LE(clock.trials, 400);
   EXPECT_GE(clock.trials, 300);
 }
 

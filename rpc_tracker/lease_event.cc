@@ -37,12 +37,13 @@ std::optional<LeaseEventKind> KindNamed(std::string_view name) {
   return std::nullopt;
 }
 
-constexpr std::array<std::pair<const char*, std::string LeaseEvent::*>, 5> kTexts{{
+constexpr std::array<std::pair<const char*, std::string LeaseEvent::*>, 6> kTexts{{
     {"device", &LeaseEvent::device},
     {"lease", &LeaseEvent::lease},
     {"client", &LeaseEvent::client},
     {"party", &LeaseEvent::party},
     {"reason", &LeaseEvent::reason},
+    {"target", &LeaseEvent::target},
 }};
 
 }  // namespace

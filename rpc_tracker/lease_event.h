@@ -40,6 +40,7 @@ struct LeaseEvent {
   std::string party;
   std::uint64_t epoch = 0;
   std::string reason;
+  std::string target;  // of the device, or that is asked for
 
   bool operator==(const LeaseEvent&) const = default;
 };

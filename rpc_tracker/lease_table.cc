@@ -727,20 +727,21 @@ std::vector<LeaseEvent> LeaseTable::TakeEvents() { return std::exchange(events_,
 void LeaseTable::RecordDevice(LeaseEventKind kind, const DeviceHello& hello, std::uint64_t epoch,
                               const std::string& reason) {
   if (!options_.record_events) return;
-  events_.push_back({kind, hello.name, "", "", hello.owner, epoch, reason});
+  events_.push_back({kind, hello.name, "", "", hello.owner, epoch, reason, hello.target});
 }
 
 void LeaseTable::RecordLease(LeaseEventKind kind, const Device& device, const HeldLease& lease,
                              const std::string& reason) {
   if (!options_.record_events) return;
-  events_.push_back(
-      {kind, device.hello.name, lease.id, lease.client, lease.owner, lease.epoch, reason});
+  events_.push_back({kind, device.hello.name, lease.id, lease.client, lease.owner, lease.epoch,
+                     reason, device.hello.target});
 }
 
 void LeaseTable::RecordRequest(LeaseEventKind kind, const LeaseRequest& request,
                                const std::string& reason) {
   if (!options_.record_events) return;
-  events_.push_back({kind, "", request.id, request.client, request.party, 0, reason});
+  events_.push_back(
+      {kind, "", request.id, request.client, request.party, 0, reason, request.target});
 }
 
 }  // namespace kiln

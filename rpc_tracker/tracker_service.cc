@@ -211,6 +211,10 @@ class Shell final : public std::enable_shared_from_this<Shell> {
     for (const DeviceView& view : views) *reply.add_devices() = WriteEntry(view, now);
     return reply;
   }
+  std::vector<DeviceView> Devices() {
+    std::lock_guard lock(mutex_);
+    return table_.Devices();
+  }
   OpenLists& lists() { return lists_; }
 
   // The last time that the state is used.
@@ -453,6 +457,7 @@ class TrackerServiceImpl final : public TrackerService, private RawTracker {
   }
   ~TrackerServiceImpl() override { shell_->StopKeeping(); }
   grpc::Service& service() override { return *this; }
+  std::vector<DeviceView> Devices() override { return shell_->Devices(); }
   void StopKeeping() override { shell_->StopKeeping(); }
 
  private:

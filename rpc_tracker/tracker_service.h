@@ -22,6 +22,8 @@ class TrackerService {
  public:
   virtual ~TrackerService() = default;
   virtual grpc::Service& service() = 0;
+  // As the table sees them now.
+  virtual std::vector<DeviceView> Devices() = 0;
   // The state is kept as it is now, and no more. Before the server goes: connections that end with it
   // are no failures of the devices.
   virtual void StopKeeping() = 0;

@@ -4,6 +4,7 @@
 #include <CLI/CLI.hpp>
 
 #include "apps/command_line/command_line.h"
+#include "apps/serving/metrics_page.h"
 #include "apps/serving/serving.h"
 #include "base/helper_process.h"
 #include "base/standard_streams.h"
@@ -12,6 +13,7 @@
 #include "proto/certificates.h"
 #include "proto/transport.h"
 #include "rpc_server/cores.h"
+#include "rpc_server/device_metrics.h"
 #include "rpc_server/device_service.h"
 #include "rpc_server/tracker_link.h"
 #include "rpc_tracker/tracker_service.h"
@@ -29,6 +31,7 @@ struct Options {
   std::vector<std::string> labels;
   std::string cores;
   std::string emulator, emulated_cpu;  // empty: kernels run on this machine
+  std::string metrics;                 // empty: none
   ListenOptions listen{.traffic = kDeviceTraffic};
   std::int32_t parent_fd = -1;
 };
@@ -159,6 +162,9 @@ Status Serve(const Options& options) {
   auto host = NewHostProcess(*reactor, std::move(command.program), std::move(command.arguments));
   ASSIGN_OR_RETURN(const Target machine, DetectMachine(options, *host));
   ASSIGN_OR_RETURN(const DeviceIdentity identity, Identify(options, target, machine));
+  const MetricsOptions page{options.metrics, options.listen.insecure};
+  ASSIGN_OR_RETURN(const auto metrics, MetricsIfAsked(page, MetricSource::kServer));
+  if (metrics) host = WithMetrics(std::move(host), identity, *metrics);
   ASSIGN_OR_RETURN(auto core_lock, OpenCoreLock(CoreLockDirectory(), identity.cores));
 
   const std::shared_ptr<ServingLife> life = NewServingLife(*reactor);
@@ -172,6 +178,7 @@ Status Serve(const Options& options) {
   std::vector<grpc::Service*> services{&device->service()};
   if (alone) services.push_back(&tracker->service());
 
+  ASSIGN_OR_RETURN(const auto metrics_server, ServeMetrics(*reactor, page, metrics.get()));
   ASSIGN_OR_RETURN(auto server, ListenAsAsked(options.listen, services));
   const std::string address = server->address();
   WarnIfOpen(options.listen, address, "run native code here");
@@ -229,6 +236,7 @@ int Main(int argc, char** argv) {
   AddCredentials(app, options.listen.tls, CredentialUse::kToServe);
   app.add_flag("--insecure", options.listen.insecure,
                "allow to listen beyond this machine without TLS");
+  AddMetricsOption(app, options.metrics);
   AddNumber<std::int32_t>(
       app, "--parent-fd", options.parent_fd,
       "for programs that start this one: a stream socket; it ends when that does", {0, 1 << 20});

@@ -3,10 +3,12 @@
 #include <CLI/CLI.hpp>
 
 #include "apps/command_line/command_line.h"
+#include "apps/serving/metrics_page.h"
 #include "apps/serving/serving.h"
 #include "base/standard_streams.h"
 #include "base/version.h"
 #include "proto/transport.h"
+#include "rpc_tracker/tracker_metrics.h"
 #include "rpc_tracker/tracker_service.h"
 #include "rpc_tracker/tracker_state.h"
 
@@ -17,6 +19,7 @@ struct Options {
   ListenOptions listen{"127.0.0.1:9190", false};
   double lease_ttl = 10;         // seconds
   std::string state, event_log;  // empty: none
+  std::string metrics;           // empty: none
   CallRate rate;
 };
 
@@ -24,6 +27,18 @@ struct Options {
 StatusOr<std::unique_ptr<TrackerState>> OpenState(const Options& options) {
   if (options.state.empty()) return nullptr;
   return OpenTrackerState(options.state);
+}
+
+// With what can only be told by looking at the devices.
+StatusOr<std::unique_ptr<HttpServer>> OfferMetrics(Reactor& reactor, const MetricsOptions& options,
+                                                   Metrics* metrics, TrackerService& tracker) {
+  if (metrics) {
+    metrics->AddCollector("the devices", [&tracker](Metrics& gauges) {
+      SetDeviceMetrics(gauges, tracker.Devices());
+      return absl::OkStatus();
+    });
+  }
+  return ServeMetrics(reactor, options, metrics);
 }
 
 Status Serve(const Options& options) {
@@ -42,8 +57,13 @@ Status Serve(const Options& options) {
   if (!options.event_log.empty()) {
     ASSIGN_OR_RETURN(events, OpenEventLog(options.event_log, SystemClock()));
   }
-  const auto tracker =
-      NewTrackerService(*reactor, SystemClock(), *peers, leases, events.get(), state.get());
+  const MetricsOptions page{options.metrics, options.listen.insecure};
+  ASSIGN_OR_RETURN(const auto metrics, MetricsIfAsked(page, MetricSource::kTracker));
+  const auto counted = metrics ? NewLeaseMetrics(*metrics, SystemClock(), events.get()) : nullptr;
+  const auto tracker = NewTrackerService(*reactor, SystemClock(), *peers, leases,
+                                         counted ? counted.get() : events.get(), state.get());
+  ASSIGN_OR_RETURN(const auto metrics_server,
+                   OfferMetrics(*reactor, page, metrics.get(), *tracker));
   ASSIGN_OR_RETURN(const auto server, ListenAsAsked(options.listen, {&tracker->service()}));
   WarnIfOpen(options.listen, server->address(), "lease the devices and run native code on them");
   AnnounceAddress(server->address());
@@ -87,6 +107,7 @@ int Main(int argc, char** argv) {
   app.add_option("--event-log", options.event_log,
                  "append what happens to devices and leases, a JSON object a line")
       ->type_name("FILE");
+  AddMetricsOption(app, options.metrics);
   AddNumber<double>(app, "--max-rate", options.rate.per_second,
                     "calls a second of one client (over TLS: of one certificate)", {1, 1e9})
       ->default_str("5000");

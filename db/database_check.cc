@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "db/database_tools.h"
+#include "db/job_store.h"
 #include "db/row_text.h"
 #include "db/sqlite_connection.h"
 #include "db/tuning_tables.h"
@@ -36,6 +37,22 @@ constexpr std::array kRules = {
     Rule{"has no samples",
          "SELECT 'measurement ' || uuid FROM measurements"
          " WHERE status IN ('ok', 'censored') AND (samples IS NULL OR calls IS NULL OR calls < 1)"},
+    Rule{"does not stand as its last transition says",
+         "SELECT 'job ' || id FROM jobs j WHERE NOT EXISTS (SELECT 1 FROM job_transitions t"
+         " WHERE t.id = (SELECT max(id) FROM job_transitions WHERE job_id = j.id)"
+         " AND t.state = j.state AND t.reason = j.reason AND t.epoch = j.epoch)"},
+    Rule{"does not have a run for each of its claims",
+         "SELECT 'job ' || id FROM jobs j WHERE epoch <>"
+         " (SELECT count(*) FROM job_runs r WHERE r.job_id = j.id AND r.epoch BETWEEN 1 AND "
+         "j.epoch)"},
+    Rule{"has a run that is open without a holder, or a holder without one",
+         "SELECT 'job ' || id FROM jobs j WHERE CASE holder WHEN '' THEN 0 ELSE epoch END <>"
+         " (SELECT coalesce(sum(epoch), 0) FROM job_runs r"
+         "  WHERE r.job_id = j.id AND r.ended_ms IS NULL)"},
+    Rule{"has not the trials and hours of its runs",
+         "SELECT 'job ' || id FROM jobs j WHERE (trials, ran_ms) <>"
+         " (SELECT coalesce(sum(trials), 0), coalesce(sum(ran_ms), 0) FROM job_runs r"
+         "  WHERE r.job_id = j.id)"},
 };
 
 void CheckIntegrity(SQLite::Database& database, std::vector<std::string>& faults) {
@@ -103,6 +120,27 @@ void CheckMeasurementTexts(SQLite::Database& database, std::vector<std::string>&
   }
 }
 
+template <typename Value>
+void CheckWord(const std::string& name, const StatusOr<Value>& value,
+               std::vector<std::string>& faults) {
+  if (!value.ok()) faults.push_back(name + ": " + Message(value.status()));
+}
+
+void CheckJobTexts(SQLite::Database& database, std::vector<std::string>& faults) {
+  Statement row(database,
+                "SELECT 'job ' || id, state, reason, wish, json_valid(after) AND json_valid(spec)"
+                " AND (progress = '' OR json_valid(progress)) FROM jobs UNION ALL"
+                " SELECT 'transition ' || id || ' of job ' || job_id, state, reason, 'none', 1"
+                " FROM job_transitions");
+  while (row.executeStep()) {
+    const std::string name = row.getColumn(0).getString();
+    CheckWord(name, JobStateNamed(row.getColumn(1).getString()), faults);
+    CheckWord(name, JobReasonNamed(row.getColumn(2).getString()), faults);
+    CheckWord(name, JobWishNamed(row.getColumn(3).getString()), faults);
+    if (row.getColumn(4).getInt() == 0) faults.push_back(name + " has JSON that cannot be read");
+  }
+}
+
 }  // namespace
 
 StatusOr<std::vector<std::string>> CheckDatabase(const std::string& database) {
@@ -115,6 +153,7 @@ StatusOr<std::vector<std::string>> CheckDatabase(const std::string& database) {
     CheckRules(*connection, faults);
     CheckTrialTexts(*connection, faults);
     CheckMeasurementTexts(*connection, faults);
+    CheckJobTexts(*connection, faults);
   } catch (const std::exception& error) {
     if (faults.empty()) return Explain(error, database);  // else they say more
   }

@@ -193,7 +193,79 @@ CREATE TABLE imported_lines (       -- never trials: nothing here was measured b
 );
 )sql";
 
-constexpr std::array kMigrations = {kVersion1, kVersion2, kVersion3, kVersion4, kVersion5};
+// The queue of the daemon: db/job_store.h. Of this database alone, so neither merged nor exported.
+constexpr std::string_view kVersion6 = R"sql(
+CREATE TABLE jobs (
+  id             INTEGER PRIMARY KEY AUTOINCREMENT,  -- an id is never used again
+  uuid           TEXT NOT NULL UNIQUE,
+  user           TEXT NOT NULL,
+  name           TEXT NOT NULL,
+  target         TEXT NOT NULL,
+  time_window    TEXT NOT NULL,     -- '': at any time
+  priority       INTEGER NOT NULL,
+  deadline_ms    INTEGER,           -- Unix time
+  after          TEXT NOT NULL,     -- JSON array of ids
+  spec           TEXT NOT NULL,     -- JSON
+  series         TEXT NOT NULL,     -- '': it does not come again
+  occurrence     TEXT NOT NULL,     -- local date of its night
+  submitted_ms   INTEGER NOT NULL,
+  state          TEXT NOT NULL CHECK (state IN ('queued', 'running', 'paused', 'finishing', 'done',
+                                                'failed', 'cancelled', 'expired')),
+  reason         TEXT NOT NULL,
+  text           TEXT NOT NULL,
+  since_ms       INTEGER NOT NULL,  -- of state and reason
+  wish           TEXT NOT NULL CHECK (wish IN ('none', 'pause', 'cancel', 'cancel-now')),
+  holder         TEXT NOT NULL,     -- '': nobody
+  epoch          INTEGER NOT NULL,  -- of the last claim
+  lease_until_ms INTEGER NOT NULL,
+  crashes        INTEGER NOT NULL,  -- in a row
+  trials         INTEGER NOT NULL,  -- of all runs
+  ran_ms         INTEGER NOT NULL,
+  progress       TEXT NOT NULL,     -- JSON, or ''
+  CHECK ((state IN ('running', 'finishing')) = (holder <> ''))
+);
+CREATE UNIQUE INDEX one_occurrence ON jobs (series, occurrence) WHERE series <> '';
+CREATE INDEX jobs_by_state ON jobs (state);
+
+CREATE TABLE job_transitions (
+  id     INTEGER PRIMARY KEY,
+  job_id INTEGER NOT NULL REFERENCES jobs (id) ON DELETE CASCADE,
+  at_ms  INTEGER NOT NULL,
+  epoch  INTEGER NOT NULL,
+  state  TEXT NOT NULL,
+  reason TEXT NOT NULL,
+  text   TEXT NOT NULL,
+  who    TEXT NOT NULL              -- '': time
+);
+CREATE INDEX transitions_of_job ON job_transitions (job_id);
+
+CREATE TABLE job_runs (             -- from a claim to its end
+  job_id     INTEGER NOT NULL REFERENCES jobs (id) ON DELETE CASCADE,
+  epoch      INTEGER NOT NULL,
+  holder     TEXT NOT NULL,
+  started_ms INTEGER NOT NULL,
+  ended_ms   INTEGER,               -- NULL: not yet
+  trials     INTEGER NOT NULL,
+  ran_ms     INTEGER NOT NULL,
+  PRIMARY KEY (job_id, epoch)
+);
+CREATE INDEX runs_by_end ON job_runs (ended_ms);
+
+CREATE TABLE job_series (           -- jobs that come again with each night of a window
+  name        TEXT PRIMARY KEY,
+  user        TEXT NOT NULL,
+  title       TEXT NOT NULL,        -- the name of its jobs
+  target      TEXT NOT NULL,
+  time_window TEXT NOT NULL,
+  priority    INTEGER NOT NULL,
+  deadline    TEXT NOT NULL,        -- time of day, or ''
+  spec        TEXT NOT NULL,
+  created_ms  INTEGER NOT NULL
+);
+)sql";
+
+constexpr std::array kMigrations = {kVersion1, kVersion2, kVersion3,
+                                    kVersion4, kVersion5, kVersion6};
 
 }  // namespace
 

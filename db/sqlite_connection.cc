@@ -171,7 +171,7 @@ Status ExplainSqlite(int code, const std::string& what, const std::string& path)
                    "): it must be a file that you may read, in a directory that you may write");
     case SQLITE_FULL:
       return Error(StatusCode::kResourceExhausted, "the disk is full: nothing of this batch is in ",
-                   path, "; free some space and run the command again");
+                   path, "; free some space, then it can go on");
     case SQLITE_BUSY:
     case SQLITE_LOCKED:
       return Error(StatusCode::kUnavailable, path, " has been locked by another program for ",

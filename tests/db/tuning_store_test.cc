@@ -6,6 +6,7 @@
 #include <set>
 #include <thread>
 
+#include "db/timed_store.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/db/trials.h"
@@ -47,6 +48,15 @@ class SqliteDatabase final : public Database {
   TempDir dir_;
 };
 
+class TimedDatabase final : public Database {
+ public:
+  std::shared_ptr<TuningStore> Connect() override { return store_; }
+
+ private:
+  std::shared_ptr<TuningStore> store_ =
+      NewTimedStore(NewMemoryStore(), SystemClock(), {[](Nanoseconds) {}, [](const Status&) {}});
+};
+
 struct Kind {
   const char* name;
   std::unique_ptr<Database> (*make)();
@@ -72,16 +82,16 @@ class TuningStoreTest : public ::testing::TestWithParam<Kind> {
   const Task task_ = FakeTask();
 };
 
-INSTANTIATE_TEST_SUITE_P(Stores, TuningStoreTest,
-                         ::testing::Values(Kind{"Memory",
-                                                []() -> std::unique_ptr<Database> {
-                                                  return std::make_unique<MemoryDatabase>();
-                                                }},
-                                           Kind{"Sqlite",
-                                                []() -> std::unique_ptr<Database> {
-                                                  return std::make_unique<SqliteDatabase>();
-                                                }}),
-                         [](const auto& test) { return test.param.name; });
+INSTANTIATE_TEST_SUITE_P(
+    Stores, TuningStoreTest,
+    ::testing::Values(
+        Kind{"Memory",
+             []() -> std::unique_ptr<Database> { return std::make_unique<MemoryDatabase>(); }},
+        Kind{"Timed",
+             []() -> std::unique_ptr<Database> { return std::make_unique<TimedDatabase>(); }},
+        Kind{"Sqlite",
+             []() -> std::unique_ptr<Database> { return std::make_unique<SqliteDatabase>(); }}),
+    [](const auto& test) { return test.param.name; });
 
 TEST_P(TuningStoreTest, EmptyStoreHasNothing) {
   EXPECT_THAT(*store_->History(task_, kHot), IsEmpty());

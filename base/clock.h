@@ -1,7 +1,9 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <memory>
+#include <string>
 
 namespace kiln {
 
@@ -19,5 +21,12 @@ class Clock {
 
 // The machine's clock; lives as long as the program.
 const Clock& SystemClock();
+
+// Unix time, as records keep it.
+std::int64_t ToUnixMs(WallTime time);
+WallTime FromUnixMs(std::int64_t ms);
+
+// "2026-11-27T22:00:00Z": RFC 3339, UTC.
+std::string FormatTime(std::int64_t unix_ms);
 
 }  // namespace kiln

@@ -5,8 +5,6 @@
 // how it died.
 #include "base/helper_process.h"
 
-#include <sys/wait.h>
-
 #include <algorithm>
 #include <array>
 #include <atomic>
@@ -19,14 +17,14 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/write.hpp>
 #include <cassert>
-#include <cerrno>
 #include <csignal>
 #include <cstdint>
-#include <cstring>
 #include <future>
 #include <utility>
 
+#include "base/child_end.h"
 #include "base/frame.h"
+#include "base/output_tail.h"
 #include "base/processor_time.h"
 #include "base/reactor_asio.h"
 #include "base/spawn.h"
@@ -38,25 +36,8 @@ namespace asio = boost::asio;
 using asio::local::stream_protocol;
 using ErrorCode = boost::system::error_code;
 
-constexpr std::size_t kOutputTail = 4096;            // of what the helper prints
 constexpr int kStarvedPatience = 10;                 // times the time-out, by the wall
 constexpr std::chrono::milliseconds kLeastWait{10};  // before the processor time is read again
-
-std::string DescribeEnd(const siginfo_t& end) {
-  if (end.si_code == CLD_EXITED) return "exited with status " + std::to_string(end.si_status);
-  const char* name = sigabbrev_np(end.si_status);
-  return "killed by " +
-         (name ? std::string("SIG") + name : "signal " + std::to_string(end.si_status));
-}
-
-// The last line with something in it, or nothing.
-std::string LastLine(const std::string& text) {
-  const auto end = text.find_last_not_of(" \t\r\n");
-  if (end == std::string::npos) return {};
-  const auto newline = text.find_last_of('\n', end);
-  const auto begin = newline == std::string::npos ? 0 : newline + 1;
-  return text.substr(begin, end + 1 - begin);
-}
 
 class Session : public std::enable_shared_from_this<Session> {
  public:
@@ -78,7 +59,7 @@ class Session : public std::enable_shared_from_this<Session> {
   void Start() {
     end_.async_wait(asio::posix::stream_descriptor::wait_read,
                     [self = shared_from_this()](const ErrorCode&) { self->Reap(); });
-    ReadOutput();
+    output_.Read(shared_from_this());
   }
 
   void Call(std::string request, std::chrono::nanoseconds timeout, HelperProcess::Clock clock,
@@ -154,15 +135,10 @@ class Session : public std::enable_shared_from_this<Session> {
   // The helper has ended. What it forked dies with it, while its pid, a zombie's, still names the
   // group; an answer that it sent before is still read.
   void Reap() {
-    kill(-pid_, SIGKILL);
-    siginfo_t end{};
-    while (waitid(P_PID, static_cast<id_t>(pid_), &end, WEXITED) != 0 && errno == EINTR) {
-    }
-    how_it_ended_ = DescribeEnd(end);
+    how_it_ended_ = EndGroup(pid_).how;
     alive_ = false;
     ErrorCode ignored;
-    DrainOutput();
-    output_.close(ignored);
+    output_.Finish();
     end_.close(ignored);
     socket_.shutdown(stream_protocol::socket::shutdown_both, ignored);
     if (busy_ && broken_) Fail();
@@ -178,7 +154,7 @@ class Session : public std::enable_shared_from_this<Session> {
     if (timed_out_) {
       return Finish(Error(StatusCode::kDeadlineExceeded, name_, ": no answer in time; killed"));
     }
-    const std::string line = LastLine(printed_);
+    const std::string line = output_.last_line();
     Finish(Error(StatusCode::kUnavailable, name_, ": ", how_it_ended_, line.empty() ? "" : ": ",
                  line));
   }
@@ -190,30 +166,6 @@ class Session : public std::enable_shared_from_this<Session> {
     answer_.set_value(std::move(result));
   }
 
-  void ReadOutput() {
-    output_.async_read_some(asio::buffer(chunk_),
-                            [self = shared_from_this()](const ErrorCode& error, std::size_t size) {
-                              if (error) return;
-                              self->KeepOutput(size);
-                              self->ReadOutput();
-                            });
-  }
-
-  // What is left in the pipe, without waiting for those who may still hold its other end.
-  void DrainOutput() {
-    ErrorCode error;
-    output_.non_blocking(true, error);
-    while (!error) {
-      const std::size_t size = output_.read_some(asio::buffer(chunk_), error);
-      KeepOutput(size);
-    }
-  }
-
-  void KeepOutput(std::size_t size) {
-    printed_.append(chunk_.data(), size);
-    if (printed_.size() > kOutputTail) printed_.erase(0, printed_.size() - kOutputTail);
-  }
-
   const std::string name_;
   const pid_t pid_;
   std::atomic<bool> alive_{true};
@@ -223,7 +175,7 @@ class Session : public std::enable_shared_from_this<Session> {
   // Only on the reactor's thread.
   stream_protocol::socket socket_;
   asio::posix::stream_descriptor end_;  // a pidfd
-  asio::posix::stream_descriptor output_;
+  OutputTail output_;
   asio::steady_timer deadline_;
   std::chrono::steady_clock::time_point last_moment_;  // of the pending call
   std::chrono::nanoseconds processor_limit_{};         // that it may have used by then
@@ -232,8 +184,6 @@ class Session : public std::enable_shared_from_this<Session> {
   std::string frame_;  // of the pending step: the request, then the answer
   bool busy_ = false, broken_ = false, timed_out_ = false;
   std::string how_it_ended_;
-  std::string printed_;
-  std::array<char, 1024> chunk_;
 };
 
 class SpawnedHelper final : public HelperProcess {

@@ -32,8 +32,16 @@ class AsioReactor final : public Reactor {
     termination_signals_.add(SIGTERM);
     struct sigaction hang_up {};
     sigaction(SIGHUP, nullptr, &hang_up);
-    if (hang_up.sa_handler != SIG_IGN) termination_signals_.add(SIGHUP);
+    if (hang_up.sa_handler != SIG_IGN && !hang_up_) termination_signals_.add(SIGHUP);
     AwaitTermination();
+  }
+
+  void OnHangUp(std::function<void()> handler) override {
+    hang_up_ = std::move(handler);
+    boost::system::error_code not_there;
+    hang_up_signals_.add(SIGHUP);  // first: between two handlers it would end the program
+    termination_signals_.remove(SIGHUP, not_there);
+    AwaitHangUp();
   }
 
   void Post(std::function<void()> work) override { asio::post(io_, std::move(work)); }
@@ -56,12 +64,22 @@ class AsioReactor final : public Reactor {
     });
   }
 
+  void AwaitHangUp() {
+    hang_up_signals_.async_wait([this](const boost::system::error_code& error, int) {
+      if (error) return;
+      AwaitHangUp();
+      hang_up_();
+    });
+  }
+
   asio::io_context io_{1};
   asio::executor_work_guard<asio::io_context::executor_type> work_{io_.get_executor()};
   // Set once by OnTermination(), then only used on the reactor's thread.
   asio::signal_set termination_signals_{io_};
   std::function<void(int)> termination_;
   int terminations_ = 0;
+  asio::signal_set hang_up_signals_{io_};
+  std::function<void()> hang_up_;
   std::thread thread_{[this] { io_.run(); }};
 };
 

@@ -18,6 +18,9 @@ class Reactor {
   // program. A SIGHUP that is ignored, as under nohup, stays so.
   virtual void OnTermination(std::function<void(int count)> handler) = 0;
 
+  // From now on SIGHUP is no termination: it calls `handler` on the reactor's thread. Once.
+  virtual void OnHangUp(std::function<void()> handler) = 0;
+
   // Runs `work` on the reactor's thread, soon or after `delay`.
   virtual void Post(std::function<void()> work) = 0;
   virtual void After(std::chrono::nanoseconds delay, std::function<void()> work) = 0;

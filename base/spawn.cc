@@ -71,7 +71,7 @@ struct ExecPlan {
   const char* program;
   char* const* argv;
   pid_t parent;
-  int null, output, socket, report;
+  int input, output, socket, report;
 };
 
 // The child's part, in our memory: system calls only. Returns errno when it could not exec.
@@ -84,7 +84,7 @@ int BecomeHelper(const ExecPlan& plan) {
   if (setpgid(0, 0) != 0 || prctl(PR_SET_PDEATHSIG, SIGKILL) != 0) return errno;
   if (getppid() != plan.parent) return ESRCH;  // it died before the line above
   // dup2 clears close-on-exec. The four are above kHelperSocket, see Spawn().
-  if (dup2(plan.null, STDIN_FILENO) < 0 || dup2(plan.output, STDOUT_FILENO) < 0 ||
+  if (dup2(plan.input, STDIN_FILENO) < 0 || dup2(plan.output, STDOUT_FILENO) < 0 ||
       dup2(plan.output, STDERR_FILENO) < 0 || dup2(plan.socket, kHelperSocket) < 0 ||
       close_range(kHelperSocket + 1, ~0u, CLOSE_RANGE_CLOEXEC) != 0) {
     return errno;
@@ -124,7 +124,8 @@ OwnedFd AboveHelperSocket(OwnedFd fd) {
 
 }  // namespace
 
-StatusOr<Child> Spawn(const std::string& program, const std::vector<std::string>& arguments) {
+StatusOr<Child> Spawn(const std::string& program, const std::vector<std::string>& arguments,
+                      ChildInput input) {
   ASSIGN_OR_RETURN(Pair socket, SocketPair());
   ASSIGN_OR_RETURN(Pair output, Pipe());
   ASSIGN_OR_RETURN(Pair report, Pipe());
@@ -141,7 +142,8 @@ StatusOr<Child> Spawn(const std::string& program, const std::vector<std::string>
   for (const std::string& argument : arguments) argv.push_back(const_cast<char*>(argument.c_str()));
   argv.push_back(nullptr);
 
-  const ExecPlan plan{program.c_str(),    argv.data(),        getpid(),          null.get(),
+  const int stdin_of_child = input == ChildInput::kSocket ? child_socket.get() : null.get();
+  const ExecPlan plan{program.c_str(),    argv.data(),        getpid(),          stdin_of_child,
                       child_output.get(), child_socket.get(), child_report.get()};
   const pid_t pid = ForkAndExec(plan);
   int error = pid < 0 ? errno : 0;

@@ -1,16 +1,14 @@
 #include "apps/kiln/command.h"
 
-#include <fmt/chrono.h>
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <ctime>
 #include <map>
 #include <utility>
 
-#include "apps/kiln/time_options.h"
 #include "base/clock.h"
+#include "base/duration.h"
 #include "ops/workload_key.h"
 #include "proto/address.h"
 #include "proto/certificates.h"
@@ -193,11 +191,6 @@ std::string Describe(const Workload& w) {
 
 double Gops(const Workload& workload, double ns) {
   return ns > 0 ? 2.0 * static_cast<double>(workload.macs()) / ns : 0;
-}
-
-std::string FormatTime(std::int64_t unix_ms) {
-  const auto seconds = static_cast<std::time_t>(unix_ms / 1000);
-  return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(seconds));
 }
 
 }  // namespace kiln

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "apps/command_line/command_line.h"
+#include "base/clock.h"
 #include "base/status.h"
 #include "db/tuning_store.h"
 #include "kernels_templates/task.h"
@@ -42,7 +43,13 @@ void AddSpace(CLI::App& app, Environment& env);
 void AddWorkloads(CLI::App& app, Environment& env);
 void AddDevices(CLI::App& app, Environment& env);
 void AddTargets(CLI::App& app, Environment& env);
+void AddRunJob(CLI::App& app, Environment& env);
 void AddDb(CLI::App& app, Environment& env);
+void AddDaemon(CLI::App& app, Environment& env);
+void AddSubmit(CLI::App& app, Environment& env);
+void AddJobs(CLI::App& app, Environment& env);
+void AddJob(CLI::App& app, Environment& env);
+void AddJobWishes(CLI::App& app, Environment& env);  // pause, resume, cancel
 
 // ---- options that several subcommands have
 
@@ -106,8 +113,5 @@ std::string Describe(const Workload& workload);
 
 // GOP/s: a multiply-accumulate counts as two operations.
 double Gops(const Workload& workload, double ns);
-
-// RFC 3339, UTC.
-std::string FormatTime(std::int64_t unix_ms);
 
 }  // namespace kiln

@@ -11,6 +11,7 @@
 #include "apps/kiln/emulation.h"
 #include "apps/kiln/time_options.h"
 #include "base/clock.h"
+#include "base/duration.h"
 #include "base/digest.h"
 #include "base/standard_streams.h"
 #include "estimate/estimator.h"

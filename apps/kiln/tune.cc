@@ -11,6 +11,7 @@
 #include "apps/kiln/time_options.h"
 #include "apps/kiln/tune_report.h"
 #include "base/clock.h"
+#include "base/duration.h"
 #include "base/standard_streams.h"
 #include "cost_model/cost_model.h"
 #include "ops/target.h"

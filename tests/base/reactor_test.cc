@@ -61,5 +61,67 @@ TEST(ReactorTest, TerminationSignalsAreCounted) {
   EXPECT_EQ(signals[1].get_future().get(), 2);
 }
 
+// What SIGHUP does, as it was before the test.
+class KeptHangUp {
+ public:
+  explicit KeptHangUp(void (*handler)(int)) : before_(signal(SIGHUP, handler)) {}
+  ~KeptHangUp() { signal(SIGHUP, before_); }
+  KeptHangUp(const KeptHangUp&) = delete;
+  KeptHangUp& operator=(const KeptHangUp&) = delete;
+
+ private:
+  void (*const before_)(int);
+};
+
+TEST(ReactorTest, HangUpIsATerminationUntilSomebodyHandlesIt) {
+  const KeptHangUp kept(SIG_DFL);
+  auto reactor = NewReactor();
+  std::promise<int> terminated;
+  reactor->OnTermination([&](int count) { terminated.set_value(count); });
+  raise(SIGHUP);
+  EXPECT_EQ(terminated.get_future().get(), 1);
+}
+
+TEST(ReactorTest, HandledHangUpIsNoTermination) {
+  const KeptHangUp kept(SIG_DFL);
+  auto reactor = NewReactor();
+  std::promise<int> terminated;
+  std::vector<std::promise<std::thread::id>> hung_up(2);
+  std::size_t next = 0;
+  reactor->OnTermination([&](int count) { terminated.set_value(count); });
+  reactor->OnHangUp([&] { hung_up.at(next++).set_value(std::this_thread::get_id()); });
+  raise(SIGHUP);
+  const std::thread::id thread = hung_up[0].get_future().get();
+  EXPECT_NE(thread, std::this_thread::get_id());
+  raise(SIGHUP);
+  EXPECT_EQ(hung_up[1].get_future().get(), thread) << "each one calls";
+  raise(SIGTERM);
+  EXPECT_EQ(terminated.get_future().get(), 1) << "and none of them counted as a termination";
+}
+
+TEST(ReactorTest, HangUpIsHandledWhicheverIsAskedForFirst) {
+  const KeptHangUp kept(SIG_DFL);
+  auto reactor = NewReactor();
+  std::promise<int> terminated;
+  std::promise<void> hung_up;
+  reactor->OnHangUp([&] { hung_up.set_value(); });
+  reactor->OnTermination([&](int count) { terminated.set_value(count); });
+  raise(SIGHUP);
+  hung_up.get_future().wait();
+  raise(SIGTERM);
+  EXPECT_EQ(terminated.get_future().get(), 1);
+}
+
+// Under nohup.
+TEST(ReactorTest, IgnoredHangUpStaysIgnored) {
+  const KeptHangUp kept(SIG_IGN);
+  auto reactor = NewReactor();
+  std::promise<int> terminated;
+  reactor->OnTermination([&](int count) { terminated.set_value(count); });
+  raise(SIGHUP);
+  raise(SIGTERM);
+  EXPECT_EQ(terminated.get_future().get(), 1);
+}
+
 }  // namespace
 }  // namespace kiln

@@ -1,4 +1,4 @@
-// The helper of helper_process_test: each request is a command.
+// The helper of helper_process_test and child_program_test: each request is a command.
 
 #include <dirent.h>
 #include <unistd.h>

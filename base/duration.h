@@ -1,0 +1,21 @@
+#pragma once
+
+#include <chrono>
+#include <string>
+
+#include "base/status.h"
+
+namespace kiln {
+
+// How people write durations and times of day, on command lines and in files.
+
+// "90s", "30m", "2h", "1h30m", up to 30 years. kInvalidArgument says what is accepted.
+StatusOr<std::chrono::seconds> ParseDuration(const std::string& text);
+
+// For CLI::Option::check(): what is wrong with the text; empty: it is a duration.
+std::string CheckDuration(const std::string& text);
+
+// "HH:MM", from 00:00 to 24:00, as minutes since the day began. kInvalidArgument.
+StatusOr<int> ParseMinuteOfDay(const std::string& text);
+
+}  // namespace kiln

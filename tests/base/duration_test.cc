@@ -1,0 +1,44 @@
+#include "base/duration.h"
+
+#include <gmock/gmock.h>
+
+namespace kiln {
+namespace {
+
+using std::chrono::seconds;
+
+TEST(DurationTest, PartsAreAddedUp) {
+  EXPECT_EQ(*ParseDuration("90s"), seconds(90));
+  EXPECT_EQ(*ParseDuration("30m"), seconds(1800));
+  EXPECT_EQ(*ParseDuration("2h"), seconds(7200));
+  EXPECT_EQ(*ParseDuration("1h30m"), seconds(5400));
+  EXPECT_EQ(*ParseDuration("1h30m5s"), seconds(5405));
+  EXPECT_EQ(*ParseDuration("950000000s"), seconds(950'000'000));
+}
+
+TEST(DurationTest, WhatIsNoDurationSaysHowToWriteOne) {
+  for (const char* text : {"", "soon", "90", "h", "0s", "-5s", "1h30", "1.5h", "950000001s",
+                           "99999999999999999999s", "900000000s900000000s", " 5s", "5S"}) {
+    EXPECT_EQ(ParseDuration(text).status().code(), StatusCode::kInvalidArgument) << text;
+    EXPECT_EQ(CheckDuration(text),
+              "`" + std::string(text) + "` is not a time: write 90s, 30m, 2h or 1h30m");
+  }
+  EXPECT_EQ(CheckDuration("5s"), "");
+}
+
+TEST(DurationTest, TimesOfDayAreMinutes) {
+  EXPECT_EQ(*ParseMinuteOfDay("00:00"), 0);
+  EXPECT_EQ(*ParseMinuteOfDay("06:30"), 390);
+  EXPECT_EQ(*ParseMinuteOfDay("23:59"), 1439);
+  EXPECT_EQ(*ParseMinuteOfDay("24:00"), 1440);
+  for (const char* text : {"", "6:00", "06:60", "24:01", "25:00", "06.00", "06:0", "06:000",
+                           "+6:00", "06:-1", "0a:00", "99:99"}) {
+    const auto minute = ParseMinuteOfDay(text);
+    EXPECT_EQ(minute.status().code(), StatusCode::kInvalidArgument) << text;
+    EXPECT_EQ(Message(minute.status()),
+              "`" + std::string(text) + "` is not a time of day: write 06:00");
+  }
+}
+
+}  // namespace
+}  // namespace kiln

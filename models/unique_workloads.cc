@@ -20,4 +20,19 @@ std::vector<WeightedWorkload> UniqueWorkloads(const Network& network) {
   return unique;
 }
 
+std::vector<SharedWorkload> SharedWorkloads(std::span<const WeightedNetwork> networks) {
+  std::vector<SharedWorkload> shared;
+  std::map<Workload, std::size_t> index;
+  for (std::size_t i = 0; i < networks.size(); ++i) {
+    for (const WeightedWorkload& unique : UniqueWorkloads(networks[i].network)) {
+      const auto [position, is_new] = index.try_emplace(unique.workload, shared.size());
+      if (is_new) shared.push_back({.workload = unique.workload});
+      SharedWorkload& known = shared[position->second];
+      known.uses.push_back({i, unique.count});
+      known.weight += networks[i].weight * unique.count;
+    }
+  }
+  return shared;
+}
+
 }  // namespace kiln

@@ -99,7 +99,9 @@ class ArtifactCache final : public Compiler {
   StatusOr<std::variant<CompiledCode, CompileFailure>> Compile(const CompileJob& job) override {
     if (job.emit == EmitKind::kAssembly) return inner_->Compile(job);
     const std::uint64_t key = Digest(Hex(options_.compiler) + Serialize(job));
-    if (auto code = Load(key)) return *std::move(code);
+    auto known = Load(key);
+    if (options_.on_lookup) options_.on_lookup(known ? CacheLookup::kHit : CacheLookup::kMiss);
+    if (known) return *std::move(known);
     auto result = inner_->Compile(job);
     if (result.ok() && std::holds_alternative<CompiledCode>(*result)) {
       Store(key, std::get<CompiledCode>(*result));

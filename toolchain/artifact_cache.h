@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -8,10 +9,14 @@
 
 namespace kiln {
 
+// What came of looking for an object.
+enum class CacheLookup : std::uint8_t { kHit, kMiss };
+
 struct ArtifactCacheOptions {
-  std::string directory;           // created when something is stored
-  std::int64_t bytes = 1LL << 30;  // of all entries together, approximately
-  std::uint64_t compiler = 0;      // the identity of what compiles: part of every key
+  std::string directory;                         // created when something is stored
+  std::int64_t bytes = 1LL << 30;                // of all entries together, approximately
+  std::uint64_t compiler = 0;                    // the identity of what compiles: part of every key
+  std::function<void(CacheLookup)> on_lookup{};  // on the threads that compile; null: nobody cares
 };
 
 // A Compiler that remembers the objects of `inner` on disk; assembly and failures pass through. An

@@ -73,9 +73,10 @@ StatusOr<std::unique_ptr<Compiler>> NewCompiler(Reactor& reactor, const Toolchai
     return pool;
   }
   ASSIGN_OR_RETURN(const std::uint64_t compiler, IdentityOf(worker));
-  return NewArtifactCache(
-      std::move(pool),
-      {.directory = directory, .bytes = options.cache_bytes, .compiler = compiler});
+  return NewArtifactCache(std::move(pool), {.directory = directory,
+                                            .bytes = options.cache_bytes,
+                                            .compiler = compiler,
+                                            .on_lookup = options.on_lookup});
 }
 
 std::unique_ptr<Builder> NewBuilder(std::unique_ptr<Compiler> compiler) {

@@ -2,12 +2,14 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "base/reactor.h"
 #include "measure/measurer.h"
+#include "toolchain/artifact_cache.h"
 #include "toolchain/compiler.h"
 
 namespace kiln {
@@ -18,8 +20,9 @@ struct ToolchainOptions {
   // For one kernel, of processor time: workers have the lowest priority, and others may keep all
   // cores busy.
   std::chrono::nanoseconds time_out = std::chrono::seconds(60);
-  std::string cache_dir{};               // empty: $XDG_CACHE_HOME/kiln/objects
-  std::int64_t cache_bytes = 1LL << 30;  // 0: no cache
+  std::string cache_dir{};                       // empty: $XDG_CACHE_HOME/kiln/objects
+  std::int64_t cache_bytes = 1LL << 30;          // 0: no cache
+  std::function<void(CacheLookup)> on_lookup{};  // on the threads that build; null: nobody cares
 };
 
 // The worker pool behind the object cache. kNotFound: there is no kiln-compile-worker. The reactor

@@ -70,6 +70,17 @@ class ArtifactCacheTest : public testing::Test {
   std::ostringstream log_;
 };
 
+TEST_F(ArtifactCacheTest, TellsWhatCameOfEachLookup) {
+  std::vector<CacheLookup> lookups;
+  const auto compiler =
+      NewArtifactCache(std::make_unique<CountingCompiler>(calls_),
+                       {.directory = directory_,
+                        .on_lookup = [&](CacheLookup lookup) { lookups.push_back(lookup); }});
+  for (const char* c : {"a", "a", "error"}) ASSERT_TRUE(compiler->Compile(Job(c)).ok());
+  EXPECT_THAT(lookups,
+              testing::ElementsAre(CacheLookup::kMiss, CacheLookup::kHit, CacheLookup::kMiss));
+}
+
 TEST_F(ArtifactCacheTest, SecondBuildIsNotCompiled) {
   EXPECT_EQ(OutputOf(*Open(), Job("a")), "kiln_1\na");
   auto result = Open()->Compile(Job("a"));  // another process, as it were

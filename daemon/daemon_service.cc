@@ -1,0 +1,261 @@
+#include "daemon/daemon_service.h"
+
+#include <grpcpp/grpcpp.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <utility>
+#include <vector>
+
+#include "daemon/agenda.h"
+#include "daemon/job_view.h"
+#include "daemon/submission.h"
+#include "proto/daemon.grpc.pb.h"
+#include "proto/transport.h"
+
+namespace kiln {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+constexpr auto kCallers = {Role::kClient, Role::kAdmin};
+constexpr std::int64_t kJobsShown = 200, kMostJobsShown = 100'000;
+
+const std::vector<JobState> kUnfinished{JobState::kQueued, JobState::kRunning, JobState::kPaused,
+                                        JobState::kFinishing};
+const std::vector<JobState> kEnded{JobState::kDone, JobState::kFailed, JobState::kCancelled,
+                                   JobState::kExpired};
+
+// What is running comes first, then what is next.
+void SortForPeople(std::vector<Job>& jobs) {
+  std::ranges::sort(jobs, {}, [](const Job& job) {
+    return std::tuple(!IsHeld(job.standing.state), -job.job.priority,
+                      job.job.deadline_ms.value_or(std::numeric_limits<std::int64_t>::max()),
+                      job.id);
+  });
+}
+
+class Service final : public DaemonService, public v1::Daemon::CallbackService {
+ public:
+  explicit Service(const Collaborators& with) : with_(with) {}
+  grpc::Service& service() override { return *this; }
+
+ private:
+  using Context = grpc::CallbackServerContext;
+  using Call = grpc::ServerUnaryReactor;
+
+  Call* Submit(Context* context, const v1::SubmitRequest* request, v1::JobReply* reply) override {
+    return Answer(context, "Submit", *request, [this, request, reply](const Peer& peer) {
+      return Submit(peer, *request, *reply);
+    });
+  }
+  Call* ListJobs(Context* context, const v1::ListJobsRequest* request,
+                 v1::ListJobsReply* reply) override {
+    return Answer(context, "ListJobs", *request, [this, request, reply](const Peer& peer) {
+      return List(peer, *request, *reply);
+    });
+  }
+  Call* ShowJob(Context* context, const v1::ShowJobRequest* request, v1::JobReply* reply) override {
+    return Answer(context, "ShowJob", *request,
+                  [this, request, reply](const Peer&) { return Show(request->id(), *reply); });
+  }
+  Call* Wish(Context* context, const v1::WishRequest* request, v1::JobReply* reply) override {
+    return Answer(context, "Wish", *request, [this, request, reply](const Peer& peer) {
+      return Wish(peer, *request, *reply);
+    });
+  }
+
+  // Does `work` on the reactor's thread; request and reply live until the call is finished.
+  template <typename Request, typename Work>
+  Call* Answer(Context* context, const char* method, const Request& request, Work work) {
+    Call* call = context->DefaultReactor();
+    StatusOr<Peer> peer = with_.peers.Admit(*context, method, kCallers);
+    Status status = peer.status();
+    if (status.ok()) status = CheckProtocol(request.protocol(), "the caller", "this daemon");
+    if (!status.ok()) {
+      call->Finish(ToGrpc(status));
+      return call;
+    }
+    with_.reactor.Post([call, peer = *std::move(peer), work = std::move(work)] {
+      call->Finish(ToGrpc(work(peer)));
+    });
+    return call;
+  }
+
+  // ---- on the reactor's thread
+
+  std::int64_t NowMs() const { return ToUnixMs(with_.clock.Today()); }
+
+  // Over TLS nobody speaks for others.
+  static std::string UserOf(const Peer& peer, const std::string& claimed) {
+    return peer.principal ? peer.principal->name : claimed;
+  }
+
+  Status Submit(const Peer& peer, const v1::SubmitRequest& request, v1::JobReply& reply) {
+    const Submission submission{.uuid = request.uuid(),
+                                .user = UserOf(peer, request.user()),
+                                .name = request.name(),
+                                .window = request.window(),
+                                .deadline = request.deadline(),
+                                .spec = request.spec(),
+                                .series = request.series(),
+                                .priority = request.priority(),
+                                .after = {request.after().begin(), request.after().end()}};
+    ASSIGN_OR_RETURN(const NewJob job,
+                     CheckSubmission(submission, with_.night.config(), with_.clock.Today()));
+    if (!submission.series.empty()) return SubmitSeries(peer, submission, job, reply);
+    ASSIGN_OR_RETURN(const Job submitted, with_.store.Submit(job, NowMs()));
+    with_.night.Evaluate();
+    return Show(submitted.id, reply);
+  }
+
+  Status SubmitSeries(const Peer& peer, const Submission& submission, const NewJob& job,
+                      v1::JobReply& reply) {
+    RETURN_IF_ERROR(MayTouchSeries(peer, submission.series, /*must_exist=*/false));
+    RETURN_IF_ERROR(with_.store.PutSeries({submission.series, job, submission.deadline, NowMs()}));
+    with_.night.Evaluate();
+    ASSIGN_OR_RETURN(const std::vector<Job> jobs,
+                     with_.store.Jobs({.states = kUnfinished, .series = submission.series}));
+    return jobs.empty() ? Status() : Show(jobs.front().id, reply);
+  }
+
+  Status List(const Peer& peer, const v1::ListJobsRequest& request,
+              v1::ListJobsReply& reply) const {
+    const std::int64_t limit =
+        request.limit() > 0 ? std::min(request.limit(), kMostJobsShown) : kJobsShown;
+    JobQuery query{.states = kUnfinished, .limit = limit};
+    if (!request.user().empty()) query.user = UserOf(peer, request.user());
+    ASSIGN_OR_RETURN(std::vector<Job> jobs, with_.store.Jobs(query));
+    SortForPeople(jobs);
+    query.states = kEnded;
+    query.limit = limit - static_cast<std::int64_t>(jobs.size());
+    if (request.ended() && query.limit > 0) {
+      ASSIGN_OR_RETURN(const std::vector<Job> ended, with_.store.Jobs(query));
+      jobs.insert(jobs.end(), ended.begin(), ended.end());
+    }
+    for (Job& job : jobs) reply.add_jobs(JobJson({with_.night.Present(std::move(job))}));
+    return DescribeDaemon(*reply.mutable_daemon());
+  }
+
+  Status DescribeDaemon(std::string& text) const {
+    const DaemonConfig& config = with_.night.config();
+    const WallTime now = with_.clock.Today();
+    Json windows = Json::array();
+    for (const TimeWindow& window : config.windows) {
+      windows.push_back({{"name", window.rule().name},
+                         {"open", window.IsOpen(now)},
+                         {"text", window.Describe(now)}});
+    }
+    ASSIGN_OR_RETURN(const std::vector<JobSeries> all, with_.store.Series());
+    Json series = Json::array();
+    for (const JobSeries& each : all) {
+      series.push_back({{"name", each.name}, {"window", each.job.window}, {"user", each.job.user}});
+    }
+    const Json json = {{"name", config.name},
+                       {"time", FormatTime(ToUnixMs(now))},
+                       {"local", config.zone.Local(now)},
+                       {"running", with_.night.running()},
+                       {"windows", std::move(windows)},
+                       {"series", std::move(series)},
+                       {"trouble", with_.night.store_trouble()},
+                       {"maintenance", with_.maintenance_trouble()}};
+    text = json.dump(-1, ' ', false, Json::error_handler_t::replace);
+    return {};
+  }
+
+  Status Show(std::int64_t id, v1::JobReply& reply) const {
+    ASSIGN_OR_RETURN(Job job, with_.store.JobOf(id));
+    JobView view{with_.night.Present(std::move(job))};
+    ASSIGN_OR_RETURN(view.history, with_.store.Transitions(id));
+    const std::int64_t week_ago = NowMs() - std::chrono::milliseconds(kFairnessMemory).count();
+    ASSIGN_OR_RETURN(const std::vector<JobRun> runs,
+                     with_.store.RunsSince(std::min(view.job.submitted_ms, week_ago)));
+    std::ranges::copy_if(runs, std::back_inserter(view.runs),
+                         [id](const JobRun& run) { return run.job == id; });
+    if (!IsFinal(view.job.standing.state)) {
+      ASSIGN_OR_RETURN(const std::vector<Job> jobs,
+                       with_.store.Jobs({.states = kUnfinished, .limit = kMostJobsShown}));
+      view.forecast = ForecastOf(view.job, jobs, runs, with_.night.config(), with_.clock.Today());
+    }
+    reply.set_job(JobJson(view));
+    return {};
+  }
+
+  Status Wish(const Peer& peer, const v1::WishRequest& request, v1::JobReply& reply) {
+    if (!request.series().empty()) return EndSeries(peer, request);
+    ASSIGN_OR_RETURN(const Job job, with_.store.JobOf(request.id()));
+    RETURN_IF_ERROR(MayTouch(peer, job.job.user, "job " + std::to_string(job.id)));
+    JobWish wish = JobWish::kNone;
+    switch (request.wish()) {
+      case v1::WishRequest::WISH_PAUSE:
+        wish = JobWish::kPause;
+        break;
+      case v1::WishRequest::WISH_RESUME:
+        break;
+      case v1::WishRequest::WISH_CANCEL:
+        wish = JobWish::kCancel;
+        break;
+      case v1::WishRequest::WISH_CANCEL_NOW:
+        wish = JobWish::kCancelNow;
+        break;
+      default:
+        return Error(StatusCode::kInvalidArgument, "an unknown wish");
+    }
+    if (IsAsWished(job, wish)) return Show(job.id, reply);
+    ASSIGN_OR_RETURN(const Job now,
+                     with_.store.Wish(job.id, wish, UserOf(peer, request.user()), NowMs()));
+    if (now.standing.state != job.standing.state && with_.observer != nullptr) {
+      with_.observer->OnTransition(now);
+    }
+    with_.night.Evaluate();
+    return Show(job.id, reply);
+  }
+
+  // Asking twice for the same is no mistake.
+  static bool IsAsWished(const Job& job, JobWish wish) {
+    const JobStanding& standing = job.standing;
+    switch (wish) {
+      case JobWish::kNone:
+        return !IsFinal(standing.state) && standing.reason != JobReason::kHeld &&
+               job.wish != JobWish::kPause;
+      case JobWish::kPause:
+        return standing.reason == JobReason::kHeld;
+      default:
+        return standing.state == JobState::kCancelled;
+    }
+  }
+
+  Status EndSeries(const Peer& peer, const v1::WishRequest& request) {
+    if (request.wish() != v1::WishRequest::WISH_CANCEL &&
+        request.wish() != v1::WishRequest::WISH_CANCEL_NOW) {
+      return Error(StatusCode::kInvalidArgument, "a series can be cancelled, and nothing else");
+    }
+    RETURN_IF_ERROR(MayTouchSeries(peer, request.series(), /*must_exist=*/true));
+    return with_.store.EndSeries(request.series());
+  }
+
+  Status MayTouchSeries(const Peer& peer, const std::string& name, bool must_exist) const {
+    ASSIGN_OR_RETURN(const std::vector<JobSeries> all, with_.store.Series());
+    const auto found = std::ranges::find(all, name, &JobSeries::name);
+    if (found != all.end()) return MayTouch(peer, found->job.user, "the series " + name);
+    if (!must_exist) return {};
+    return Error(StatusCode::kNotFound, "no series ", name, ": `kiln jobs` lists them");
+  }
+
+  static Status MayTouch(const Peer& peer, const std::string& owner, const std::string& what) {
+    if (!peer.principal || peer.principal->role == Role::kAdmin) return {};
+    if (peer.principal->name == owner) return {};
+    return Error(StatusCode::kPermissionDenied, what, " is ", owner, "'s: only ", owner,
+                 " or an admin may do this");
+  }
+
+  const Collaborators with_;
+};
+
+}  // namespace
+
+std::unique_ptr<DaemonService> NewDaemonService(const DaemonService::Collaborators& with) {
+  return std::make_unique<Service>(with);
+}
+
+}  // namespace kiln

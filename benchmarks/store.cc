@@ -9,11 +9,11 @@
 #include <filesystem>
 #include <functional>
 
-#include "db/tuning_store.h"
-#include "kernels_templates/task.h"
+#include "benchmarks/made_up_trials.h"
 
 namespace {
 
+using kiln::Check;
 using kiln::Task;
 using kiln::Trial;
 
@@ -22,42 +22,6 @@ double Microseconds(const std::function<void()>& work) {
   work();
   return std::chrono::duration<double, std::micro>(std::chrono::steady_clock::now() - start)
       .count();
-}
-
-// A conv2d of a size of its own, so that each is a task of its own.
-Task TaskOf(const kiln::TemplateRegistry& registry, int number) {
-  kiln::TaskSpec spec;
-  spec.workload.h = spec.workload.w = 14;
-  spec.workload.c = 256;
-  spec.workload.o = 64 + 16 * number;
-  spec.workload.kh = spec.workload.kw = 3;
-  spec.workload.pad_top = spec.workload.pad_left = 1;
-  spec.workload.pad_bottom = spec.workload.pad_right = 1;
-  spec.target.name = "benchmark";
-  return *Task::Create(registry, spec);
-}
-
-std::vector<Trial> TrialsOf(const Task& task, std::uint64_t count) {
-  kiln::Rng rng(1);
-  std::vector<Trial> trials;
-  for (std::uint64_t i = 0; i < std::min(count, task.space().size()); ++i) {
-    Trial trial;
-    trial.uuid = task.Key() + "/" + std::to_string(i);
-    trial.config = task.space().At(i);
-    trial.code_digest = task.Emit(trial.config)->code_digest;
-    kiln::Timings timings;
-    for (int s = 0; s < 10; ++s) timings.samples_ns.push_back(1e5 * (1 + rng.Unit()));
-    trial.outcome = timings;
-    trial.device = "benchmark";
-    trials.push_back(std::move(trial));
-  }
-  return trials;
-}
-
-void Check(const kiln::Status& status) {
-  if (status.ok()) return;
-  std::fprintf(stderr, "%s\n", kiln::Message(status).c_str());
-  std::exit(1);
 }
 
 }  // namespace
@@ -77,8 +41,8 @@ int main(int argc, char** argv) {
   double single = 0, batched = 0;
   std::size_t singles = 0, in_batches = 0, in_first = 0;
   for (int number = 0; number < tasks; ++number) {
-    const Task task = TaskOf(registry, number);
-    const std::vector<Trial> trials = TrialsOf(task, count);
+    const Task task = kiln::TaskOf(registry, number);
+    const std::vector<Trial> trials = kiln::TrialsOf(task, count);
     const std::size_t batch = number == 0 ? 1 : 16;
     const double us = Microseconds([&] {
       for (std::size_t i = 0; i < trials.size(); i += batch) {
@@ -93,7 +57,7 @@ int main(int argc, char** argv) {
   std::printf("append, a transaction each      %8.1f us per trial\n", single / singles);
   std::printf("append, 16 in a transaction     %8.1f us per trial\n", batched / in_batches);
 
-  const Task first = TaskOf(registry, 0);
+  const Task first = kiln::TaskOf(registry, 0);
   const double records = Microseconds(
       [&] { Check(store.Records({.workload = kiln::Key(first.workload())}).status()); });
   const double history = Microseconds([&] { Check(store.History(first, cache).status()); });

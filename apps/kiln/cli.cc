@@ -32,6 +32,8 @@ constexpr const char* kFooter =
     "  kiln export --lock kiln.lock --prefix net --out net  as a C library that needs nothing of "
     "Kiln\n"
     "  kiln db merge team.db mine.db                        two databases as one\n"
+    "  kiln daemon --config night.toml                      tune at night, what `kiln submit` asks "
+    "for\n"
     "`kiln COMMAND --help` says more.";
 
 std::string CommandLine(int argc, char** argv) {
@@ -69,6 +71,12 @@ int RunKiln(int argc, char** argv, const TemplateRegistry& registry, const char*
   AddDevices(app, env);
   AddTargets(app, env);
   AddDb(app, env);
+  AddDaemon(app, env);
+  AddSubmit(app, env);
+  AddJobs(app, env);
+  AddJob(app, env);
+  AddJobWishes(app, env);
+  AddRunJob(app, env);
   if (const std::optional<int> status = ParseCommandLine(app, argc, argv)) return *status;
   const StatusOr<int> status = env.action();
   return FinishOutput("kiln", status.ok() ? *status : ReportError("kiln", status.status()));

@@ -9,10 +9,9 @@
 #include <utility>
 
 #include "apps/kiln/emulation.h"
-#include "apps/kiln/time_options.h"
 #include "base/clock.h"
-#include "base/duration.h"
 #include "base/digest.h"
+#include "base/duration.h"
 #include "base/standard_streams.h"
 #include "estimate/estimator.h"
 #include "kernels_templates/peak_probe.h"
@@ -112,16 +111,20 @@ Rig::Rig()
       interrupt_(std::make_unique<Interrupt>(*reactor_)),
       expected_(NewExpectedOutputs()) {}
 
-Status Rig::UseToolchain(const std::vector<std::int32_t>& cores) {
+Status Rig::UseToolchain(const std::vector<std::int32_t>& cores, const RigOptions& options) {
   workers_ = std::max<std::int32_t>(1, static_cast<std::int32_t>(cores.size()));
-  ASSIGN_OR_RETURN(builder_, NewToolchain(*reactor_, {.workers = workers_, .cores = cores}));
+  ASSIGN_OR_RETURN(builder_, NewToolchain(*reactor_, {.workers = workers_,
+                                                      .cores = cores,
+                                                      .on_lookup = options.on_lookup}));
+  if (options.around_builder) builder_ = options.around_builder(std::move(builder_));
   return absl::OkStatus();
 }
 
 Rig::~Rig() { interrupt_->OnRequest(nullptr); }
 
-Status Rig::UseDevices(StatusOr<std::unique_ptr<DevicePool>> devices) {
+Status Rig::UseDevices(StatusOr<std::unique_ptr<DevicePool>> devices, const RigOptions& options) {
   ASSIGN_OR_RETURN(devices_, std::move(devices));
+  if (options.around_devices) devices_ = options.around_devices(std::move(devices_));
   interrupt_->OnRequest([this] { devices_->StopWaiting(); });
   return absl::OkStatus();
 }
@@ -134,33 +137,39 @@ void Rig::UseMeasurer(std::int32_t devices) {
                                    .jitter_seed = Digest(RandomUuid())});
 }
 
+Status Rig::UseLocalDevice(const Target& target, const std::string& name,
+                           const std::vector<std::int32_t>& cores, const RigOptions& options) {
+  LocalDeviceOptions device{.target = name, .cores = cores, .client = options.client};
+  ASSIGN_OR_RETURN(const std::optional<Emulator> emulator, EmulatorFor(target));
+  if (emulator) {
+    device.emulator = emulator->program;
+    device.emulated_cpu = emulator->cpu;
+    kind_ = TimeKind::kEmulated;
+  }
+  return UseDevices(StartLocalDevice(*reactor_, device), options);
+}
+
+Status Rig::UseTracker(const Environment& env, const Target& target, const RigOptions& options) {
+  ASSIGN_OR_RETURN(const TrackerEndpoint tracker, TrackerOf(env));
+  ASSIGN_OR_RETURN(kind_, KindOfTimes(tracker, target));
+  if (!env.wait.empty()) {
+    ASSIGN_OR_RETURN(wait_, ParseDuration(env.wait));
+  }
+  WaitObserver on_wait = options.on_wait;
+  if (!on_wait) on_wait = [](const std::string& what) { WriteError("kiln: " + what + "\n"); };
+  return UseDevices(ConnectTracker(*reactor_, tracker, options.client, std::move(on_wait)),
+                    options);
+}
+
 StatusOr<std::unique_ptr<Rig>> Rig::Create(const Environment& env, const std::string& target,
-                                           std::int32_t threads) {
+                                           std::int32_t threads, const RigOptions& options) {
   ASSIGN_OR_RETURN(const Target described, TargetOption(target));
   std::unique_ptr<Rig> rig(new Rig);
   const bool local = env.tracker.empty();
   const CoreSplit cores = SplitCores(threads);
-  RETURN_IF_ERROR(rig->UseToolchain(local ? cores.compile : AllowedCores()));
-  const ClientIdentity client{DefaultClientName(), 0};
-  if (local) {
-    LocalDeviceOptions options{.target = target, .cores = cores.measure, .client = client};
-    ASSIGN_OR_RETURN(const std::optional<Emulator> emulator, EmulatorFor(described));
-    if (emulator) {
-      options.emulator = emulator->program;
-      options.emulated_cpu = emulator->cpu;
-      rig->kind_ = TimeKind::kEmulated;
-    }
-    RETURN_IF_ERROR(rig->UseDevices(StartLocalDevice(*rig->reactor_, options)));
-  } else {
-    ASSIGN_OR_RETURN(const TrackerEndpoint tracker, TrackerOf(env));
-    ASSIGN_OR_RETURN(rig->kind_, KindOfTimes(tracker, described));
-    if (!env.wait.empty()) {
-      ASSIGN_OR_RETURN(rig->wait_, ParseDuration(env.wait));
-    }
-    RETURN_IF_ERROR(rig->UseDevices(
-        ConnectTracker(*rig->reactor_, tracker, client,
-                       [](const std::string& what) { WriteError("kiln: " + what + "\n"); })));
-  }
+  RETURN_IF_ERROR(rig->UseToolchain(local ? cores.compile : AllowedCores(), options));
+  RETURN_IF_ERROR(local ? rig->UseLocalDevice(described, target, cores.measure, options)
+                        : rig->UseTracker(env, described, options));
   if (rig->kind_ == TimeKind::kEmulated) {
     WriteError(fmt::format(
         "{} is emulated: results are exact, but times are those of the emulator; they are "
@@ -174,7 +183,7 @@ StatusOr<std::unique_ptr<Rig>> Rig::Create(const Environment& env, const std::st
 StatusOr<std::unique_ptr<Rig>> Rig::CreateEstimating(const Target& target) {
   std::unique_ptr<Rig> rig(new Rig);
   rig->kind_ = TimeKind::kEstimated;
-  RETURN_IF_ERROR(rig->UseToolchain(AllowedCores()));
+  RETURN_IF_ERROR(rig->UseToolchain(AllowedCores(), {}));
   ASSIGN_OR_RETURN(rig->devices_,
                    NewEstimator(*rig->reactor_, {.target = target, .devices = rig->workers_}));
   rig->UseMeasurer(rig->workers_);

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -11,9 +12,20 @@
 #include "base/reactor.h"
 #include "kernels_templates/achievable_bound.h"
 #include "measure/measurer.h"
+#include "rpc_client/rpc_client.h"
 #include "toolchain/toolchain.h"
 
 namespace kiln {
+
+// Who measures, and what is told of it. The observers are called on threads of the rig.
+struct RigOptions {
+  ClientIdentity client{DefaultClientName(), 0};
+  WaitObserver on_wait = nullptr;                        // null: it is said on standard error
+  std::function<void(CacheLookup)> on_lookup = nullptr;  // in the object cache
+  // What is put around builder and devices: NewTimedBuilder(), ...; null: nothing.
+  std::function<std::unique_ptr<Builder>(std::unique_ptr<Builder>)> around_builder = nullptr;
+  std::function<std::unique_ptr<DevicePool>(std::unique_ptr<DevicePool>)> around_devices = nullptr;
+};
 
 // This is all that a trial needs, put together: compiler and cache, a device server of our own (or
 // a tracker's devices), the pipeline over both. Members go in the reverse order of their making.
@@ -22,7 +34,8 @@ class Rig {
   // `threads` of the kernels decides which cores are measured on and which compile: the last ones
   // measure, the others compile; with no others, all do both. With a tracker all compile.
   static StatusOr<std::unique_ptr<Rig>> Create(const Environment& env, const std::string& target,
-                                               std::int32_t threads);
+                                               std::int32_t threads,
+                                               const RigOptions& options = {});
 
   // The same for a device that is not there: kernels are estimated (estimate/estimator.h) for one
   // thread with hot caches.
@@ -37,6 +50,9 @@ class Rig {
   // Of all times that it gives. Emulated ones are announced, once, on standard error.
   TimeKind kind() const { return kind_; }
 
+  // Ends all waits for devices, those to come too, with kCancelled. Thread-safe.
+  void StopWaiting() { devices_->StopWaiting(); }
+
   // Makes one trial and waits for it.
   StatusOr<Trial> Measure(MeasureRequest request);
   // Makes all of them; results in their order.
@@ -45,8 +61,11 @@ class Rig {
  private:
   Rig();
   // Whoever waits for a device is told so, and an interrupt ends the wait.
-  Status UseDevices(StatusOr<std::unique_ptr<DevicePool>> devices);
-  Status UseToolchain(const std::vector<std::int32_t>& cores);
+  Status UseDevices(StatusOr<std::unique_ptr<DevicePool>> devices, const RigOptions& options);
+  Status UseToolchain(const std::vector<std::int32_t>& cores, const RigOptions& options);
+  Status UseLocalDevice(const Target& target, const std::string& name,
+                        const std::vector<std::int32_t>& cores, const RigOptions& options);
+  Status UseTracker(const Environment& env, const Target& target, const RigOptions& options);
   void UseMeasurer(std::int32_t devices);
 
   std::int32_t workers_ = 1;                                         // that compile

@@ -1,19 +1,17 @@
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <chrono>
-#include <ctime>
 
 #include "apps/kiln/command.h"
 #include "apps/kiln/rig.h"
 #include "apps/kiln/stored.h"
 #include "apps/kiln/time_options.h"
 #include "apps/kiln/tune_report.h"
+#include "apps/kiln/tuning.h"
 #include "base/clock.h"
 #include "base/duration.h"
 #include "base/standard_streams.h"
-#include "cost_model/cost_model.h"
 #include "ops/target.h"
 #include "tuner/tuner.h"
 
@@ -54,19 +52,6 @@ StatusOr<std::unique_ptr<Rig>> RigFor(const Environment& env, const Options& opt
   return Rig::Create(env, options.where.target, options.where.threads);
 }
 
-TuneOptions TuneOptionsOf(const Options& options, TimeKind kind) {
-  TuneOptions tune;
-  tune.policy = options.policy;
-  tune.seed = options.seed;
-  tune.batch = options.batch;
-  tune.cache = CacheOf(options.where);
-  tune.kind = kind;
-  tune.plan.threads = options.where.threads;
-  tune.plan.cache = tune.cache;
-  if (kind == TimeKind::kEstimated) tune.finalists = 0;  // an estimate made again is the same
-  return tune;
-}
-
 StatusOr<Budget> BudgetOf(const Options& options) {
   Budget budget{.trials = options.trials,
                 .trials_per_task = options.trials_per_task,
@@ -87,52 +72,20 @@ StatusOr<Budget> BudgetOf(const Options& options) {
   return budget;
 }
 
-// Nothing is to be measured: what is stored is shown.
-bool AllowsNoTrial(const Budget& budget) {
-  return budget.trials == 0 || budget.trials_per_task == 0;
-}
-
-// How many trials all tasks can still make or have; 0: there is no telling.
-std::int64_t TrialsExpected(const Budget& budget, const std::vector<NetworkTask>& tasks) {
-  if (!budget.trials_per_task && !budget.trials) return 0;
-  std::int64_t sum = 0;
-  for (const NetworkTask& task : tasks) {
-    const auto size = static_cast<std::int64_t>(task.task.space().size());
-    sum += std::min(size, budget.trials_per_task.value_or(size));
+StatusOr<TuningPlan> PlanOf(const Options& options, const Target& target,
+                            const NetworkTasks& tasks) {
+  TuningPlan plan{.target = target,
+                  .cache = CacheOf(options.where),
+                  .threads = options.where.threads,
+                  .policy = options.policy,
+                  .scheduler = options.scheduler,
+                  .batch = options.batch,
+                  .seed = options.seed};
+  ASSIGN_OR_RETURN(plan.budget, BudgetOf(options));
+  for (const NetworkTask& task : tasks.tasks) {
+    plan.tasks.push_back({task.task, static_cast<double>(task.workload.count)});
   }
-  return std::min(sum, budget.trials.value_or(sum));
-}
-
-Session SessionOf(const Environment& env, const Options& options) {
-  char host[256] = "";
-  gethostname(host, sizeof host - 1);
-  Session session;
-  session.started_ms = std::chrono::duration_cast<std::chrono::milliseconds>(
-                           SystemClock().Today().time_since_epoch())
-                           .count();
-  session.command = env.command_line;
-  session.seed = options.seed;
-  session.host = host;
-  return session;
-}
-
-std::unique_ptr<CostModel> ModelFor(const Options& options) {
-  if (!PolicyLearns(options.policy)) return NewNullCostModel();
-  return NewXgboostCostModel({.seed = options.seed});
-}
-
-// Measured and stored, or the stored one where nothing is to be measured; 0: there is none, or
-// other times have a peak that means nothing.
-StatusOr<double> PeakFor(Rig& rig, TuningStore& store, const Target& target, std::int32_t threads,
-                         const Budget& budget) {
-  if (rig.kind() != TimeKind::kMeasured) return 0;
-  if (AllowsNoTrial(budget)) {
-    ASSIGN_OR_RETURN(const std::optional<double> stored, store.PeakOf(target.name, threads));
-    return stored.value_or(0);
-  }
-  ASSIGN_OR_RETURN(const MeasuredDots dots, MeasureDots(rig, target, threads));
-  RETURN_IF_ERROR(store.AppendPeak(dots.peak));
-  return dots.peak.gops;
+  return plan;
 }
 
 StatusOr<int> Tune(const Environment& env, const Options& options) {
@@ -141,34 +94,22 @@ StatusOr<int> Tune(const Environment& env, const Options& options) {
   ASSIGN_OR_RETURN(const Target target, TargetOption(options.where.target));
   ASSIGN_OR_RETURN(const NetworkTasks tasks,
                    MakeTasks(env.registry, network, target, options.where.threads));
-  ASSIGN_OR_RETURN(const Budget budget, BudgetOf(options));
-  ASSIGN_OR_RETURN(const std::unique_ptr<TuningStore> store,
-                   OpenStore(env, OpenMode::kReadWrite, SessionOf(env, options)));
+  ASSIGN_OR_RETURN(const TuningPlan plan, PlanOf(options, target, tasks));
+  ASSIGN_OR_RETURN(
+      const std::unique_ptr<TuningStore> store,
+      OpenStore(env, OpenMode::kReadWrite, NewSession(env.command_line, options.seed)));
   RETURN_IF_ERROR(TellFormerKeys(*store, network));
 
   const auto start = std::chrono::steady_clock::now();
   ASSIGN_OR_RETURN(const std::unique_ptr<Rig> rig, RigFor(env, options, target));
-  ASSIGN_OR_RETURN(const double peak_gops,
-                   PeakFor(*rig, *store, target, options.where.threads, budget));
+  ASSIGN_OR_RETURN(const double peak_gops, PeakFor(plan, *rig, *store));
   WriteError(fmt::format("{}: {} tasks on {}, {} thread{}, {}\n", network.name, tasks.tasks.size(),
                          target.name, options.where.threads, options.where.threads == 1 ? "" : "s",
                          DescribePeak(rig->kind(), peak_gops)));
 
-  TuneOptions tune = TuneOptionsOf(options, rig->kind());
-  if (AllowsNoTrial(budget)) tune.finalists = 0;
-  const std::unique_ptr<CostModel> model = ModelFor(options);
-  const std::unique_ptr<TaskScheduler> scheduler =
-      options.scheduler == "gradient" ? NewGradientScheduler() : NewRoundRobinScheduler();
-  std::vector<WeightedTask> weighted;
-  for (const NetworkTask& task : tasks.tasks) {
-    weighted.push_back({task.task, static_cast<double>(task.workload.count)});
-  }
-  TuneProgress progress(tasks.tasks, rig->kind(), peak_gops, TrialsExpected(budget, tasks.tasks));
-  Tuner tuner({rig->measurer(), rig->expected(), *store, *model, *scheduler, SystemClock()}, tune,
-              budget);
-  const StatusOr<std::vector<TaskResult>> results = tuner.Tune(
-      weighted, [&] { return rig->interrupt().requested(); },
-      [&](const TuneEvent& event) { progress.Observe(event); });
+  TuneProgress progress(tasks.tasks, rig->kind(), peak_gops, TrialsExpected(plan));
+  const StatusOr<std::vector<TaskResult>> results =
+      RunTuning(plan, *rig, *store, {[&](const TuneEvent& event) { progress.Observe(event); }});
   progress.Finish();
   if (!results.ok()) {
     if (progress.trials() > 0) {

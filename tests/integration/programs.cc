@@ -115,7 +115,7 @@ RunningProgram::RunningProgram(const Scratch& scratch, const std::vector<std::st
   const OpenedStream in(streams.in, O_RDONLY, -1), out(streams.out, O_WRONLY, out_),
       err(streams.err, O_WRONLY, err_);
   pid_ = StartProgram(ProgramPath(command[0]), command, scratch.Environment(),
-                      {in.fd(), out.fd(), err.fd()});
+                      {in.fd(), out.fd(), err.fd(), streams.helper});
   if (pid_ > 0) pidfd_ = static_cast<int>(syscall(SYS_pidfd_open, pid_, 0));
 }
 

@@ -54,6 +54,7 @@ struct Outcome {
 inline constexpr char kClosed[] = "closed";
 struct Streams {
   std::string in = "/dev/null", out = {}, err = {};
+  int helper = -1;  // see StandardFiles
 };
 
 // This is a program of Kiln (`command[0]` is its name, see ProgramPath()) that runs beside the test, as the leader of its own process group. Killed when this goes.

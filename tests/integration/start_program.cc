@@ -1,5 +1,6 @@
 #include "tests/integration/start_program.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <sys/prctl.h>
@@ -7,6 +8,8 @@
 
 #include <cerrno>
 #include <cstring>
+
+#include "base/frame.h"
 
 namespace kiln {
 namespace {
@@ -16,6 +19,11 @@ std::vector<char*> Pointers(const std::vector<std::string>& strings) {
   for (const std::string& string : strings) pointers.push_back(const_cast<char*>(string.c_str()));
   pointers.push_back(nullptr);
   return pointers;
+}
+
+// Not from its own number, which dup2 would leave to be closed.
+bool GiveHelper(int file) {
+  return file < 0 || dup2(fcntl(file, F_DUPFD_CLOEXEC, kHelperSocket + 1), kHelperSocket) >= 0;
 }
 
 bool Become(int file, int number) {
@@ -28,7 +36,7 @@ bool Prepare(const StandardFiles& files, pid_t parent) {
   return setpgid(0, 0) == 0 && prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 &&
          getppid() == parent &&  // it may have died before the line above
          Become(files.in, STDIN_FILENO) && Become(files.out, STDOUT_FILENO) &&
-         Become(files.err, STDERR_FILENO);
+         Become(files.err, STDERR_FILENO) && GiveHelper(files.helper);
 }
 
 }  // namespace

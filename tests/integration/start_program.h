@@ -12,6 +12,7 @@ struct StandardFiles {
   int in = 0;
   int out = 1;
   int err = 2;
+  int helper = -1;  // what it finds as kHelperSocket (base/frame.h); -1: nothing
 };
 
 // Starts `path` in a process group of its own, which the kernel kills when the calling thread ends,

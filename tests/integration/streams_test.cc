@@ -65,6 +65,19 @@ TEST_F(StreamsTest, EveryCommandSaysThatItsOutputIsLost) {
   for (const auto& [format, file] : {std::pair("jsonl", "all.jsonl"), {"autotvm", "all.log"}}) {
     ASSERT_EQ(Run({"kiln", "db", "export", "--format", format, scratch_.Path(file)}, {}).status, 0);
   }
+  const std::string config = scratch_.Write(
+      "night.toml", "[listen]\nsocket = \"unix:" + scratch_.Path("d") +
+                        "\"\n[[window]]\nname = \"never\"\nfrom = \"00:00\"\nto = \"00:00\"\n");
+  RunningProgram daemon(scratch_, {"kiln", "daemon", "--config", config});
+  ASSERT_TRUE(daemon.WaitUntil([&] { return daemon.out().ends_with('\n'); })) << daemon.err();
+  const std::string address = "unix:" + scratch_.Path("d");
+  const std::vector<std::string> job = {"--daemon", address,    "--workload",
+                                        kDense,     "--window", "never"};
+  for (int i = 0; i < 2; ++i) {
+    std::vector<std::string> command = {"kiln", "submit"};
+    command.insert(command.end(), job.begin(), job.end());
+    ASSERT_EQ(Run(command, {}).status, 0);
+  }
   // Each prints something.
   const std::map<std::string, std::vector<std::vector<std::string>>> uses{
       {"tune",
@@ -90,6 +103,13 @@ TEST_F(StreamsTest, EveryCommandSaysThatItsOutputIsLost) {
       {"export", {{"--workload", kDense, "--out", scratch_.Path("net")}}},
       {"devices", {{"--tracker", "unix:" + scratch_.Path("t")}}},
       {"targets", {{}, {"--json"}}},
+      {"daemon", {{"--config", config, "--check-config"}}},
+      {"submit", {job}},
+      {"jobs", {{"--daemon", address}, {"--daemon", address, "--all", "--json"}}},
+      {"job", {{"1", "--daemon", address}, {"1", "--daemon", address, "--json"}}},
+      {"pause", {{"1", "--daemon", address}, {"1", "--daemon", address, "--json"}}},
+      {"resume", {{"1", "--daemon", address}}},
+      {"cancel", {{"2", "--daemon", address}, {"2", "--daemon", address, "--json"}}},
       {"db",
        {{"stats"},
         {"stats", "--json"},

@@ -1,0 +1,120 @@
+#include "apps/kiln/job_networks.h"
+
+#include <set>
+#include <string>
+#include <utility>
+
+#include "apps/kiln/job_trouble.h"
+#include "apps/kiln/stored.h"
+#include "base/digest.h"
+#include "base/read_file.h"
+#include "ops/workload_key.h"
+
+namespace kiln {
+namespace {
+
+// That a file is there and the same as when the job was submitted.
+Status CheckFile(const std::string& path, const std::string& digest) {
+  const StatusOr<std::vector<std::uint8_t>> bytes = ReadFile(path);
+  if (!bytes.ok()) {
+    return Error(bytes.status().code(), Message(bytes.status()),
+                 ": put it back, or submit the job again without it");
+  }
+  if (digest.empty() || Hex(Digest(bytes->data(), bytes->size())) == digest) return {};
+  return Error(StatusCode::kFailedPrecondition, path,
+               " has changed since the job was submitted: submit it again");
+}
+
+LayerListOptions ListOptionsOf(const JobNetwork& network) {
+  LayerListOptions list;
+  if (network.layers_type == "i8") list.type = DataType::kI8;
+  if (network.layers_type == "u8s8") list.type = DataType::kU8S8;
+  if (network.layers_type == "u8") list.type = DataType::kU8;
+  if (network.layers_act == "none") list.act = Activation::kNone;
+  if (network.layers_act == "lo") list.act = Activation::kLo;
+  if (network.layers_act == "lohi") list.act = Activation::kLoHi;
+  return list;
+}
+
+StatusOr<Network> ReadNetwork(const JobNetwork& network) {
+  What what{.model = network.model,
+            .network = network.network,
+            .layers = network.layers,
+            .workloads = network.workloads};
+  const std::string& file = network.model.empty() ? network.layers : network.model;
+  if (file.empty()) return Resolve(what);
+  RETURN_IF_ERROR(AsTrouble(TunerTrouble::kModel, CheckFile(file, network.digest)));
+  what.list = ListOptionsOf(network);
+  return AsTrouble(TunerTrouble::kModel, Resolve(what));
+}
+
+}  // namespace
+
+StatusOr<std::vector<WeightedNetwork>> ReadNetworks(const JobSpec& spec) {
+  std::vector<WeightedNetwork> networks;
+  for (const JobNetwork& each : spec.networks) {
+    ASSIGN_OR_RETURN(Network network, ReadNetwork(each));
+    if (network.layers.empty()) return NoLayers(network);
+    networks.push_back({std::move(network), each.weight});
+  }
+  return networks;
+}
+
+StatusOr<JobTasks> MakeJobTasks(const TemplateRegistry& registry,
+                                std::vector<WeightedNetwork> networks, const Target& target,
+                                std::int32_t threads) {
+  JobTasks result;
+  result.networks = std::move(networks);
+  Status first_refusal;
+  for (SharedWorkload& shared : SharedWorkloads(result.networks)) {
+    StatusOr<Task> task = Task::Create(registry, {shared.workload, target, threads});
+    if (!task.ok()) {
+      if (result.unsupported++ == 0) first_refusal = task.status();
+      continue;
+    }
+    result.tasks.push_back({*std::move(task), shared.weight});
+    result.workloads.push_back(std::move(shared));
+  }
+  if (result.tasks.empty()) return first_refusal;
+  return result;
+}
+
+Status KeepStale(const Environment& env, const TuningStore& store, CacheState cache,
+                 JobTasks& tasks) {
+  const Task& any = tasks.tasks.front().task;
+  ASSIGN_OR_RETURN(
+      const std::vector<StoredBest> bests,
+      ReadBests(env, store,
+                {.target = any.target().name, .threads = any.threads(), .cache = cache}));
+  std::set<std::string> stale;
+  for (const StoredBest& stored : bests) {
+    if (stored.stale) stale.insert(stored.best.record.workload);
+  }
+  std::vector<WeightedTask> kept;
+  std::vector<SharedWorkload> workloads;
+  for (std::size_t i = 0; i < tasks.tasks.size(); ++i) {
+    if (!stale.contains(Key(tasks.workloads[i].workload))) continue;
+    kept.push_back(std::move(tasks.tasks[i]));
+    workloads.push_back(std::move(tasks.workloads[i]));
+  }
+  tasks.tasks = std::move(kept);
+  tasks.workloads = std::move(workloads);
+  return {};
+}
+
+std::vector<NetworkTimes> TimesOf(const JobTasks& tasks, const std::vector<TaskResult>& results) {
+  std::vector<NetworkTimes> times;
+  for (const WeightedNetwork& each : tasks.networks) times.push_back({.name = each.network.name});
+  for (std::size_t i = 0; i < tasks.workloads.size(); ++i) {
+    for (const SharedWorkload::Use& use : tasks.workloads[i].uses) {
+      NetworkTimes& network = times[use.network];
+      ++network.tasks;
+      if (i >= results.size() || !results[i].best || !results[i].default_ns) continue;
+      network.before_ns = network.before_ns.value_or(0) + *results[i].default_ns * use.count;
+      network.after_ns = network.after_ns.value_or(0) + *RankTime(*results[i].best) * use.count;
+    }
+  }
+  return times;
+}
+
+}  // namespace kiln

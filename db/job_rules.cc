@@ -109,6 +109,18 @@ Status CheckSubmitted(const NewJob& job) {
   return {};
 }
 
+Status CheckSeries(const JobSeries& series) {
+  const NewJob& job = series.job;
+  if (series.name.empty() || job.window.empty()) {
+    return Error(StatusCode::kInvalidArgument, "what comes again has a name and a window");
+  }
+  const bool is_one = !job.after.empty() || job.deadline_ms || !job.uuid.empty() ||
+                      !job.series.empty() || !job.occurrence.empty();
+  if (!is_one) return {};
+  return Error(StatusCode::kInvalidArgument, "the jobs of ", series.name,
+               " have what only a single job can have: a uuid, a date or others before it");
+}
+
 JobEntry Submitted(const NewJob& job, std::int64_t id, std::int64_t now_ms) {
   JobEntry entry;
   entry.job.id = id;

@@ -23,6 +23,8 @@ struct JobEntry {
 
 // kInvalidArgument: something that a job must have is missing.
 Status CheckSubmitted(const NewJob& job);
+// kInvalidArgument: it has no window, or what only its jobs have.
+Status CheckSeries(const JobSeries& series);
 // Of a job that is new.
 JobEntry Submitted(const NewJob& job, std::int64_t id, std::int64_t now_ms);
 // Whether a job that is there is the one that is submitted (again): kAlreadyExists if not.

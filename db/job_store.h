@@ -144,7 +144,7 @@ struct JobRun {
 // A job that comes again with each of its window's nights.
 struct JobSeries {
   std::string name;      // unique
-  NewJob job;            // `window` is set; uuid, series, occurrence and deadline_ms are not
+  NewJob job;            // `window` is set; uuid, series, occurrence, deadline_ms, after are not
   std::string deadline;  // of each: "06:00", local; empty: none
   std::int64_t created_ms = 0;
   bool operator==(const JobSeries&) const = default;
@@ -220,7 +220,7 @@ class JobStore {
   // Those that had not ended by then, by their beginning, then by job and epoch.
   virtual StatusOr<std::vector<JobRun>> RunsSince(std::int64_t ms) const = 0;
 
-  // Makes or replaces a series; jobs of it that are there already stay.
+  // Makes or replaces a series; jobs of it that are there already stay. kInvalidArgument: it is none.
   virtual Status PutSeries(const JobSeries& series) = 0;
   virtual StatusOr<std::vector<JobSeries>> Series() const = 0;  // by name
   virtual Status EndSeries(const std::string& name) = 0;        // kNotFound

@@ -27,15 +27,19 @@ class MemoryJobStore final : public RuledJobStore {
 
   StatusOr<std::vector<Job>> ExplainAll(std::span<const Explanation> explanations,
                                         std::int64_t now_ms) override {
+    absl::MutexLock lock(&mutex_);
+    std::map<std::int64_t, JobEntry> changed;  // kept all together, or not at all
     std::vector<Job> moved;
     for (const auto& [seen, to] : explanations) {
-      const Status status = Explain(seen, to, now_ms);
-      if (status.code() == StatusCode::kAborted || status.code() == StatusCode::kNotFound) continue;
+      const StatusOr<Job> job = Find(seen.id);
+      if (!job.ok()) continue;
+      JobEntry& entry = changed.try_emplace(seen.id, Load(*job)).first->second;
+      const Status status = ApplyExplain(entry, seen, to, now_ms);
+      if (status.code() == StatusCode::kAborted) continue;
       RETURN_IF_ERROR(status);
-      if (to.state == seen.standing.state) continue;
-      ASSIGN_OR_RETURN(Job job, JobOf(seen.id));
-      moved.push_back(std::move(job));
+      if (to.state != seen.standing.state) moved.push_back(entry.job);
     }
+    for (auto& [id, entry] : changed) Keep(std::move(entry));
     return moved;
   }
 
@@ -93,6 +97,7 @@ class MemoryJobStore final : public RuledJobStore {
   }
 
   Status PutSeries(const JobSeries& series) override {
+    RETURN_IF_ERROR(CheckSeries(series));
     absl::MutexLock lock(&mutex_);
     series_.insert_or_assign(series.name, series);
     return {};

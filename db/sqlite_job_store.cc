@@ -102,6 +102,7 @@ class SqliteJobStore final : public RuledJobStore {
   }
 
   Status PutSeries(const JobSeries& series) override {
+    RETURN_IF_ERROR(CheckSeries(series));
     return Write([&](JobTables& tables) {
       tables.PutSeries(series);
       return Status();

@@ -11,6 +11,7 @@
 #include <optional>
 
 #include "base/paths.h"
+#include "tests/base/on_reactor.h"
 
 namespace kiln {
 namespace {
@@ -27,14 +28,7 @@ class ChildProgramTest : public testing::Test {
     OnReactor([this] { program_.reset(); });
   }
 
-  void OnReactor(const std::function<void()>& work) const {
-    std::promise<void> done;
-    reactor_->Post([&] {
-      work();
-      done.set_value();
-    });
-    done.get_future().wait();
-  }
+  void OnReactor(const std::function<void()>& work) const { RunOn(*reactor_, work); }
 
   Status Start(const ChildProgramOptions& options) {
     Status status;

@@ -8,6 +8,7 @@
 #include <future>
 #include <sstream>
 
+#include "tests/base/on_reactor.h"
 #include "tests/base/temporary_directory.h"
 #include "tests/daemon/fake_night.h"
 
@@ -29,14 +30,7 @@ class EndCommandTest : public testing::Test {
     spdlog::set_default_logger(before_);
   }
 
-  void OnReactor(const std::function<void()>& work) const {
-    std::promise<void> done;
-    reactor_->Post([&] {
-      work();
-      done.set_value();
-    });
-    done.get_future().wait();
-  }
+  void OnReactor(const std::function<void()>& work) const { RunOn(*reactor_, work); }
   // A shell that does this, in so much time.
   static DaemonConfig Command(const std::string& script, seconds time = seconds(60)) {
     DaemonConfig config = NightConfig();

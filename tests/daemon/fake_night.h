@@ -156,6 +156,65 @@ class FakeTuners final : public JobTuners {
   Reactor& reactor_;
 };
 
+// A store that may refuse whatever its holder writes of a job, as one that another program has locked.
+class LockableJobStore final : public JobStore {
+ public:
+  explicit LockableJobStore(JobStore& store) : store_(store) {}
+  Status refusal;
+
+  StatusOr<JobWish> Beat(const JobClaim& claim, const JobProgress& progress, std::int64_t now_ms,
+                         std::chrono::milliseconds ttl) override {
+    RETURN_IF_ERROR(refusal);
+    return store_.Beat(claim, progress, now_ms, ttl);
+  }
+  Status Move(const JobClaim& claim, const JobStanding& to, const JobProgress& progress,
+              std::int64_t now_ms, bool crashed) override {
+    RETURN_IF_ERROR(refusal);
+    return store_.Move(claim, to, progress, now_ms, crashed);
+  }
+
+  StatusOr<Job> Submit(const NewJob& job, std::int64_t now_ms) override {
+    return store_.Submit(job, now_ms);
+  }
+  StatusOr<JobClaim> Claim(std::int64_t id, const std::string& holder, std::int64_t now_ms,
+                           std::chrono::milliseconds ttl) override {
+    return store_.Claim(id, holder, now_ms, ttl);
+  }
+  Status Explain(const Job& seen, const JobStanding& to, std::int64_t now_ms) override {
+    return store_.Explain(seen, to, now_ms);
+  }
+  StatusOr<std::vector<Job>> ExplainAll(std::span<const Explanation> all,
+                                        std::int64_t now_ms) override {
+    return store_.ExplainAll(all, now_ms);
+  }
+  StatusOr<Job> Wish(std::int64_t id, JobWish wish, const std::string& who,
+                     std::int64_t now_ms) override {
+    return store_.Wish(id, wish, who, now_ms);
+  }
+  StatusOr<std::vector<Job>> Recover(const std::string& dead, std::int64_t now_ms,
+                                     std::chrono::milliseconds ttl) override {
+    return store_.Recover(dead, now_ms, ttl);
+  }
+  StatusOr<std::vector<Job>> Jobs(const JobQuery& query) const override {
+    return store_.Jobs(query);
+  }
+  StatusOr<Job> JobOf(std::int64_t id) const override { return store_.JobOf(id); }
+  StatusOr<std::map<JobState, std::int64_t>> Counts() const override { return store_.Counts(); }
+  StatusOr<std::vector<JobTransition>> Transitions(std::int64_t id) const override {
+    return store_.Transitions(id);
+  }
+  StatusOr<std::vector<JobRun>> RunsSince(std::int64_t ms) const override {
+    return store_.RunsSince(ms);
+  }
+  Status PutSeries(const JobSeries& series) override { return store_.PutSeries(series); }
+  StatusOr<std::vector<JobSeries>> Series() const override { return store_.Series(); }
+  Status EndSeries(const std::string& name) override { return store_.EndSeries(name); }
+  StatusOr<std::int64_t> ForgetBefore(std::int64_t ms) override { return store_.ForgetBefore(ms); }
+
+ private:
+  JobStore& store_;
+};
+
 // 2026-11-27 12:00 UTC, a Friday, plus so many hours.
 inline WallTime Noon(double hours = 0) {
   return FromUnixMs(1'795'780'800'000 + static_cast<std::int64_t>(hours * 3'600'000));

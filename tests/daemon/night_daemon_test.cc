@@ -38,11 +38,12 @@ class NightDaemonTest : public ::testing::Test {
     night_ = NightDaemon::Create(
         {.reactor = reactor_,
          .clock = clock_,
-         .store = *store_,
+         .store = lockable_,
          .tuners = tuners_,
          .observer = &recorder_,
          .check_target =
-             [](const std::string& target) {
+             [this](const std::string& target) {
+               if (!lookup_.ok()) return lookup_;
                return target == "rasp9"
                           ? Error(StatusCode::kNotFound, "unknown target rasp9: see `kiln targets`")
                           : Status();
@@ -90,6 +91,8 @@ class NightDaemonTest : public ::testing::Test {
   FakeReactor reactor_{clock_};
   FakeTuners tuners_{reactor_};
   std::unique_ptr<JobStore> store_ = NewMemoryJobStore();
+  LockableJobStore lockable_{*store_};
+  Status lookup_;  // of targets
   Recorder recorder_;
   DaemonConfig config_ = NightConfig();
   int instance_ = 0;
@@ -296,6 +299,43 @@ TEST_F(NightDaemonTest, DatabaseThatTakesNoMoreIsTriedAgain) {
   EXPECT_EQ(Standing(a.id),
             (JobStanding{JobState::kQueued, JobReason::kStore, "/db: disk full: free some space"}));
   reactor_.Run(minutes(6));
+  EXPECT_THAT(tuners_.Running(), ElementsAre(a.id));
+}
+
+TEST_F(NightDaemonTest, DatabaseThatIsLockedForLongCostsNoJob) {
+  StartDaemon();
+  const Job a = Submit(FakeJob("a"));
+  lockable_.refusal = Error(StatusCode::kUnavailable, "/db has been locked by another program");
+  reactor_.Run(minutes(5));
+  EXPECT_EQ(night_->store_trouble(), "/db has been locked by another program");
+  lockable_.refusal = Status();
+  reactor_.Run(minutes(1));
+  EXPECT_EQ(night_->store_trouble(), "");
+  EXPECT_THAT(tuners_.Running(), ElementsAre(a.id));
+  EXPECT_EQ(tuners_.all.size(), 1u);
+  EXPECT_EQ(store_->JobOf(a.id)->epoch, 1);
+  EXPECT_EQ(store_->JobOf(a.id)->crashes, 0);
+}
+
+TEST_F(NightDaemonTest, RestEndsWithAClockThatIsSetBack) {
+  StartDaemon();
+  const Job a = Submit(FakeJob("a"));
+  tuners_.Of(a.id)->End(Error(TunerTrouble::kStore, "/db: disk full"));
+  reactor_.RunDue();
+  EXPECT_THAT(tuners_.Running(), IsEmpty());
+  Step(-hours(10));
+  reactor_.Run(minutes(2));
+  EXPECT_THAT(tuners_.Running(), ElementsAre(a.id));
+}
+
+TEST_F(NightDaemonTest, TargetThatCannotBeLookedUpNowIsNoUnknownOne) {
+  lookup_ = Error(StatusCode::kResourceExhausted, "too many open files");
+  StartDaemon();
+  const Job a = Submit(FakeJob("a"));
+  EXPECT_EQ(Standing(a.id),
+            (JobStanding{JobState::kQueued, JobReason::kDevice, "too many open files"}));
+  lookup_ = Status();
+  reactor_.Run(minutes(2));
   EXPECT_THAT(tuners_.Running(), ElementsAre(a.id));
 }
 

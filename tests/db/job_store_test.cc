@@ -366,6 +366,14 @@ TEST_P(JobStoreTest, ManyReasonsAtOnceLeaveOutWhatHasChanged) {
   EXPECT_EQ(Read(c.id).standing, expired);
 }
 
+TEST_P(JobStoreTest, ManyReasonsAtOnceAreWrittenAllOrNotAtAll) {
+  const Job a = Submit("a"), b = Submit("b");
+  const std::vector<JobStore::Explanation> bad{{a, kNext}, {b, kTuning}};
+  EXPECT_EQ(store_->ExplainAll(bad, now_).status().code(), StatusCode::kInvalidArgument);
+  EXPECT_EQ(Read(a.id), a);
+  EXPECT_EQ(Read(b.id), b);
+}
+
 TEST_P(JobStoreTest, HistoryHasStatesAndReasonsAndSoDoesSince) {
   const Job job = Submit("a");
   now_ += 10;
@@ -418,6 +426,17 @@ TEST_P(JobStoreTest, SeriesArePutReplacedAndEnded) {
   ASSERT_TRUE(store_->EndSeries("again").ok());
   EXPECT_THAT(*other_->Series(), ElementsAre(fresh));
   EXPECT_EQ(store_->EndSeries("again").code(), StatusCode::kNotFound);
+}
+
+TEST_P(JobStoreTest, SeriesOfASingleJobIsRefused) {
+  NewJob job = JobFor("");
+  job.deadline_ms.reset();
+  job.after = {Submit("a").id};
+  EXPECT_EQ(store_->PutSeries({"fresh", job, "", 5}).code(), StatusCode::kInvalidArgument);
+  job.after.clear();
+  job.window.clear();
+  EXPECT_EQ(store_->PutSeries({"fresh", job, "", 5}).code(), StatusCode::kInvalidArgument);
+  EXPECT_THAT(*other_->Series(), IsEmpty());
 }
 
 TEST_P(JobStoreTest, OldJobsAreForgottenAndTheirIdsNotUsedAgain) {

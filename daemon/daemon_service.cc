@@ -123,10 +123,13 @@ class Service final : public DaemonService, public v1::Daemon::CallbackService {
               v1::ListJobsReply& reply) const {
     const std::int64_t limit =
         request.limit() > 0 ? std::min(request.limit(), kMostJobsShown) : kJobsShown;
-    JobQuery query{.states = kUnfinished, .limit = limit};
+    JobQuery query{.states = kUnfinished, .limit = kMostJobsShown};
     if (!request.user().empty()) query.user = UserOf(peer, request.user());
     ASSIGN_OR_RETURN(std::vector<Job> jobs, with_.store.Jobs(query));
     SortForPeople(jobs);
+    const auto most = static_cast<std::size_t>(limit);
+    const std::size_t left_off = jobs.size() > most ? jobs.size() - most : 0;
+    jobs.resize(jobs.size() - left_off);
     query.states = kEnded;
     query.limit = limit - static_cast<std::int64_t>(jobs.size());
     if (request.ended() && query.limit > 0) {
@@ -134,10 +137,11 @@ class Service final : public DaemonService, public v1::Daemon::CallbackService {
       jobs.insert(jobs.end(), ended.begin(), ended.end());
     }
     for (Job& job : jobs) reply.add_jobs(JobJson({with_.night.Present(std::move(job))}));
-    return DescribeDaemon(*reply.mutable_daemon());
+    return DescribeDaemon(left_off, *reply.mutable_daemon());
   }
 
-  Status DescribeDaemon(std::string& text) const {
+  // `left_off`: how many jobs that have not ended are not in the answer.
+  Status DescribeDaemon(std::size_t left_off, std::string& text) const {
     const DaemonConfig& config = with_.night.config();
     const WallTime now = with_.clock.Today();
     Json windows = Json::array();
@@ -155,6 +159,7 @@ class Service final : public DaemonService, public v1::Daemon::CallbackService {
                        {"time", FormatTime(ToUnixMs(now))},
                        {"local", config.zone.Local(now)},
                        {"running", with_.night.running()},
+                       {"left_off", left_off},
                        {"windows", std::move(windows)},
                        {"series", std::move(series)},
                        {"trouble", with_.night.store_trouble()},

@@ -114,16 +114,25 @@ class Complaint {
   std::uint64_t count_ = 0;
 };
 
+// A server whose queue is full answers so, too.
+bool SomebodyListens(const sockaddr* address, socklen_t size) {
+  const Descriptor socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  return connect(socket.number(), address, size) == 0 || errno == EAGAIN;
+}
+
 StatusOr<Descriptor> ListenOnUnix(std::string_view path) {
   sockaddr_un name{};
   name.sun_family = AF_UNIX;
   path.copy(name.sun_path, sizeof name.sun_path - 1);
+  const auto* address = reinterpret_cast<const sockaddr*>(&name);
+  if (SomebodyListens(address, sizeof name)) {
+    return Error(StatusCode::kUnavailable, "another program listens there: end it first");
+  }
   struct stat found {};
   // What a server that was killed has left behind.
   if (lstat(name.sun_path, &found) == 0 && S_ISSOCK(found.st_mode)) unlink(name.sun_path);
   Descriptor socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-  if (socket.number() < 0 ||
-      bind(socket.number(), reinterpret_cast<const sockaddr*>(&name), sizeof name) != 0 ||
+  if (socket.number() < 0 || bind(socket.number(), address, sizeof name) != 0 ||
       listen(socket.number(), kBacklog) != 0) {
     return Error(StatusCode::kUnavailable, std::strerror(errno));
   }

@@ -34,6 +34,9 @@ void PrintDaemon(const JobObject& daemon) {
                             TextOf(series, "name"), TextOf(series, "window"),
                             TextOf(series, "user")));
   }
+  if (const int left_off = daemon.value("left_off", 0); left_off > 0) {
+    WriteOutput(fmt::format("{} more that wait: --limit shows them\n", left_off));
+  }
   if (const std::string trouble = TextOf(daemon, "trouble"); !trouble.empty()) {
     WriteOutput("trouble: " + trouble + "\n");
   }

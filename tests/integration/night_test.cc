@@ -232,6 +232,19 @@ TEST_F(NightHereTest, NetworksOfOneJobShareItsBudgetUntilTheDeadline) {
   EXPECT_EQ(tasks.size(), 3u);
 }
 
+TEST_F(NightHereTest, WhatRunsComesFirstHoweverManyWait) {
+  StartDaemon();
+  const auto running = Submit({"--workload", kPointwise, "--window", "any"});
+  ASSERT_TRUE(EventuallyMade(running["id"], 1));
+  for (int i = 0; i < 3; ++i) Submit({"--workload", kDense, "--window", "any"});
+  const Outcome two = ExpectKiln(0, ToDaemon({"jobs", "--limit", "2", "--json"}));
+  const auto shown = JsonLines(two.out);
+  ASSERT_EQ(shown.size(), 2u);
+  EXPECT_EQ(shown[0]["id"], running["id"]);
+  EXPECT_THAT(ExpectKiln(0, ToDaemon({"jobs", "--limit", "2"})).out,
+              HasSubstr("2 more that wait: --limit shows them"));
+}
+
 TEST_F(NightHereTest, PauseResumeAndCancelByHand) {
   StartDaemon();
   const auto job = Submit({"--workload", kPointwise, "--trials", "2000", "--window", "any"});

@@ -11,6 +11,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -239,6 +240,30 @@ TEST(ListenerTest, UnixSocketGoesWithItsListener) {
     EXPECT_EQ(directory.Count(), 1);
   }
   EXPECT_EQ(directory.Count(), 0);
+}
+
+TEST(ListenerTest, UnixSocketOfALivingServerIsNotTakenOver) {
+  const TemporaryDirectory directory;
+  const std::string address = "unix:" + directory.File("socket");
+  const auto first = OpenListener(address, {});
+  ASSERT_TRUE(first.ok()) << first.status();
+  const auto second = OpenListener(address, {});
+  EXPECT_EQ(second.status().code(), StatusCode::kUnavailable);
+  EXPECT_THAT(Message(second.status()), testing::HasSubstr("another program listens there"));
+  EXPECT_EQ(directory.Count(), 1);
+}
+
+TEST(ListenerTest, UnixSocketOfADeadServerIsTakenOver) {
+  const TemporaryDirectory directory;
+  const std::string path = directory.File("socket");
+  sockaddr_un name{};
+  name.sun_family = AF_UNIX;
+  path.copy(name.sun_path, sizeof name.sun_path - 1);
+  const int dead = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  ASSERT_EQ(bind(dead, reinterpret_cast<const sockaddr*>(&name), sizeof name), 0);
+  close(dead);
+  ASSERT_EQ(directory.Count(), 1);
+  EXPECT_TRUE(OpenListener("unix:" + path, {}).ok());
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 #include <stdexcept>
 #include <utility>
 
+#include "base/utf8.h"
 #include "db/row_text.h"
 #include "db/trial_rules.h"
 #include "ops/workload_key.h"
@@ -63,19 +64,14 @@ Json ToJson(const Trial& measurement, const char* purpose) {
 
 // Bytes as text, or in hex where they are no UTF-8.
 Json RawLine(const std::string& raw) {
-  Json json = {{"type", "imported_line"}, {"format", "autotvm"}, {"raw", raw}};
-  try {
-    (void)json.dump();
-    return json;
-  } catch (const Json::type_error&) {
-    constexpr char kHexDigits[] = "0123456789abcdef";
-    std::string hex;
-    for (const char c : raw) {
-      const auto byte = static_cast<unsigned char>(c);
-      hex += {kHexDigits[byte >> 4], kHexDigits[byte & 15]};
-    }
-    return {{"type", "imported_line"}, {"format", "autotvm"}, {"raw_hex", hex}};
+  if (IsUtf8(raw)) return {{"type", "imported_line"}, {"format", "autotvm"}, {"raw", raw}};
+  constexpr char kHexDigits[] = "0123456789abcdef";
+  std::string hex;
+  for (const char c : raw) {
+    const auto byte = static_cast<unsigned char>(c);
+    hex += {kHexDigits[byte >> 4], kHexDigits[byte & 15]};
   }
+  return {{"type", "imported_line"}, {"format", "autotvm"}, {"raw_hex", hex}};
 }
 
 // ---- reading

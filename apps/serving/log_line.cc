@@ -1,34 +1,11 @@
 #include "apps/serving/log_line.h"
 
-#include <array>
 #include <cstdio>
+
+#include "base/utf8.h"
 
 namespace kiln {
 namespace {
-
-// A character of a text, or a byte that belongs to none.
-struct Character {
-  std::size_t bytes = 1;
-  char32_t code = 0;
-  bool valid = false;
-};
-
-// The first character: UTF-8 as RFC 3629 has it, without surrogates and needlessly long forms.
-Character FirstOf(std::string_view text) {
-  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
-  const unsigned char first = byte(0);
-  if (first < 0x80) return {1, first, true};
-  const std::size_t bytes = first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : 2;
-  if (first < 0xc2 || first > 0xf4 || text.size() < bytes) return {};
-  char32_t code = first & (0xffu >> (bytes + 1));
-  for (std::size_t i = 1; i < bytes; ++i) {
-    if ((byte(i) & 0xc0) != 0x80) return {};
-    code = code << 6 | (byte(i) & 0x3f);
-  }
-  constexpr std::array<char32_t, 5> kLeast{0, 0, 0x80, 0x800, 0x10000};
-  if (code < kLeast[bytes] || code > 0x10ffff || (code >= 0xd800 && code < 0xe000)) return {};
-  return {bytes, code, true};
-}
 
 // Of the characters from U+0080 on: control characters, and those that end lines, have no width or
 // turn the direction of what follows.
@@ -37,7 +14,7 @@ bool IsHidden(char32_t code) {
          (code >= 0x2028 && code <= 0x202e) || (code >= 0x2060 && code <= 0x206f) || code == 0xfeff;
 }
 
-std::string Escaped(const Character& character, std::string_view bytes) {
+std::string Escaped(const Utf8Character& character, std::string_view bytes) {
   char text[16];
   if (character.code == '\n' && character.valid) return "\\n";
   if (character.code == '\r' && character.valid) return "\\r";
@@ -55,7 +32,7 @@ std::string Escaped(const Character& character, std::string_view bytes) {
 std::string OneLine(std::string_view text, std::size_t limit) {
   std::string line;
   for (std::string_view rest = text; !rest.empty();) {
-    const Character character = FirstOf(rest);
+    const Utf8Character character = FirstUtf8(rest);
     const std::string_view bytes = rest.substr(0, character.bytes);
     const bool seen =
         character.valid && (character.code < 0x80 ? character.code >= 0x20 && character.code != 0x7f

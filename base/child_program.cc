@@ -46,15 +46,6 @@ class Session : public std::enable_shared_from_this<Session> {
     ReadSize();
   }
 
-  void Input(std::string text) {
-    sent_.push_back(std::move(text));
-    asio::async_write(socket_, asio::buffer(sent_.front()),
-                      [self = shared_from_this()](const ErrorCode&, std::size_t) {
-                        ErrorCode ignored;
-                        self->socket_.shutdown(stream_protocol::socket::shutdown_send, ignored);
-                      });
-  }
-
   void Send(const std::string& frame) {
     if (end_of_program_) return;
     const auto size = static_cast<std::uint32_t>(frame.size());
@@ -163,11 +154,9 @@ class SpawnedProgram final : public ChildProgram {
 StatusOr<std::unique_ptr<ChildProgram>> StartProgram(Reactor& reactor,
                                                      const ChildProgramOptions& options,
                                                      ChildProgram::Observer observer) {
-  const ChildInput input = options.has_input ? ChildInput::kSocket : ChildInput::kEmpty;
-  ASSIGN_OR_RETURN(const Child child, Spawn(options.program, options.arguments, input));
+  ASSIGN_OR_RETURN(const Child child, Spawn(options.program, options.arguments, options.input));
   auto session = std::make_shared<Session>(IoContext(reactor), child, std::move(observer));
   session->Start();
-  if (options.has_input) session->Input(options.input);
   return std::make_unique<SpawnedProgram>(std::move(session));
 }
 

@@ -2,6 +2,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -13,10 +14,9 @@ namespace kiln {
 struct ChildProgramOptions {
   std::string program;  // an absolute path
   std::vector<std::string> arguments;
-  // Its standard input: this text and then the end; without it, nothing, and the child finds the socket as its
-  // file descriptor 3 (base/frame.h).
-  std::string input = {};
-  bool has_input = false;
+  // Its standard input, a file with this text; unset: /dev/null. The socket is its file descriptor 3
+  // (base/frame.h).
+  std::optional<std::string> input = {};
 };
 
 // How it ended, and the last line that it printed on standard output or error.

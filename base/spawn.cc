@@ -7,6 +7,7 @@
 
 #include <fcntl.h>
 #include <linux/close_range.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -67,6 +68,27 @@ StatusOr<Pair> Pipe() {
   return Pair{OwnedFd(fds[0]), OwnedFd(fds[1])};
 }
 
+// A file in memory with this text, at its beginning.
+StatusOr<OwnedFd> FileOf(const std::string& text) {
+  OwnedFd file(memfd_create("input", MFD_CLOEXEC));
+  std::size_t written = 0;
+  while (file.get() >= 0 && written < text.size()) {
+    const ssize_t size = write(file.get(), text.data() + written, text.size() - written);
+    if (size < 0 && errno == EINTR) continue;
+    if (size <= 0) break;
+    written += static_cast<std::size_t>(size);
+  }
+  if (file.get() < 0 || written < text.size() || lseek(file.get(), 0, SEEK_SET) != 0) {
+    return Error(StatusCode::kUnavailable, "no input for a helper: ", std::strerror(errno));
+  }
+  return file;
+}
+
+StatusOr<OwnedFd> InputOf(const std::optional<std::string>& text) {
+  if (text) return FileOf(*text);
+  return OwnedFd(open("/dev/null", O_RDONLY | O_CLOEXEC));
+}
+
 struct ExecPlan {
   const char* program;
   char* const* argv;
@@ -125,15 +147,16 @@ OwnedFd AboveHelperSocket(OwnedFd fd) {
 }  // namespace
 
 StatusOr<Child> Spawn(const std::string& program, const std::vector<std::string>& arguments,
-                      ChildInput input) {
+                      const std::optional<std::string>& input) {
   ASSIGN_OR_RETURN(Pair socket, SocketPair());
   ASSIGN_OR_RETURN(Pair output, Pipe());
   ASSIGN_OR_RETURN(Pair report, Pipe());
-  const OwnedFd null = AboveHelperSocket(OwnedFd(open("/dev/null", O_RDONLY | O_CLOEXEC)));
+  ASSIGN_OR_RETURN(OwnedFd standard_input, InputOf(input));
+  const OwnedFd child_input = AboveHelperSocket(std::move(standard_input));
   const OwnedFd child_socket = AboveHelperSocket(std::move(socket.theirs));
   const OwnedFd child_output = AboveHelperSocket(std::move(output.theirs));
   OwnedFd child_report = AboveHelperSocket(std::move(report.theirs));
-  if (null.get() < 0 || child_socket.get() < 0 || child_output.get() < 0 ||
+  if (child_input.get() < 0 || child_socket.get() < 0 || child_output.get() < 0 ||
       child_report.get() < 0) {
     return Error(StatusCode::kUnavailable, "no descriptors for ", program, ": ",
                  std::strerror(errno));
@@ -142,8 +165,7 @@ StatusOr<Child> Spawn(const std::string& program, const std::vector<std::string>
   for (const std::string& argument : arguments) argv.push_back(const_cast<char*>(argument.c_str()));
   argv.push_back(nullptr);
 
-  const int stdin_of_child = input == ChildInput::kSocket ? child_socket.get() : null.get();
-  const ExecPlan plan{program.c_str(),    argv.data(),        getpid(),          stdin_of_child,
+  const ExecPlan plan{program.c_str(),    argv.data(),        getpid(),          child_input.get(),
                       child_output.get(), child_socket.get(), child_report.get()};
   const pid_t pid = ForkAndExec(plan);
   int error = pid < 0 ? errno : 0;

@@ -2,7 +2,7 @@
 
 #include <sys/types.h>
 
-#include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -19,13 +19,12 @@ struct Child {
   int output = -1;  // reads what the child prints
 };
 
-// What a child finds as its standard input: nothing, or the socket.
-enum class ChildInput : std::uint8_t { kEmpty, kSocket };
-
 // Starts `program` (an absolute path) the way HelperProcess describes it. The child is killed when
-// the calling *thread* ends, so this is called on the reactor's thread. kUnavailable says what
-// failed: the file cannot be executed, no more processes or descriptors.
+// the calling *thread* ends, so this is called on the reactor's thread. Its standard input is a file
+// in memory with the text `input`, which it may also open as /dev/stdin; without one, /dev/null.
+// kUnavailable says what failed: the file cannot be executed, no more processes, descriptors or
+// memory.
 StatusOr<Child> Spawn(const std::string& program, const std::vector<std::string>& arguments,
-                      ChildInput input = ChildInput::kEmpty);
+                      const std::optional<std::string>& input = std::nullopt);
 
 }  // namespace kiln

@@ -15,7 +15,8 @@ constexpr std::size_t kMostWaiting = 1000;
 
 class Commands final : public EndCommand, public std::enable_shared_from_this<Commands> {
  public:
-  explicit Commands(Reactor& reactor) : reactor_(reactor) {}
+  Commands(Reactor& reactor, std::function<void(std::int64_t)> told)
+      : reactor_(reactor), told_(std::move(told)) {}
 
   void Run(const DaemonConfig& config, std::int64_t job, std::string json) override {
     if (config.command.empty()) return;
@@ -48,8 +49,7 @@ class Commands final : public EndCommand, public std::enable_shared_from_this<Co
   bool Begin(const Call& call) {
     ChildProgramOptions options{.program = call.command.front(),
                                 .arguments = {call.command.begin() + 1, call.command.end()},
-                                .input = call.json + "\n",
-                                .has_input = true};
+                                .input = call.json + "\n"};
     auto program =
         StartProgram(reactor_, options,
                      {.ended = [weak = weak_from_this(), job = call.job](const ProgramEnd& end) {
@@ -57,6 +57,7 @@ class Commands final : public EndCommand, public std::enable_shared_from_this<Co
                      }});
     if (!program.ok()) {
       spdlog::error("command at the end of job {}: {}", call.job, Message(program.status()));
+      Tell(call.job);
       return false;
     }
     running_ = *std::move(program);
@@ -76,10 +77,16 @@ class Commands final : public EndCommand, public std::enable_shared_from_this<Co
                     end.last_line.empty() ? "" : ": ", end.last_line);
     }
     running_.reset();
+    Tell(job);
     Next();
   }
 
+  void Tell(std::int64_t job) const {
+    if (told_) told_(job);
+  }
+
   Reactor& reactor_;
+  const std::function<void(std::int64_t)> told_;
   std::deque<Call> waiting_;
   std::unique_ptr<ChildProgram> running_;
   std::uint64_t number_ = 0;
@@ -87,8 +94,9 @@ class Commands final : public EndCommand, public std::enable_shared_from_this<Co
 
 }  // namespace
 
-std::shared_ptr<EndCommand> NewEndCommand(Reactor& reactor) {
-  return std::make_shared<Commands>(reactor);
+std::shared_ptr<EndCommand> NewEndCommand(Reactor& reactor,
+                                          std::function<void(std::int64_t)> told) {
+  return std::make_shared<Commands>(reactor, std::move(told));
 }
 
 }  // namespace kiln

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -19,6 +21,9 @@ class EndCommand {
   virtual bool is_idle() const = 0;
 };
 
-std::shared_ptr<EndCommand> NewEndCommand(Reactor& reactor);
+// `told` hears of each job whose command has ended, well or not, or could not be started. Not of one
+// that goes with this object, nor of one that is left out because too many wait.
+std::shared_ptr<EndCommand> NewEndCommand(Reactor& reactor,
+                                          std::function<void(std::int64_t job)> told = nullptr);
 
 }  // namespace kiln

@@ -231,17 +231,25 @@ TEST_F(ChildProgramTest, ProgramThatCannotBeStartedIsNamed) {
 
 TEST_F(ChildProgramTest, InputIsReadToItsEnd) {
   const std::string input = std::string(1 << 20, 'x') + "\nthe end\n";
-  ASSERT_TRUE(
-      Start({.program = "/bin/cat", .arguments = {}, .input = input, .has_input = true}).ok());
+  ASSERT_TRUE(Start({.program = "/bin/cat", .arguments = {}, .input = input}).ok());
   const ProgramEnd end = AwaitEnd();
   EXPECT_EQ(end.status, 0);
   EXPECT_EQ(end.last_line, "the end");
 }
 
+TEST_F(ChildProgramTest, InputIsAFileThatCanBeOpened) {
+  ASSERT_TRUE(Start({.program = "/bin/cat", .arguments = {"/dev/stdin"}, .input = "again"}).ok());
+  EXPECT_EQ(AwaitEnd().last_line, "again");
+}
+
+TEST_F(ChildProgramTest, WithoutInputThereIsNothingToRead) {
+  ASSERT_TRUE(Start({.program = "/bin/sh", .arguments = {"-c", "cat; echo end"}}).ok());
+  EXPECT_EQ(AwaitEnd().last_line, "end");
+}
+
 TEST_F(ChildProgramTest, InputThatNobodyReadsDoesNotMatter) {
   const std::string input(8 << 20, 'x');
-  ASSERT_TRUE(
-      Start({.program = "/bin/true", .arguments = {}, .input = input, .has_input = true}).ok());
+  ASSERT_TRUE(Start({.program = "/bin/true", .arguments = {}, .input = input}).ok());
   EXPECT_EQ(AwaitEnd().status, 0);
 }
 

@@ -58,7 +58,9 @@ class EndCommandTest : public testing::Test {
   std::ostringstream log_;
   const std::shared_ptr<spdlog::logger> before_ = spdlog::default_logger();
   const std::unique_ptr<Reactor> reactor_ = NewReactor();
-  std::shared_ptr<EndCommand> commands_ = NewEndCommand(*reactor_);
+  std::vector<std::int64_t> told_;  // the reactor's
+  std::shared_ptr<EndCommand> commands_ =
+      NewEndCommand(*reactor_, [this](std::int64_t job) { told_.push_back(job); });
 };
 
 TEST_F(EndCommandTest, CommandReadsTheJobAsALine) {
@@ -109,6 +111,30 @@ TEST_F(EndCommandTest, OneThatCannotBeStartedIsLoggedAndTheNextRuns) {
 TEST_F(EndCommandTest, OneThatReadsNothingIsNoMistake) {
   Run(Command("exit 0"), 1, std::string(4 << 20, 'x'));
   EXPECT_EQ(AwaitLog(), "");
+}
+
+TEST_F(EndCommandTest, EachIsToldOnceItsCommandHasEndedHoweverItDid) {
+  OnReactor([&] {
+    DaemonConfig missing = NightConfig();
+    missing.command = {"/nowhere/tell"};
+    commands_->Run(Command("exit 0"), 1, "{}");
+    commands_->Run(missing, 2, "{}");
+    commands_->Run(Command("exit 7"), 3, "{}");
+    commands_->Run(Command("exec sleep 1000", seconds(0)), 4, "{}");
+    commands_->Run(NightConfig(), 5, "{}");
+    EXPECT_THAT(told_, testing::IsEmpty());
+  });
+  AwaitLog();
+  OnReactor([&] { EXPECT_THAT(told_, testing::ElementsAre(1, 2, 3, 4)); });
+}
+
+TEST_F(EndCommandTest, WhatGoesWithTheDaemonIsNotTold) {
+  OnReactor([&] {
+    commands_->Run(Command("exec sleep 1000"), 1, "{}");
+    commands_->Run(Command("exit 0"), 2, "{}");
+    commands_.reset();
+  });
+  OnReactor([&] { EXPECT_THAT(told_, testing::IsEmpty()); });
 }
 
 TEST_F(EndCommandTest, WithoutACommandNothingRuns) {

@@ -129,7 +129,7 @@ void TimeWriting(JobStore& store, std::int64_t now_ms) {
   const std::vector<JobClaim> held(claims.begin() + static_cast<std::ptrdiff_t>(first),
                                    claims.end());
   const auto claim = [&](int i) { return held[static_cast<std::size_t>(i) % held.size()]; };
-  Time("Recover, nothing is lost", [&](int) { Check(store.Recover("", now_ms, kTtl).status()); });
+  Time("Recover, nothing is lost", [&](int) { Check(store.Recover("", now_ms).status()); });
   Time("Beat", [&](int i) { Check(store.Beat(claim(i), {i, i, "{}"}, now_ms, kTtl).status()); });
   Time("Move, while it runs",
        [&](int i) { Check(store.Move(claim(i), i % 2 == 0 ? kTuning : kConfirming, {}, now_ms)); });

@@ -171,13 +171,15 @@ class Planner {
     return worth_it ? "" : "window " + name + " closes in a moment";
   }
 
-  // One after the other, since each that begins changes whose turn is next.
+  // One after the other. Only one that begins changes whose turn is next, and few do.
   void Admit(std::vector<const Job*> ready) {
-    while (!ready.empty()) {
-      const auto next =
-          std::ranges::min_element(ready, {}, [this](const Job* job) { return RankOf(*job); });
-      const Job& job = **next;
-      ready.erase(next);
+    const auto sort_from = [&](std::size_t first) {
+      std::ranges::sort(ready.begin() + static_cast<std::ptrdiff_t>(first), ready.end(), {},
+                        [this](const Job* job) { return RankOf(*job); });
+    };
+    sort_from(0);
+    for (std::size_t i = 0; i < ready.size(); ++i) {
+      const Job& job = *ready[i];
       const std::vector<const Job*>& occupants = occupants_[LaneOf(job)];
       if (occupants.size() >= RoomOf()) {
         agenda_.explain.push_back({job, Waits(job, JobReason::kTurn, Turn(job, occupants))});
@@ -189,6 +191,7 @@ class Planner {
       } else {
         agenda_.start.push_back(job);
         Occupy(*known_.at(job.id));
+        sort_from(i + 1);
       }
     }
   }

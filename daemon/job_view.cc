@@ -23,11 +23,16 @@ Json ParseOr(const std::string& text, Json otherwise) {
 
 double Seconds(std::int64_t ms) { return 1e-3 * static_cast<double>(ms); }
 
-// Trials that the job still has to make, as its tuner last said; nullopt: it does not know.
+// Trials that the job still has to make, as its tuner last said; before it has begun, at most those
+// that it was given. nullopt: there is no telling.
 std::optional<double> TrialsLeft(const Job& job) {
   const Json progress = ParseOr(job.progress, Json::object());
-  const std::int64_t expected = progress.value("expected", std::int64_t{-1});
-  if (expected < 0) return std::nullopt;
+  std::int64_t expected = progress.value("expected", std::int64_t{-1});
+  if (expected < 0) {
+    const StatusOr<JobSpec> spec = ParseJobSpec(job.job.spec);
+    if (!spec.ok() || !spec->trials) return std::nullopt;
+    expected = *spec->trials;
+  }
   return static_cast<double>(
       std::max<std::int64_t>(0, expected - progress.value("stored", std::int64_t{0})));
 }
@@ -120,6 +125,8 @@ JobForecast ForecastOf(const Job& job, const std::vector<Job>& jobs,
     ahead += SecondsLeft(other, runs).value_or(0);
     ++before;
   }
+  // As many at a time as there is room for.
+  if (!config.tracker.empty()) ahead /= std::max(1, config.jobs_per_target);
   const auto work = std::chrono::duration_cast<std::chrono::nanoseconds>(
       std::chrono::duration<double>(*own + ahead));
   const TimeWindow* window = WindowNamed(config, job.job.window);

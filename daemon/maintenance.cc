@@ -115,12 +115,13 @@ class Caretaker final : public Maintenance, public std::enable_shared_from_this<
     Next();
   }
 
-  // What comes after it is left out: a damaged database is not to take the place of good backups.
+  // A damaged database is not to take the place of good backups; what else fails keeps nothing from
+  // being done.
   void Failed(const std::string& name, const std::string& why) {
     standing_.trouble = name + ": " + why;
     spdlog::error("maintenance: {} failed: {}", name, why);
-    steps_.clear();
-    step_.reset();
+    if (name == "check") steps_.clear();
+    Next();
   }
 
   void RemoveOld(const std::vector<fs::path>& backups) const {

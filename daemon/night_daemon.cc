@@ -27,6 +27,12 @@ constexpr seconds kClockStep{2};
 // After a target's device could not be had: doubled each time.
 constexpr seconds kFirstTrouble{30}, kLongestTrouble{300};
 
+// A database that others have locked is asked again so much later; asking at once would hold up
+// whoever waits for this thread.
+constexpr seconds kLockRest{1};
+
+bool IsLocked(const Status& status) { return status.code() == StatusCode::kUnavailable; }
+
 // Refusals that other daemons' or people's doings explain, and that the next tick sees for itself.
 bool IsRace(const Status& status) {
   return status.code() == StatusCode::kAborted || status.code() == StatusCode::kFailedPrecondition;
@@ -62,10 +68,10 @@ class Night final : public NightDaemon, public std::enable_shared_from_this<Nigh
       if (worst.ok()) worst = std::move(status);
     };
     // Where not even a sign of life is taken, leases look over that are not.
-    if (!worst.ok()) settled_at_ = steady_ + Lease();
-    if (steady_ >= settled_at_) also(TakeBack(""));
-    if (!stopping_) also(SubmitOccurrences());
-    if (!stopping_) also(BeginAndExplain());
+    if (!worst.ok()) settled_at_ = steady_ + LongestLease();
+    if (!IsLocked(worst) && steady_ >= settled_at_) also(TakeBack(""));
+    if (!IsLocked(worst) && !stopping_) also(SubmitOccurrences());
+    if (!IsLocked(worst) && !stopping_) also(BeginAndExplain());
     NoteStore(worst);
     if (with_.observer != nullptr) with_.observer->OnTick();
     PlanNextTick();
@@ -127,6 +133,15 @@ class Night final : public NightDaemon, public std::enable_shared_from_this<Nigh
 
   std::int64_t NowMs() const { return ToUnixMs(with_.clock.Today()); }
   milliseconds Lease() const { return config_.lease; }
+  // Of all daemons on this queue: whoever lives has said so within this time.
+  milliseconds LongestLease() const {
+    milliseconds longest = Lease();
+    const StatusOr<std::vector<Job>> held =
+        with_.store.Jobs({.states = {JobState::kRunning, JobState::kFinishing}, .limit = kAllJobs});
+    if (!held.ok()) return longest;
+    for (const Job& job : *held) longest = std::max(longest, milliseconds(job.lease_ms));
+    return longest;
+  }
 
   // ---- what runs
 
@@ -135,14 +150,16 @@ class Night final : public NightDaemon, public std::enable_shared_from_this<Nigh
     std::vector<std::int64_t> lost;
     for (auto& [id, run] : running_) {
       if (run->verdict) continue;
-      const StatusOr<JobWish> wish =
-          with_.store.Beat(run->claim, run->Progress(steady_), ToUnixMs(now_), Lease());
-      if (wish.status().code() == StatusCode::kAborted) {
-        lost.push_back(id);
-        continue;
+      if (!IsLocked(worst)) {
+        const StatusOr<JobWish> wish =
+            with_.store.Beat(run->claim, run->Progress(steady_), ToUnixMs(now_), Lease());
+        if (wish.status().code() == StatusCode::kAborted) {
+          lost.push_back(id);
+          continue;
+        }
+        if (!wish.ok()) worst = wish.status();
+        if (wish.ok()) Heed(*run, *wish);
       }
-      if (!wish.ok()) worst = wish.status();
-      if (wish.ok()) Heed(*run, *wish);
       const std::optional<JobEnd> end = EndOf(config_, run->job, now_);
       if (end && end->at <= now_) AskToStop(*run);
       if (end && end->at > now_) until_ = std::min(until_, end->at);
@@ -154,6 +171,7 @@ class Night final : public NightDaemon, public std::enable_shared_from_this<Nigh
       if (run->verdict) unwritten.push_back(id);
     }
     for (const std::int64_t id : unwritten) {
+      if (IsLocked(worst)) break;
       if (Status status = Write(id); !status.ok()) worst = std::move(status);
     }
     return worst;
@@ -188,6 +206,8 @@ class Night final : public NightDaemon, public std::enable_shared_from_this<Nigh
     RunningJob* run = Find(id, epoch);
     if (run == nullptr) return;
     const bool moved = run->Observe(event);
+    // It has said its last word, and has only to go.
+    if (run->word && !run->kill_at) run->kill_at = with_.clock.Now() + config_.grace;
     if (std::holds_alternative<TunerTrial>(event)) trouble_.erase(run->job.job.target);
     if (with_.observer != nullptr) with_.observer->OnTunerEvent(run->job, event);
     if (!moved) return;
@@ -249,7 +269,7 @@ class Night final : public NightDaemon, public std::enable_shared_from_this<Nigh
   // ---- what waits
 
   Status TakeBack(const std::string& dead) {
-    ASSIGN_OR_RETURN(const std::vector<Job> jobs, with_.store.Recover(dead, NowMs(), Lease()));
+    ASSIGN_OR_RETURN(const std::vector<Job> jobs, with_.store.Recover(dead, NowMs()));
     for (const Job& job : jobs) {
       spdlog::warn("job {} was lost by {}: {}", job.id,
                    job.holder.empty() ? "its daemon" : job.holder, job.standing.text);
@@ -401,7 +421,7 @@ class Night final : public NightDaemon, public std::enable_shared_from_this<Nigh
       spdlog::warn("the clock was set {} by {}: windows and deadlines are looked at anew",
                    passed.count() > 0 ? "forward" : "back", FormatSpan(std::chrono::abs(passed)));
       // Leases look over now that are not: whoever lives has this long to say so.
-      settled_at_ = steady_ + Lease();
+      settled_at_ = steady_ + LongestLease();
       rests_.clear();  // until times that mean something else now
     }
     last_now_ = now_;
@@ -410,6 +430,7 @@ class Night final : public NightDaemon, public std::enable_shared_from_this<Nigh
 
   void NoteStore(const Status& status) {
     const std::string text = status.ok() ? "" : Message(status);
+    is_locked_ = IsLocked(status);
     if (text != store_trouble_) {
       if (!text.empty()) spdlog::error("the database cannot be used: {}", text);
       if (text.empty()) spdlog::info("the database can be used again");
@@ -421,6 +442,7 @@ class Night final : public NightDaemon, public std::enable_shared_from_this<Nigh
     std::chrono::nanoseconds delay = std::max<std::chrono::nanoseconds>(until_ - now_, {});
     const auto sooner = [&](std::chrono::nanoseconds other) { delay = std::min(delay, other); };
     if (!running_.empty() || !store_trouble_.empty()) sooner(Lease() / 3);
+    if (is_locked_) sooner(kLockRest);
     for (const auto& [id, run] : running_) {
       if (run->kill_at && !run->killed) sooner(*run->kill_at - steady_);
     }
@@ -448,6 +470,7 @@ class Night final : public NightDaemon, public std::enable_shared_from_this<Nigh
   std::map<std::int64_t, AgendaInput::Rest> rests_;
   std::map<std::string, Trouble> trouble_;  // by target
   std::string store_trouble_;
+  bool is_locked_ = false;  // that is the trouble
   bool stopping_ = false;
   std::function<void()> done_;
 

@@ -31,6 +31,8 @@ void Account(JobEntry& entry, const JobProgress& progress) {
   JobRun& run = entry.run;
   const std::int64_t trials = std::max(run.trials, progress.trials);
   const std::int64_t ran_ms = std::max(run.ran_ms, progress.ran_ms);
+  // A job that gets on comes to its end, however often the power fails.
+  if (trials > run.trials) entry.job.crashes = 0;
   entry.job.trials += trials - run.trials;
   entry.job.ran_ms += ran_ms - run.ran_ms;
   run.trials = trials;
@@ -71,6 +73,13 @@ JobStanding AsWished(const Job& job, const JobStanding& to) {
   if (job.wish == JobWish::kNone) return is_held ? Resumed() : to;
   if (job.wish != JobWish::kPause) return Cancelled(job);
   return is_held ? to : Paused(job.id);
+}
+
+// What becomes of a job that waits from now on, after what it has been through.
+JobStanding AsItIs(const Job& job, const JobStanding& to) {
+  const bool is_unwanted = job.wish == JobWish::kCancel || job.wish == JobWish::kCancelNow;
+  if (job.crashes >= kMostCrashes && !is_unwanted) return Poison(to.text);
+  return AsWished(job, to);
 }
 
 Status HasEnded(const Job& job) {
@@ -155,6 +164,7 @@ StatusOr<JobClaim> ApplyClaim(JobEntry& entry, const std::string& holder, std::i
   }
   ++job.epoch;
   job.holder = holder;
+  job.lease_ms = ttl.count();
   job.lease_until_ms = now_ms + ttl.count();
   entry.run = {.job = job.id,
                .epoch = job.epoch,
@@ -170,6 +180,7 @@ StatusOr<JobWish> ApplyBeat(JobEntry& entry, const JobClaim& claim, const JobPro
                             std::int64_t now_ms, std::chrono::milliseconds ttl) {
   RETURN_IF_ERROR(CheckClaim(entry, claim));
   Account(entry, progress);
+  entry.job.lease_ms = ttl.count();
   entry.job.lease_until_ms = now_ms + ttl.count();
   return entry.job.wish;
 }
@@ -181,8 +192,7 @@ Status ApplyMove(JobEntry& entry, const JobClaim& claim, const JobMove& move, st
   JobStanding to = move.to;
   if (!IsHeld(to.state)) {
     entry.job.crashes = move.crashed ? entry.job.crashes + 1 : 0;
-    if (!IsFinal(to.state)) to = AsWished(entry.job, to);
-    if (entry.job.crashes >= kMostCrashes) to = Poison(move.to.text);
+    if (!IsFinal(to.state)) to = AsItIs(entry.job, to);
     GiveBack(entry, now_ms);
   }
   Go(entry, to, holder, now_ms);
@@ -217,24 +227,20 @@ Status ApplyWish(JobEntry& entry, JobWish wish, const std::string& who, std::int
   return {};
 }
 
-bool IsLost(const Job& job, const std::string& dead, std::int64_t now_ms,
-            std::chrono::milliseconds ttl) {
+bool IsLost(const Job& job, const std::string& dead, std::int64_t now_ms) {
   if (!IsHeld(job.standing.state)) return false;
   const bool by_name = !dead.empty() && (job.holder == dead || job.holder.starts_with(dead + "/"));
-  return by_name || job.lease_until_ms <= now_ms || job.lease_until_ms > now_ms + ttl.count();
+  // A clock that was set back by less than the lease has only made it longer.
+  const std::int64_t left = job.lease_until_ms - now_ms;
+  return by_name || left <= 0 || left > 2 * job.lease_ms;
 }
 
 void ApplyRecovery(JobEntry& entry, std::int64_t now_ms) {
   Job& job = entry.job;
   const std::string holder = job.holder;
   ++job.crashes;
-  JobStanding to{JobState::kQueued, JobReason::kRecovered,
-                 holder + " was lost while it ran; it goes on when its turn comes"};
-  if (job.wish != JobWish::kNone) {
-    to = AsWished(job, to);
-  } else if (job.crashes >= kMostCrashes) {
-    to = Poison(holder + " was lost while it ran");
-  }
+  const JobStanding to =
+      AsItIs(job, {JobState::kQueued, JobReason::kRecovered, holder + " was lost while it ran"});
   GiveBack(entry, now_ms);
   Go(entry, to, "", now_ms);
 }

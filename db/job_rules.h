@@ -44,8 +44,7 @@ Status ApplyExplain(JobEntry& entry, const Job& seen, const JobStanding& to, std
 Status ApplyWish(JobEntry& entry, JobWish wish, const std::string& who, std::int64_t now_ms);
 
 // Whether its holder is lost: by name, or because its lease is over or cannot be right.
-bool IsLost(const Job& job, const std::string& dead, std::int64_t now_ms,
-            std::chrono::milliseconds ttl);
+bool IsLost(const Job& job, const std::string& dead, std::int64_t now_ms);
 void ApplyRecovery(JobEntry& entry, std::int64_t now_ms);
 
 }  // namespace kiln

@@ -102,13 +102,15 @@ struct Job {
   JobStanding standing;
   std::int64_t since_ms = 0;  // of its state and reason
   JobWish wish = JobWish::kNone;
-  std::string holder;      // empty: nobody
-  std::int64_t epoch = 0;  // of the last claim; 0: never claimed
+  std::string holder;         // empty: nobody
+  std::int64_t epoch = 0;     // of the last claim; 0: never claimed
+  std::int64_t lease_ms = 0;  // of the last claim: how long it lasts from each sign of life
   std::int64_t lease_until_ms = 0;
-  std::int32_t crashes = 0;  // in a row: runs that ended without a word
+  std::int32_t crashes = 0;  // in a row: runs that ended without a word, and no new trial since
   std::int64_t trials = 0;   // made in all its runs
   std::int64_t ran_ms = 0;   // in all its runs
   std::string progress;      // JSON object, what its holder last said; empty: nothing yet
+  std::string teller;        // the daemon that still has to tell of its end; empty: nobody has to
   bool operator==(const Job&) const = default;
 };
 
@@ -152,7 +154,7 @@ struct JobSeries {
 
 struct JobQuery {
   std::vector<JobState> states = {};  // any of these; empty: all
-  std::optional<std::string> user = {}, series = {};
+  std::optional<std::string> user = {}, series = {}, uuid = {}, teller = {};
   std::int64_t limit = 1000;  // the newest of them
 };
 
@@ -174,15 +176,17 @@ class JobStore {
   virtual StatusOr<JobClaim> Claim(std::int64_t id, const std::string& holder, std::int64_t now_ms,
                                    std::chrono::milliseconds ttl) = 0;
 
-  // The holder is alive; returns what is wished of it. kAborted: the claim is over.
+  // The holder is alive; returns what is wished of it. New trials forgive what crashed before them.
+  // kAborted: the claim is over.
   virtual StatusOr<JobWish> Beat(const JobClaim& claim, const JobProgress& progress,
                                  std::int64_t now_ms, std::chrono::milliseconds ttl) = 0;
 
   // The holder moves the job. To what is not held, the claim is given back: its run is closed, and
-  // the crashes in a row are over unless it `crashed`. A crash is its tuner's; the third in a row is
-  // failed(poison) whatever is asked for (kMostCrashes). To what waits, the wish as it is now
-  // decides, of which the holder need not have heard: cancelled(user), or paused(held), which
-  // without a wish to pause is queued(turn). kAborted: the claim is over, nothing was written.
+  // the crashes in a row are over unless it `crashed`. A crash is its tuner's; the third in a row
+  // without a new trial is failed(poison) (kMostCrashes), unless it is to be cancelled. To what
+  // waits, the wish as it is now decides, of which the holder need not have heard: cancelled(user),
+  // or paused(held), which without a wish to pause is queued(turn). kAborted: the claim is over,
+  // nothing was written.
   virtual Status Move(const JobClaim& claim, const JobStanding& to, const JobProgress& progress,
                       std::int64_t now_ms, bool crashed = false) = 0;
 
@@ -206,12 +210,15 @@ class JobStore {
   virtual StatusOr<Job> Wish(std::int64_t id, JobWish wish, const std::string& who,
                              std::int64_t now_ms) = 0;
 
-  // Takes jobs back from holders that are lost: whose lease is over, or lasts longer than `ttl` from
-  // now, which only a clock that was set back can make; and from all whose name is `dead`, or begins with it and a
-  // slash. Each becomes queued(recovered), or what was wished of it, or failed(poison) at its third
-  // crash in a row. Returns them as they are now.
-  virtual StatusOr<std::vector<Job>> Recover(const std::string& dead, std::int64_t now_ms,
-                                             std::chrono::milliseconds ttl) = 0;
+  // Takes jobs back from holders that are lost: whose lease is over, or has more than twice its
+  // length to go, which only a clock that was set back can make; and from all whose name is `dead`,
+  // or begins with it and a slash. Each becomes queued(recovered), or what Move() would make of it
+  // after a crash. Returns them as they are now.
+  virtual StatusOr<std::vector<Job>> Recover(const std::string& dead, std::int64_t now_ms) = 0;
+
+  // Notes which daemon has still to tell of the job's end; empty: nobody has to. No change of its
+  // state, whatever that is.
+  virtual Status SetTeller(std::int64_t id, const std::string& teller) = 0;
 
   virtual StatusOr<std::vector<Job>> Jobs(const JobQuery& query) const = 0;  // newest first
   virtual StatusOr<Job> JobOf(std::int64_t id) const = 0;
@@ -234,7 +241,10 @@ inline constexpr std::int32_t kMostCrashes = 3;
 
 std::unique_ptr<JobStore> NewMemoryJobStore();
 
-// In the tables beside the trials; opens and migrates as OpenSqliteStore does.
-StatusOr<std::unique_ptr<JobStore>> OpenSqliteJobStore(const std::string& path, OpenMode mode);
+// In the tables beside the trials; opens and migrates as OpenSqliteStore does. `patience`: how long a
+// call waits for a lock of another program before it is kUnavailable.
+StatusOr<std::unique_ptr<JobStore>> OpenSqliteJobStore(
+    const std::string& path, OpenMode mode,
+    std::chrono::milliseconds patience = std::chrono::seconds(10));
 
 }  // namespace kiln

@@ -15,7 +15,7 @@ using SQLite::Statement;
 constexpr const char* kSelectJobs =
     "SELECT id, uuid, user, name, target, time_window, priority, deadline_ms, after, spec, series,"
     " occurrence, submitted_ms, state, reason, text, since_ms, wish, holder, epoch, lease_until_ms,"
-    " crashes, trials, ran_ms, progress FROM jobs ";
+    " crashes, trials, ran_ms, progress, lease_ms, teller FROM jobs ";
 
 // What the tables cannot hold, so that it was damaged, or a newer Kiln wrote it.
 template <typename Value>
@@ -56,6 +56,8 @@ Job ReadJob(Statement& row) {
   job.trials = row.getColumn("trials");
   job.ran_ms = row.getColumn("ran_ms");
   job.progress = row.getColumn("progress").getString();
+  job.lease_ms = row.getColumn("lease_ms");
+  job.teller = row.getColumn("teller").getString();
   return job;
 }
 
@@ -90,8 +92,11 @@ std::optional<Job> JobTables::FindSame(const NewJob& job) {
 }
 
 std::vector<Job> JobTables::FindJobs(const JobQuery& query) {
-  std::string where =
-      "WHERE (:user IS NULL OR user = :user) AND (:series IS NULL OR series = :series)";
+  std::string where = "WHERE TRUE";
+  if (query.user) where += " AND user = :user";
+  if (query.series) where += " AND series = :series";
+  if (query.uuid) where += " AND uuid = :uuid";
+  if (query.teller) where += " AND teller = :teller";
   if (!query.states.empty()) {
     where += " AND state IN (";
     for (const JobState state : query.states) where += "'" + std::string(Name(state)) + "',";
@@ -100,6 +105,8 @@ std::vector<Job> JobTables::FindJobs(const JobQuery& query) {
   Statement row(database_, kSelectJobs + where + " ORDER BY id DESC LIMIT :limit");
   if (query.user) row.bind(":user", *query.user);
   if (query.series) row.bind(":series", *query.series);
+  if (query.uuid) row.bind(":uuid", *query.uuid);
+  if (query.teller) row.bind(":teller", *query.teller);
   row.bind(":limit", query.limit);
   std::vector<Job> jobs;
   while (row.executeStep()) jobs.push_back(ReadJob(row));
@@ -113,9 +120,8 @@ std::int64_t JobTables::AddJob(const NewJob& job, std::int64_t now_ms) {
       "INSERT INTO jobs (uuid, user, name, target, time_window, priority, deadline_ms, after, "
       "spec,"
       " series, occurrence, submitted_ms, state, reason, text, since_ms, wish, holder, epoch,"
-      " lease_until_ms, crashes, trials, ran_ms, progress) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
-      "?,"
-      " ?12, 'queued', 'turn', '', ?12, 'none', '', 0, 0, 0, 0, 0, '')");
+      " lease_until_ms, crashes, trials, ran_ms, progress, lease_ms, teller) VALUES (?, ?, ?, ?, ?,"
+      " ?, ?, ?, ?, ?, ?, ?12, 'queued', 'turn', '', ?12, 'none', '', 0, 0, 0, 0, 0, '', 0, '')");
   SQLite::bind(insert, job.uuid, job.user, job.name, job.target, job.window, job.priority);
   if (job.deadline_ms) insert.bind(7, *job.deadline_ms);
   insert.bind(8, nlohmann::json(job.after).dump());
@@ -145,11 +151,11 @@ void JobTables::Keep(const JobEntry& entry) {
       database_,
       "UPDATE jobs SET state = ?, reason = ?, text = ?, since_ms = ?, wish = ?,"
       " holder = ?, epoch = ?, lease_until_ms = ?, crashes = ?, trials = ?, ran_ms = ?,"
-      " progress = ? WHERE id = ?");
+      " progress = ?, lease_ms = ?, teller = ? WHERE id = ?");
   SQLite::bind(update, std::string(Name(job.standing.state)),
                std::string(Name(job.standing.reason)), job.standing.text, job.since_ms,
                std::string(Name(job.wish)), job.holder, job.epoch, job.lease_until_ms, job.crashes,
-               job.trials, job.ran_ms, job.progress, job.id);
+               job.trials, job.ran_ms, job.progress, job.lease_ms, job.teller, job.id);
   update.exec();
   if (job.epoch > 0) KeepRun(entry.run);
   for (const JobTransition& step : entry.steps) AddStep(step);

@@ -43,12 +43,11 @@ class MemoryJobStore final : public RuledJobStore {
     return moved;
   }
 
-  StatusOr<std::vector<Job>> Recover(const std::string& dead, std::int64_t now_ms,
-                                     std::chrono::milliseconds ttl) override {
+  StatusOr<std::vector<Job>> Recover(const std::string& dead, std::int64_t now_ms) override {
     absl::MutexLock lock(&mutex_);
     std::vector<Job> recovered;
     for (const auto& [id, job] : jobs_) {
-      if (IsLost(job, dead, now_ms, ttl)) recovered.push_back(job);
+      if (IsLost(job, dead, now_ms)) recovered.push_back(job);
     }
     for (Job& job : recovered) {
       JobEntry entry = Load(job);
@@ -138,7 +137,9 @@ class MemoryJobStore final : public RuledJobStore {
     const bool in_state = query.states.empty() ||
                           std::ranges::find(query.states, job.standing.state) != query.states.end();
     return in_state && query.user.value_or(job.job.user) == job.job.user &&
-           query.series.value_or(job.job.series) == job.job.series;
+           query.series.value_or(job.job.series) == job.job.series &&
+           query.uuid.value_or(job.job.uuid) == job.job.uuid &&
+           query.teller.value_or(job.teller) == job.teller;
   }
 
   Status Change(std::int64_t id, const Rule& rule) override {

@@ -44,4 +44,11 @@ StatusOr<Job> RuledJobStore::Wish(std::int64_t id, JobWish wish, const std::stri
   return job;
 }
 
+Status RuledJobStore::SetTeller(std::int64_t id, const std::string& teller) {
+  return Change(id, [&](JobEntry& entry) -> Status {
+    entry.job.teller = teller;
+    return {};
+  });
+}
+
 }  // namespace kiln

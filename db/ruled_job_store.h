@@ -21,6 +21,7 @@ class RuledJobStore : public JobStore {
   Status Explain(const Job& seen, const JobStanding& to, std::int64_t now_ms) final;
   StatusOr<Job> Wish(std::int64_t id, JobWish wish, const std::string& who,
                      std::int64_t now_ms) final;
+  Status SetTeller(std::int64_t id, const std::string& teller) final;
 
  protected:
   using Rule = std::function<Status(JobEntry&)>;

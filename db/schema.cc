@@ -264,8 +264,16 @@ CREATE TABLE job_series (           -- jobs that come again with each night of a
 );
 )sql";
 
-constexpr std::array kMigrations = {kVersion1, kVersion2, kVersion3,
-                                    kVersion4, kVersion5, kVersion6};
+// Daemons with leases of different lengths share a queue, and one that was killed tells of ends that
+// it has not told of.
+constexpr std::string_view kVersion7 = R"sql(
+ALTER TABLE jobs ADD COLUMN lease_ms INTEGER NOT NULL DEFAULT 30000;  -- of the last claim
+ALTER TABLE jobs ADD COLUMN teller TEXT NOT NULL DEFAULT '';  -- who has to tell of its end; '': nobody
+CREATE INDEX jobs_to_tell ON jobs (teller) WHERE teller <> '';
+)sql";
+
+constexpr std::array kMigrations = {kVersion1, kVersion2, kVersion3, kVersion4,
+                                    kVersion5, kVersion6, kVersion7};
 
 }  // namespace
 

@@ -23,8 +23,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::chrono::milliseconds kBusyTimeout{10'000};
-
 // Makes the directories that are missing, for their owner alone (XDG Base Directory Specification).
 Status MakeDirectory(const fs::path& directory) {
   std::error_code ignored;
@@ -154,7 +152,14 @@ StatusOr<Connection> ConnectToRead(const std::string& file, const std::string& p
   return UpToDate(std::move(database));
 }
 
-Status ExplainSqlite(int code, const std::string& what, const std::string& path) {
+// "10 s", "250 ms"
+std::string Words(std::chrono::milliseconds time) {
+  const auto ms = time.count();
+  return ms % 1000 == 0 ? std::to_string(ms / 1000) + " s" : std::to_string(ms) + " ms";
+}
+
+Status ExplainSqlite(int code, const std::string& what, const std::string& path,
+                     std::chrono::milliseconds patience) {
   switch (code) {
     case SQLITE_NOTADB:
       return Error(StatusCode::kFailedPrecondition, path,
@@ -175,7 +180,7 @@ Status ExplainSqlite(int code, const std::string& what, const std::string& path)
     case SQLITE_BUSY:
     case SQLITE_LOCKED:
       return Error(StatusCode::kUnavailable, path, " has been locked by another program for ",
-                   kBusyTimeout.count() / 1000, " s: is one hanging?");
+                   Words(patience), ": is one hanging?");
     default:
       return Error(StatusCode::kInternal, path, ": ", what);
   }
@@ -183,9 +188,10 @@ Status ExplainSqlite(int code, const std::string& what, const std::string& path)
 
 }  // namespace
 
-Status Explain(const std::exception& error, const std::string& path) {
+Status Explain(const std::exception& error, const std::string& path,
+               std::chrono::milliseconds patience) {
   if (const auto* sqlite = dynamic_cast<const SQLite::Exception*>(&error)) {
-    return ExplainSqlite(sqlite->getErrorCode() & 0xFF, sqlite->what(), path);
+    return ExplainSqlite(sqlite->getErrorCode() & 0xFF, sqlite->what(), path, patience);
   }
   return Error(StatusCode::kDataLoss, path, " holds a damaged record (", error.what(),
                "): restore a backup, or move it away to start afresh");

@@ -17,8 +17,11 @@ Status NoJob(std::int64_t id) { return Error(StatusCode::kNotFound, "there is no
 // from its beginning, and turns exceptions into errors.
 class SqliteJobStore final : public RuledJobStore {
  public:
-  SqliteJobStore(std::string path, OpenMode mode, std::unique_ptr<SQLite::Database> database)
-      : path_(std::move(path)), mode_(mode), database_(std::move(database)) {}
+  SqliteJobStore(std::string path, OpenMode mode, std::chrono::milliseconds patience,
+                 std::unique_ptr<SQLite::Database> database)
+      : path_(std::move(path)), mode_(mode), patience_(patience), database_(std::move(database)) {
+    database_->setBusyTimeout(static_cast<int>(patience.count()));
+  }
 
   ~SqliteJobStore() override {
     if (mode_ == OpenMode::kReadWrite) database_->tryExec("PRAGMA wal_checkpoint(TRUNCATE)");
@@ -58,11 +61,10 @@ class SqliteJobStore final : public RuledJobStore {
     });
   }
 
-  StatusOr<std::vector<Job>> Recover(const std::string& dead, std::int64_t now_ms,
-                                     std::chrono::milliseconds ttl) override {
+  StatusOr<std::vector<Job>> Recover(const std::string& dead, std::int64_t now_ms) override {
     // Mostly there is nothing to be done: the write lock is others'.
     ASSIGN_OR_RETURN(const std::vector<Job> held, Jobs(Held()));
-    const auto lost = [&](const Job& job) { return IsLost(job, dead, now_ms, ttl); };
+    const auto lost = [&](const Job& job) { return IsLost(job, dead, now_ms); };
     if (std::ranges::none_of(held, lost)) return std::vector<Job>();
     return Write([&](JobTables& tables) -> StatusOr<std::vector<Job>> {
       std::vector<Job> recovered;
@@ -153,7 +155,7 @@ class SqliteJobStore final : public RuledJobStore {
       if (result.ok()) transaction.commit();
       return result;
     } catch (const std::exception& error) {
-      return kiln::Explain(error, path_);
+      return kiln::Explain(error, path_, patience_);
     }
   }
 
@@ -165,21 +167,23 @@ class SqliteJobStore final : public RuledJobStore {
       JobTables tables(*database_);
       return work(tables);
     } catch (const std::exception& error) {
-      return kiln::Explain(error, path_);
+      return kiln::Explain(error, path_, patience_);
     }
   }
 
   const std::string path_;
   const OpenMode mode_;
+  const std::chrono::milliseconds patience_;  // with locks of others
   mutable absl::Mutex mutex_;  // for the connection: SQLiteCpp's are for one thread at a time
   const std::unique_ptr<SQLite::Database> database_ ABSL_PT_GUARDED_BY(mutex_);
 };
 
 }  // namespace
 
-StatusOr<std::unique_ptr<JobStore>> OpenSqliteJobStore(const std::string& path, OpenMode mode) {
+StatusOr<std::unique_ptr<JobStore>> OpenSqliteJobStore(const std::string& path, OpenMode mode,
+                                                       std::chrono::milliseconds patience) {
   ASSIGN_OR_RETURN(std::unique_ptr<SQLite::Database> database, OpenConnection(path, mode));
-  return std::make_unique<SqliteJobStore>(path, mode, std::move(database));
+  return std::make_unique<SqliteJobStore>(path, mode, patience, std::move(database));
 }
 
 }  // namespace kiln

@@ -2,8 +2,11 @@
 
 #include <gmock/gmock.h>
 
+#include <algorithm>
 #include <deque>
+#include <tuple>
 
+#include "base/rng.h"
 #include "tests/daemon/fake_night.h"
 
 namespace kiln {
@@ -109,6 +112,37 @@ TEST_F(AgendaTest, WhoseUserHasUsedLessComesFourth) {
 }
 
 // ---- room
+
+// Each that begins changes whose turn is next: against the plain way to say that.
+TEST_F(AgendaTest, OrderIsThatOfTakingTheFirstAgainAndAgain) {
+  for (std::uint64_t seed = 0; seed < 200; ++seed) {
+    Rng rng(seed);
+    jobs_.clear();
+    config_.jobs_per_target = static_cast<std::int32_t>(rng.Between(1, 4));
+    config_.jobs_per_user = static_cast<std::int32_t>(rng.Between(0, 2));
+    const auto any = [&](std::vector<std::string> of) { return of[rng.Below(of.size())]; };
+    for (int i = 0; i < 12; ++i) {
+      Job& job = Add(any({"rasp4b", "pixel6"}), any({"ann", "bob", "cleo"}));
+      job.job.priority = static_cast<std::int32_t>(rng.Below(2));
+    }
+    std::map<std::string, int> of_target, of_user;
+    std::vector<Job> waiting(jobs_.begin(), jobs_.end());
+    std::vector<std::int64_t> expected;
+    while (!waiting.empty()) {
+      const auto next = std::ranges::min_element(waiting, {}, [&](const Job& job) {
+        return std::tuple(-job.job.priority, of_user[job.job.user], job.id);
+      });
+      const Job job = *next;
+      waiting.erase(next);
+      if (of_target[job.job.target] >= config_.jobs_per_target) continue;
+      if (config_.jobs_per_user > 0 && of_user[job.job.user] >= config_.jobs_per_user) continue;
+      ++of_target[job.job.target];
+      ++of_user[job.job.user];
+      expected.push_back(job.id);
+    }
+    EXPECT_EQ(Starts(), expected) << "seed " << seed;
+  }
+}
 
 TEST_F(AgendaTest, TargetsTakeAsManyAsTheConfigurationSays) {
   config_.jobs_per_target = 2;

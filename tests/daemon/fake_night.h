@@ -161,15 +161,16 @@ class LockableJobStore final : public JobStore {
  public:
   explicit LockableJobStore(JobStore& store) : store_(store) {}
   Status refusal;
+  int refusals = 0;  // so far
 
   StatusOr<JobWish> Beat(const JobClaim& claim, const JobProgress& progress, std::int64_t now_ms,
                          std::chrono::milliseconds ttl) override {
-    RETURN_IF_ERROR(refusal);
+    RETURN_IF_ERROR(Refuse());
     return store_.Beat(claim, progress, now_ms, ttl);
   }
   Status Move(const JobClaim& claim, const JobStanding& to, const JobProgress& progress,
               std::int64_t now_ms, bool crashed) override {
-    RETURN_IF_ERROR(refusal);
+    RETURN_IF_ERROR(Refuse());
     return store_.Move(claim, to, progress, now_ms, crashed);
   }
 
@@ -191,9 +192,11 @@ class LockableJobStore final : public JobStore {
                      std::int64_t now_ms) override {
     return store_.Wish(id, wish, who, now_ms);
   }
-  StatusOr<std::vector<Job>> Recover(const std::string& dead, std::int64_t now_ms,
-                                     std::chrono::milliseconds ttl) override {
-    return store_.Recover(dead, now_ms, ttl);
+  StatusOr<std::vector<Job>> Recover(const std::string& dead, std::int64_t now_ms) override {
+    return store_.Recover(dead, now_ms);
+  }
+  Status SetTeller(std::int64_t id, const std::string& teller) override {
+    return store_.SetTeller(id, teller);
   }
   StatusOr<std::vector<Job>> Jobs(const JobQuery& query) const override {
     return store_.Jobs(query);
@@ -212,6 +215,11 @@ class LockableJobStore final : public JobStore {
   StatusOr<std::int64_t> ForgetBefore(std::int64_t ms) override { return store_.ForgetBefore(ms); }
 
  private:
+  Status Refuse() {
+    refusals += !refusal.ok();
+    return refusal;
+  }
+
   JobStore& store_;
 };
 

@@ -188,6 +188,20 @@ TEST_F(ForecastOfTest, NoTellingIsSaidWithItsReason) {
   EXPECT_EQ(Forecast().why, "it has no limit of trials or time, or has not begun yet");
 }
 
+TEST_F(ForecastOfTest, BeforeItHasBegunItIsMadeOfTheTrialsThatItWasGiven) {
+  job_.progress = "";
+  job_.trials = job_.ran_ms = 0;
+  job_.job.spec = ToJson(JobSpec{.networks = {{.network = "resnet18"}}, .trials = 600});
+  runs_ = {{.job = 1, .target = "rasp4b", .trials = 20, .ran_ms = 40'000}};
+  EXPECT_EQ(Forecast().done, now_ + seconds(1200));
+}
+
+TEST_F(ForecastOfTest, JobsBeforeItAreDoneAsManyAtATimeAsThereIsRoom) {
+  config_.jobs_per_target = 2;
+  jobs_ = {Begun(1), Begun(2), job_};
+  EXPECT_EQ(Forecast().done, now_ + seconds(600));
+}
+
 TEST_F(ForecastOfTest, BudgetOfTimeIsALimitOfItsOwn) {
   job_.job.spec = ToJson(JobSpec{.networks = {{.network = "resnet18"}}, .seconds = 160});
   EXPECT_EQ(Forecast().done, now_ + seconds(60)) << "100 of the 160 are used";

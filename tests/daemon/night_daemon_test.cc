@@ -317,6 +317,55 @@ TEST_F(NightDaemonTest, DatabaseThatIsLockedForLongCostsNoJob) {
   EXPECT_EQ(store_->JobOf(a.id)->crashes, 0);
 }
 
+// Each question to a locked database waits for it, with clients and the watchdog behind it.
+TEST_F(NightDaemonTest, DatabaseThatIsLockedIsAskedOnceATick) {
+  config_.jobs_per_target = 8;
+  StartDaemon();
+  for (int i = 0; i < 8; ++i) Submit(FakeJob(std::to_string(i)));
+  ASSERT_EQ(tuners_.Running().size(), 8u);
+  lockable_.refusal = Error(StatusCode::kUnavailable, "/db has been locked by another program");
+  night_->Evaluate();
+  for (int tick = 0; tick < 5; ++tick) {
+    const int before = lockable_.refusals;
+    night_->Evaluate();
+    EXPECT_EQ(lockable_.refusals - before, 1);
+  }
+  lockable_.refusal = Status();
+  reactor_.Run(seconds(2));
+  EXPECT_EQ(night_->store_trouble(), "") << "it is soon asked again";
+}
+
+TEST_F(NightDaemonTest, TunerThatDoesNotGoAfterItsLastWordIsKilledAndItsWordCounts) {
+  StartDaemon();
+  const Job a = Submit(FakeJob("a"));
+  const auto tuner = tuners_.Of(a.id);
+  tuner->Say(Complete(9));
+  reactor_.Run(seconds(29));
+  EXPECT_FALSE(tuner->killed);
+  reactor_.Run(seconds(12));
+  EXPECT_TRUE(tuner->killed);
+  EXPECT_EQ(Standing(a.id),
+            (JobStanding{JobState::kDone, JobReason::kComplete, "all trials made"}));
+  EXPECT_EQ(store_->JobOf(a.id)->trials, 9);
+}
+
+// With a lease that is longer than ours.
+TEST_F(NightDaemonTest, ClockThatIsSetTakesNothingFromAnotherDaemonThatLives) {
+  StartDaemon();
+  const Job a = Submit(FakeJob("a", "pixel6"));
+  tuners_.Of(a.id)->End(Complete());
+  const Job b = *store_->Submit(FakeJob("b"), ToUnixMs(clock_.Today()));
+  const auto claim = store_->Claim(b.id, "hawk/1", ToUnixMs(clock_.Today()), minutes(10));
+  ASSERT_TRUE(claim.ok());
+  Step(hours(1));
+  for (int minute = 0; minute < 9; ++minute) {
+    reactor_.Run(minutes(1));
+    EXPECT_EQ(store_->JobOf(b.id)->holder, "hawk/1") << minute;
+  }
+  reactor_.Run(minutes(3));
+  EXPECT_EQ(store_->JobOf(b.id)->holder, "owl/1") << "it has had its time to say so";
+}
+
 TEST_F(NightDaemonTest, RestEndsWithAClockThatIsSetBack) {
   StartDaemon();
   const Job a = Submit(FakeJob("a"));

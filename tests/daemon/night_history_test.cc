@@ -24,6 +24,7 @@ using std::chrono::minutes;
 using std::chrono::seconds;
 
 constexpr minutes kLease{10};  // long: fewer signs of life
+constexpr minutes kBriefLease{4};
 const std::vector<std::string> kTargets{"rasp4b", "pixel"};
 
 // What the model knows of a job.
@@ -43,7 +44,7 @@ struct Keeper {
     DaemonConfig config = NightConfig();
     config.name = name;
     config.jobs_per_user = 2;
-    config.lease = kLease;
+    config.lease = name == "owl" ? kLease : kBriefLease;
     night =
         NightDaemon::Create({.reactor = reactor, .clock = time, .store = store, .tuners = tuners},
                             config, "/db", name + "/" + std::to_string(++instance));
@@ -322,7 +323,7 @@ class History {
       if (job.holder.empty()) return "nobody holds it";
       const std::int64_t left = job.lease_until_ms - Now();
       if (anybody && clock_.Now() >= settled_at_ &&
-          (left <= 0 || left > milliseconds(kLease).count()))
+          (left <= 0 || left > 2 * milliseconds(kLease).count()))
         return "whoever holds it is lost";
       return "";
     }

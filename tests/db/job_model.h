@@ -49,6 +49,7 @@ class JobModel {
     job.epoch += 1;
     job.holder = holder;
     job.lease_until_ms = now + kTtlMs;
+    job.lease_ms = kTtlMs;
     runs[{id, job.epoch}] = {id,           job.epoch, now, {}, job.job.user, job.job.target, holder,
                              /*trials=*/0, 0};
     Become(job, S::kRunning, R::kStarting);
@@ -65,7 +66,10 @@ class JobModel {
 
   void Tell(Job& job, const JobProgress& progress) {
     JobRun& run = runs.at({job.id, job.epoch});
-    if (progress.trials > run.trials) run.trials = progress.trials;
+    if (progress.trials > run.trials) {
+      run.trials = progress.trials;
+      job.crashes = 0;
+    }
     if (progress.ran_ms > run.ran_ms) run.ran_ms = progress.ran_ms;
     job.trials = job.ran_ms = 0;
     for (const auto& [key, each] : runs) {
@@ -79,7 +83,6 @@ class JobModel {
   void Move(Job& job, S state, R reason, bool crashed) {
     if (state == S::kRunning || state == S::kFinishing) return Become(job, state, reason);
     job.crashes = crashed ? job.crashes + 1 : 0;
-    if (job.crashes >= kCrashesToPoison) return Release(job, S::kFailed, R::kPoison);
     if (Ended(state)) return Release(job, state, reason);
     LetWait(job, state, reason);
   }
@@ -88,13 +91,11 @@ class JobModel {
     if (job.holder.empty()) return false;
     const std::string daemon = job.holder.substr(0, job.holder.find('/'));
     const std::int64_t left = job.lease_until_ms - now;
-    return daemon == dead || left <= 0 || left > kTtlMs;
+    return daemon == dead || left <= 0 || left > 2 * kTtlMs;
   }
 
   void Lose(Job& job) {
     job.crashes += 1;
-    const bool is_poison = job.crashes >= kCrashesToPoison && job.wish == JobWish::kNone;
-    if (is_poison) return Release(job, S::kFailed, R::kPoison);
     LetWait(job, S::kQueued, R::kRecovered);
   }
 
@@ -152,6 +153,7 @@ class JobModel {
   }
   void LetWait(Job& job, S state, R reason) {
     if (job.wish >= JobWish::kCancel) return Release(job, S::kCancelled, R::kUser);
+    if (job.crashes >= kCrashesToPoison) return Release(job, S::kFailed, R::kPoison);
     if (job.wish == JobWish::kPause) return Release(job, S::kPaused, R::kHeld);
     if (reason == R::kHeld) return Release(job, S::kQueued, R::kTurn);  // resumed meanwhile
     Release(job, state, reason);

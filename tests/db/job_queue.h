@@ -105,9 +105,7 @@ class JobQueueTest : public ::testing::TestWithParam<JobQueueKind> {
   StatusCode Wish(std::int64_t id, JobWish wish) {
     return other_->Wish(id, wish, "bob", now_).status().code();
   }
-  std::vector<Job> Recover(const std::string& dead = "") {
-    return *other_->Recover(dead, now_, kTtl);
-  }
+  std::vector<Job> Recover(const std::string& dead = "") { return *other_->Recover(dead, now_); }
 
   const std::unique_ptr<JobQueue> queue_ = GetParam().make();
   const std::shared_ptr<JobStore> store_ = queue_->Connect(), other_ = queue_->Connect();

@@ -199,17 +199,73 @@ TEST_P(JobRulesTest, TheThirdCrashInARowIsPoisonWhoeverNoticesIt) {
   }
 }
 
-TEST_P(JobRulesTest, OnlyAnOrderlyEndOfARunForgivesCrashes) {
+TEST_P(JobRulesTest, AnOrderlyEndOfARunForgivesCrashes) {
   const Job job = Submit();
   Crash(job.id);
   Crash(job.id);
   const JobClaim claim = Claim(job.id);
-  ASSERT_TRUE(store_->Beat(claim, {1, 1, ""}, now_, kTtl).ok());
+  ASSERT_TRUE(store_->Beat(claim, {0, 1, ""}, now_, kTtl).ok());
   Move(claim, kTuning);
   Move(claim, kConfirming);
   EXPECT_EQ(Read(job.id).crashes, 2) << "it still runs";
   Move(claim, kClosed);
   EXPECT_EQ(Read(job.id).crashes, 0);
+}
+
+// Power cuts over weeks.
+TEST_P(JobRulesTest, NewTrialsForgiveWhatCrashedBeforeThem) {
+  const Job job = Submit();
+  for (int cut = 0; cut < 9; ++cut) {
+    const JobClaim claim = Claim(job.id);
+    ASSERT_TRUE(store_->Beat(claim, {1, 1, ""}, now_, kTtl).ok());
+    EXPECT_EQ(Read(job.id).crashes, 0);
+    ASSERT_TRUE(store_->Beat(claim, {1, 2, ""}, now_, kTtl).ok());
+    EXPECT_THAT(Recover("owl"), SizeIs(1));
+    EXPECT_EQ(Standing(job.id), "queued(recovered)");
+    EXPECT_EQ(Read(job.id).crashes, 1) << "the cut is after them";
+    const JobClaim fruitless = Claim(job.id);
+    ASSERT_TRUE(store_->Beat(fruitless, {0, 5, ""}, now_, kTtl).ok());
+    Recover("owl");
+    EXPECT_EQ(Read(job.id).crashes, 2) << "of a run of its own that made none";
+  }
+  Crash(job.id);
+  EXPECT_EQ(Standing(job.id), "failed(poison)");
+}
+
+TEST_P(JobRulesTest, AtTheThirdCrashPoisonIsMoreThanAPauseAndLessThanACancel) {
+  for (const bool by_recovery : {false, true}) {
+    for (const auto& [wish, becomes] : {std::pair(JobWish::kPause, "failed(poison)"),
+                                        {JobWish::kCancel, "cancelled(user)"},
+                                        {JobWish::kCancelNow, "cancelled(user)"},
+                                        {JobWish::kNone, "failed(poison)"}}) {
+      const Job job = Submit(std::string(Name(wish)) + (by_recovery ? " lost" : " crashed"));
+      Crash(job.id);
+      Crash(job.id);
+      const JobClaim claim = Claim(job.id);
+      if (wish != JobWish::kNone) Wish(job.id, wish);
+      if (by_recovery) {
+        Recover("owl");
+      } else {
+        ASSERT_TRUE(store_->Move(claim, kTurn, {}, now_, /*crashed=*/true).ok());
+      }
+      EXPECT_EQ(Standing(job.id), becomes) << Name(wish) << by_recovery;
+    }
+  }
+}
+
+// Two daemons with another `lease` each on one queue.
+TEST_P(JobRulesTest, ALeaseIsJudgedByItsOwnLengthWhoeverLooks) {
+  const Job brief = Submit("brief"), lasting = Submit("lasting");
+  ASSERT_TRUE(store_->Claim(brief.id, "owl/1", now_, std::chrono::seconds(5)).ok());
+  const JobClaim claim = *other_->Claim(lasting.id, "hawk/1", now_, std::chrono::hours(2));
+  EXPECT_THAT(Recover(), IsEmpty());
+  now_ += 5'000;
+  EXPECT_THAT(Recover(), ElementsAre(Field(&Job::id, brief.id)));
+  now_ += 3'600'000;
+  EXPECT_THAT(Recover(), IsEmpty());
+  ASSERT_TRUE(other_->Beat(claim, {}, now_, std::chrono::seconds(5)).ok()) << "configured anew";
+  now_ += 5'000;
+  EXPECT_THAT(Recover(), ElementsAre(Field(&Job::id, lasting.id)));
 }
 
 TEST_P(JobRulesTest, ALeaseEndsWithItsLastMillisecond) {
@@ -227,6 +283,8 @@ TEST_P(JobRulesTest, AClockSetBackLosesOnlyALeaseThatItMakesTooLong) {
   const Job job = Submit();
   const JobClaim claim = Claim(job.id);
   EXPECT_THAT(Recover(), IsEmpty()) << "of just the ttl";
+  now_ -= kTtlMs;
+  EXPECT_THAT(Recover(), IsEmpty()) << "it was set by little";
   now_ -= 1;
   EXPECT_THAT(Recover(), SizeIs(1));
   EXPECT_EQ(store_->Beat(claim, {}, now_, kTtl).status().code(), StatusCode::kAborted);
@@ -245,6 +303,32 @@ TEST_P(JobRulesTest, ADeadDaemonTakesItsOwnHoldersWithItAndNoOthers) {
   EXPECT_THAT(lost, ::testing::UnorderedElementsAre("owl", "owl/1", "owl/1/2"));
   EXPECT_THAT(Recover(""), IsEmpty()) << "nobody is called so";
   EXPECT_EQ(other_->Counts()->at(JobState::kRunning), 6);
+}
+
+// ---- telling of ends
+
+TEST_P(JobRulesTest, WhoHasToTellOfAnEndIsKeptUntilItIsTold) {
+  const Job told = Submit("told"), untold = Submit("untold");
+  Move(Claim(told.id), kDone);
+  Move(Claim(untold.id), kDone);
+  const auto of_owl = [&] { return *other_->Jobs({.teller = "owl"}); };
+  EXPECT_THAT(of_owl(), IsEmpty());
+  ASSERT_TRUE(store_->SetTeller(told.id, "owl").ok());
+  ASSERT_TRUE(store_->SetTeller(untold.id, "owl").ok());
+  EXPECT_THAT(of_owl(), SizeIs(2));
+  EXPECT_THAT(*other_->Jobs({.teller = "hawk"}), IsEmpty());
+  const auto before = *other_->Transitions(told.id);
+  ASSERT_TRUE(store_->SetTeller(told.id, "").ok());
+  EXPECT_THAT(of_owl(), ElementsAre(Field(&Job::id, untold.id)));
+  EXPECT_EQ(*other_->Transitions(told.id), before) << "no step of the job";
+  EXPECT_EQ(store_->SetTeller(77, "owl").code(), StatusCode::kNotFound);
+}
+
+TEST_P(JobRulesTest, AJobIsFoundByItsUuid) {
+  Submit("a");
+  const Job job = Submit("b");
+  EXPECT_THAT(*other_->Jobs({.uuid = "b"}), ElementsAre(job));
+  EXPECT_THAT(*other_->Jobs({.uuid = "c"}), IsEmpty());
 }
 
 // ---- runs

@@ -92,9 +92,7 @@ class JobStoreTest : public ::testing::TestWithParam<Kind> {
   }
   Job Read(std::int64_t id) { return *other_->JobOf(id); }
   JobState StateOf(std::int64_t id) { return Read(id).standing.state; }
-  std::vector<Job> Recover(const std::string& dead = "") {
-    return *other_->Recover(dead, now_, kTtl);
-  }
+  std::vector<Job> Recover(const std::string& dead = "") { return *other_->Recover(dead, now_); }
   // As "queued(turn)", in order.
   std::vector<std::string> Steps(std::int64_t id) {
     std::vector<std::string> steps;

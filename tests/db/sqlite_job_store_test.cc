@@ -99,7 +99,8 @@ TEST(SqliteJobStoreTest, WhatIsOpenForReadingIsReadAndNeverWritten) {
                                     reader->Move(claim, kDone, {}, 5),
                                     reader->Explain(job, kDone, 5),
                                     reader->Wish(job.id, JobWish::kCancel, "ann", 5).status(),
-                                    reader->Recover("owl", 5, kTtl).status(),
+                                    reader->Recover("owl", 5).status(),
+                                    reader->SetTeller(job.id, "owl"),
                                     reader->PutSeries(series),
                                     reader->EndSeries("fresh"),
                                     reader->ForgetBefore(5).status()};

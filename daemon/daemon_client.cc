@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <utility>
 
+#include "base/utf8.h"
 #include "proto/daemon.grpc.pb.h"
 #include "proto/tls_probe.h"
 #include "proto/transport.h"
@@ -38,6 +39,12 @@ class GrpcDaemonClient final : public DaemonClient {
     request.mutable_after()->Add(submission.after.begin(), submission.after.end());
     request.set_spec(submission.spec);
     request.set_series(submission.series);
+    for (const std::string* text : {&submission.uuid, &submission.user, &submission.name,
+                                    &submission.window, &submission.deadline, &submission.series}) {
+      if (IsUtf8(*text)) continue;
+      return Error(StatusCode::kInvalidArgument, "`", *text,
+                   "` is no UTF-8 text: names and times are");
+    }
     return Job(&v1::Daemon::Stub::Submit, std::move(request));
   }
 

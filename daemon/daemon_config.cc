@@ -1,6 +1,7 @@
 #include "daemon/daemon_config.h"
 
 #include <algorithm>
+#include <charconv>
 #include <cstdlib>
 #include <iterator>
 #include <utility>
@@ -129,10 +130,26 @@ StatusOr<TlsFiles> Tls(const ConfigTable& table, std::string_view user) {
   return files;
 }
 
+// "0660"
+StatusOr<std::uint32_t> SocketMode(const ConfigTable& table, std::uint32_t otherwise) {
+  if (!table.Has("socket_mode")) return otherwise;
+  ASSIGN_OR_RETURN(const std::string text, table.Text("socket_mode"));
+  std::uint32_t mode = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), mode, 8);
+  if (error != std::errc() || end != text.data() + text.size() || mode > 0777 ||
+      (mode & 0600) != 0600) {
+    return table.Bad("socket_mode", " is " + Quoted(text) +
+                                        ": write \"0600\" for the daemon's user and root, "
+                                        "\"0660\" for its group too, \"0666\" for all");
+  }
+  return mode;
+}
+
 Status ReadListen(const ConfigTable& table, DaemonConfig& config) {
-  RETURN_IF_ERROR(
-      table.CheckKeys(Keys{"socket", "address", "ca", "cert", "key", "crl", "metrics"}));
+  RETURN_IF_ERROR(table.CheckKeys(
+      Keys{"socket", "socket_mode", "address", "ca", "cert", "key", "crl", "metrics"}));
   ASSIGN_OR_RETURN(config.socket, SocketAddress(table, "socket"));
+  ASSIGN_OR_RETURN(config.socket_mode, SocketMode(table, config.socket_mode));
   ASSIGN_OR_RETURN(config.address, Address(table, "address", Side::kListens));
   ASSIGN_OR_RETURN(config.tls, Tls(table, "address"));
   if (!config.address.empty() && !config.tls.enabled()) {

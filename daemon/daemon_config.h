@@ -21,10 +21,11 @@ struct DaemonConfig {
   TimeZone zone;         // of windows and deadlines
 
   // [listen]
-  std::string socket;   // unix:PATH for clients; empty: DefaultDaemonSocket()
-  std::string address;  // HOST:PORT for clients over TLS; empty: none
-  TlsFiles tls;         // of `address`
-  std::string metrics;  // HOST:PORT for Prometheus; empty: none
+  std::string socket;                // unix:PATH for clients; empty: DefaultDaemonSocket()
+  std::uint32_t socket_mode = 0600;  // of a Unix socket: whoever may write to it may do everything
+  std::string address;               // HOST:PORT for clients over TLS; empty: none
+  TlsFiles tls;                      // of `address`
+  std::string metrics;               // HOST:PORT for Prometheus; empty: none
 
   // [farm]
   std::string tracker;  // empty: this machine

@@ -3,6 +3,7 @@
 #include <grpcpp/grpcpp.h>
 
 #include <algorithm>
+#include <functional>
 #include <nlohmann/json.hpp>
 #include <utility>
 #include <vector>
@@ -20,6 +21,11 @@ using Json = nlohmann::ordered_json;
 
 constexpr auto kCallers = {Role::kClient, Role::kAdmin};
 constexpr std::int64_t kJobsShown = 200, kMostJobsShown = 100'000;
+// Whoever submits in a loop is told so before the daemon slows down.
+constexpr std::int64_t kMostUnfinished = 10'000;
+// How long a caller waits for a database that is locked; it is asked again after so much rest.
+constexpr std::chrono::seconds kStoreTime{10};
+constexpr std::chrono::milliseconds kStoreRest{200};
 
 const std::vector<JobState> kUnfinished{JobState::kQueued, JobState::kRunning, JobState::kPaused,
                                         JobState::kFinishing};
@@ -76,10 +82,21 @@ class Service final : public DaemonService, public v1::Daemon::CallbackService {
       call->Finish(ToGrpc(status));
       return call;
     }
-    with_.reactor.Post([call, peer = *std::move(peer), work = std::move(work)] {
-      call->Finish(ToGrpc(work(peer)));
-    });
+    with_.reactor.Post([this, call, work = [peer = *std::move(peer), work = std::move(work)] {
+      return work(peer);
+    }] { Try(call, work, with_.clock.Now() + kStoreTime); });
     return call;
+  }
+
+  // A database that another program has locked is asked again, while the loop goes on: whatever
+  // `work` has written by then, it finds.
+  void Try(Call* call, std::function<Status()> work, SteadyTime give_up) {
+    const Status status = work();
+    if (status.code() != StatusCode::kUnavailable || with_.clock.Now() >= give_up) {
+      return call->Finish(ToGrpc(status));
+    }
+    with_.reactor.After(
+        kStoreRest, [this, call, work = std::move(work), give_up] { Try(call, work, give_up); });
   }
 
   // ---- on the reactor's thread
@@ -101,12 +118,34 @@ class Service final : public DaemonService, public v1::Daemon::CallbackService {
                                 .series = request.series(),
                                 .priority = request.priority(),
                                 .after = {request.after().begin(), request.after().end()}};
+    ASSIGN_OR_RETURN(const std::optional<Job> known, Known(submission));
+    if (known) {
+      RETURN_IF_ERROR(CheckSubmittedAgain(submission, *known));
+      return Show(known->id, reply);
+    }
+    RETURN_IF_ERROR(CheckRoom());
     ASSIGN_OR_RETURN(const NewJob job,
                      CheckSubmission(submission, with_.night.config(), with_.clock.Today()));
     if (!submission.series.empty()) return SubmitSeries(peer, submission, job, reply);
     ASSIGN_OR_RETURN(const Job submitted, with_.store.Submit(job, NowMs()));
     with_.night.Evaluate();
     return Show(submitted.id, reply);
+  }
+
+  // The job that this is, if it was submitted before.
+  StatusOr<std::optional<Job>> Known(const Submission& submission) const {
+    if (!submission.series.empty() || submission.uuid.empty()) return std::optional<Job>();
+    ASSIGN_OR_RETURN(const std::vector<Job> jobs, with_.store.Jobs({.uuid = submission.uuid}));
+    return jobs.empty() ? std::nullopt : std::optional(jobs.front());
+  }
+
+  Status CheckRoom() const {
+    ASSIGN_OR_RETURN(const auto counts, with_.store.Counts());
+    std::int64_t unfinished = 0;
+    for (const auto& [state, count] : counts) unfinished += IsFinal(state) ? 0 : count;
+    if (unfinished < kMostUnfinished) return {};
+    return Error(StatusCode::kResourceExhausted, unfinished,
+                 " jobs wait already, as many as a queue takes: cancel some, or wait");
   }
 
   Status SubmitSeries(const Peer& peer, const Submission& submission, const NewJob& job,
@@ -121,6 +160,7 @@ class Service final : public DaemonService, public v1::Daemon::CallbackService {
 
   Status List(const Peer& peer, const v1::ListJobsRequest& request,
               v1::ListJobsReply& reply) const {
+    reply.Clear();  // of a try before
     const std::int64_t limit =
         request.limit() > 0 ? std::min(request.limit(), kMostJobsShown) : kJobsShown;
     JobQuery query{.states = kUnfinished, .limit = kMostJobsShown};

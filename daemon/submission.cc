@@ -9,6 +9,7 @@
 #include "base/digest.h"
 #include "base/read_file.h"
 #include "daemon/agenda.h"
+#include "daemon/job_network.h"
 #include "ops/target.h"
 #include "proto/transport.h"
 
@@ -77,12 +78,21 @@ StatusOr<JobSpec> SpecFor(const Submission& submission) {
   for (JobNetwork& network : spec.networks) {
     RETURN_IF_ERROR(CheckFile(network.model, keep, network.digest));
     RETURN_IF_ERROR(CheckFile(network.layers, keep, network.digest));
+    RETURN_IF_ERROR(NetworkOf(network).status());  // not when the window opens
   }
   // Any other name stays as it is: it may become known. Who waits for it says so.
   if (spec.target == "native") {
     ASSIGN_OR_RETURN(const Target target, FindTarget(spec.target));
     spec.target = target.name;
   }
+  return spec;
+}
+
+// What two specs have in common that are of one submission: files may have changed since, and
+// `native` has become a target.
+JobSpec AsSubmitted(JobSpec spec, const JobSpec& submitted) {
+  if (submitted.target == "native") spec.target = submitted.target;
+  for (JobNetwork& network : spec.networks) network.digest.clear();
   return spec;
 }
 
@@ -117,6 +127,21 @@ StatusOr<NewJob> CheckSubmission(const Submission& submission, const DaemonConfi
   }
   if (submission.series.empty()) job.uuid = submission.uuid;
   return job;
+}
+
+Status CheckSubmittedAgain(const Submission& submission, const Job& known) {
+  const NewJob& job = known.job;
+  ASSIGN_OR_RETURN(const JobSpec spec, ParseJobSpec(submission.spec));
+  ASSIGN_OR_RETURN(const JobSpec before, ParseJobSpec(job.spec));
+  const std::string window = submission.window == kAnyTime ? "" : submission.window;
+  const bool is_same = submission.user == job.user && submission.name == job.name &&
+                       submission.priority == job.priority && submission.after == job.after &&
+                       (submission.window.empty() || window == job.window) &&
+                       submission.deadline.empty() == !job.deadline_ms &&
+                       AsSubmitted(before, spec) == AsSubmitted(spec, spec);
+  if (is_same) return {};
+  return Error(StatusCode::kAlreadyExists, "job ", known.id, " was submitted with the uuid ",
+               job.uuid, ", and is another one");
 }
 
 StatusOr<WallTime> ParseDeadline(const TimeZone& zone, const std::string& text, WallTime now) {

@@ -29,6 +29,9 @@ struct Network {
   std::vector<std::pair<std::string, int>> skipped;  // operator name, how many
 };
 
+// kNotFound: there is nothing to do for the network, no layer that Kiln tunes. Says what there is.
+Status CheckHasLayers(const Network& network);
+
 // A workload that occurs `count` times.
 struct WeightedWorkload {
   Workload workload;

@@ -4,6 +4,16 @@
 
 namespace kiln {
 
+Status CheckHasLayers(const Network& network) {
+  if (!network.layers.empty()) return {};
+  std::string skipped;
+  for (const auto& [op, count] : network.skipped) {
+    skipped += (skipped.empty() ? "" : ", ") + std::to_string(count) + " x " + op;
+  }
+  return Error(StatusCode::kNotFound, network.name, " has no layer that Kiln tunes",
+               skipped.empty() ? "" : ", only " + skipped);
+}
+
 std::vector<WeightedWorkload> UniqueWorkloads(const Network& network) {
   std::vector<WeightedWorkload> unique;
   std::map<Workload, std::size_t> index;

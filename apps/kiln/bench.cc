@@ -68,7 +68,7 @@ StatusOr<std::vector<Contest>> MakeContests(const Environment& env, const Option
   Network network;
   if (!options.all) {
     ASSIGN_OR_RETURN(network, Resolve(options.what));
-    if (network.layers.empty()) return NoLayers(network);
+    RETURN_IF_ERROR(CheckHasLayers(network));
   }
   ASSIGN_OR_RETURN(const std::unique_ptr<TuningStore> store, OpenStore(env, OpenMode::kReadOnly));
   if (options.all) {

@@ -120,7 +120,7 @@ StatusOr<int> ShowBest(const Environment& env, const Options& options) {
   Network network;
   if (!options.all) {
     ASSIGN_OR_RETURN(network, Resolve(options.what));
-    if (network.layers.empty()) return NoLayers(network);
+    RETURN_IF_ERROR(CheckHasLayers(network));
   }
   ASSIGN_OR_RETURN(const std::unique_ptr<TuningStore> store, OpenStore(env, OpenMode::kReadOnly));
   ASSIGN_OR_RETURN(const BestQuery query, Query(*store, options));

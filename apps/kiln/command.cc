@@ -82,15 +82,6 @@ StatusOr<Network> Resolve(const What& what) {
   return network;
 }
 
-Status NoLayers(const Network& network) {
-  std::string skipped;
-  for (const auto& [op, count] : network.skipped) {
-    skipped += fmt::format("{}{} x {}", skipped.empty() ? "" : ", ", count, op);
-  }
-  return Error(StatusCode::kNotFound, network.name, " has no layer that Kiln tunes",
-               skipped.empty() ? "" : ", only " + skipped);
-}
-
 void AddDatabase(CLI::App& command, Environment& env) {
   command.add_option("--db", env.db, "the tuning database ($KILN_DB, else in $XDG_DATA_HOME/kiln)")
       ->type_name("FILE");
@@ -155,7 +146,7 @@ CacheState CacheOf(const Where& where) {
 
 StatusOr<NetworkTasks> MakeTasks(const TemplateRegistry& registry, const Network& network,
                                  const Target& target, std::int32_t threads) {
-  if (network.layers.empty()) return NoLayers(network);
+  RETURN_IF_ERROR(CheckHasLayers(network));
   NetworkTasks result;
   for (WeightedWorkload& unique : UniqueWorkloads(network)) {
     StatusOr<Task> task = Task::Create(registry, {unique.workload, target, threads});

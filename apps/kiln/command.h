@@ -67,9 +67,6 @@ void AddWhat(CLI::App& command, What& what);
 void AddLayerListOptions(CLI::App& command, LayerListOptions& list, const std::string& prefix);
 StatusOr<Network> Resolve(const What& what);
 
-// That there is nothing to do for a network: no layer that Kiln tunes.
-Status NoLayers(const Network& network);
-
 // --db; --tracker; --tracker and --wait, for commands that measure.
 void AddDatabase(CLI::App& command, Environment& env);
 void AddTracker(CLI::App& command, Environment& env, const std::string& help);

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
@@ -29,6 +30,7 @@
 #include "daemon/test_clock.h"
 #include "measure/uuid.h"
 #include "ops/target.h"
+#include "proto/address.h"
 
 namespace kiln {
 namespace {
@@ -41,8 +43,8 @@ struct DaemonOptions {
   std::string test_clock;
 };
 
-// How long commands at jobs' ends may still take when the daemon ends.
-constexpr std::chrono::seconds kLastCommands{5};
+// How long the store may hold up the loop that answers clients: for others' locks it is asked again.
+constexpr std::chrono::milliseconds kStorePatience{250};
 
 StatusOr<DaemonConfig> ReadConfig(const DaemonOptions& options) {
   ASSIGN_OR_RETURN(DaemonConfig config, AsUsageError(ReadDaemonConfig(options.config)));
@@ -101,18 +103,24 @@ class NameLock {
   int fd_;
 };
 
-// The directory of a Unix socket decides who reaches it: only this user.
-Status MakeSocketDirectory(const std::string& address) {
-  constexpr std::string_view kUnix = "unix:";
-  if (!address.starts_with(kUnix)) return {};
-  const fs::path directory = fs::path(address.substr(kUnix.size())).parent_path();
+// Its directory and its own mode decide who reaches a Unix socket. A new directory lets in whom the
+// mode lets in.
+Status MakeSocketDirectory(const DaemonConfig& config) {
+  const fs::path directory = fs::path(UnixPath(config.socket)).parent_path();
   std::error_code error;
   if (fs::is_directory(directory, error)) return {};
   fs::create_directories(directory.parent_path(), error);
-  if (mkdir(directory.c_str(), 0700) != 0) {
+  const mode_t mode =
+      0700 | (config.socket_mode & 0060 ? 0050 : 0) | (config.socket_mode & 0006 ? 0055 : 0);
+  if (mkdir(directory.c_str(), mode) != 0) {
     return Error(StatusCode::kPermissionDenied, directory.string(), ": ", std::strerror(errno));
   }
   return {};
+}
+
+Status SetSocketMode(const DaemonConfig& config) {
+  if (chmod(std::string(UnixPath(config.socket)).c_str(), config.socket_mode) == 0) return {};
+  return Error(StatusCode::kPermissionDenied, config.socket, ": ", std::strerror(errno));
 }
 
 StatusOr<std::string> OwnProgram() {
@@ -135,7 +143,7 @@ class Daemon final : private NightObserver {
         metrics_(std::move(metrics)),
         store_(std::move(store)),
         tuners_(NewJobTuners(reactor_, program)),
-        commands_(NewEndCommand(reactor_)),
+        commands_(NewEndCommand(reactor_, [this](std::int64_t job) { NoteTeller(job, ""); })),
         maintenance_(NewMaintenance(reactor_, program, config.database)),
         night_(NightDaemon::Create(
             {.reactor = reactor_,
@@ -154,8 +162,9 @@ class Daemon final : private NightObserver {
 
   // From here on clients are answered.
   Status Listen(const DaemonConfig& config) {
-    RETURN_IF_ERROR(MakeSocketDirectory(config.socket));
+    RETURN_IF_ERROR(MakeSocketDirectory(config));
     RETURN_IF_ERROR(ListenAt({.address = config.socket, .traffic = kTraffic}));
+    RETURN_IF_ERROR(SetSocketMode(config));
     AnnounceAddress(servers_.back()->address());
     ASSIGN_OR_RETURN(http_, ServeMetrics(reactor_, MetricsOf(config), metrics_.get()));
     if (config.address.empty()) return {};
@@ -167,6 +176,7 @@ class Daemon final : private NightObserver {
   void Start() {
     reactor_.OnHangUp([this] { Reload(); });
     reactor_.Post([this] {
+      TellWhatWasNotTold();
       night_->Start();
       notify_->Send("READY=1\nSTATUS=tuning when windows are open");
       BeatWatchdog();
@@ -185,7 +195,7 @@ class Daemon final : private NightObserver {
     });
     stopped.get_future().wait();
     std::promise<void> told;
-    reactor_.Post([&] { AwaitCommands(clock_.Now() + kLastCommands, told); });
+    reactor_.Post([&] { AwaitCommands(clock_.Now() + night_->config().command_time, told); });
     told.get_future().wait();
     // Their programs and timers are the reactor's thread's.
     std::promise<void> gone;
@@ -214,6 +224,7 @@ class Daemon final : private NightObserver {
 
   // What cannot be changed while it runs stays as it was, and is said.
   void Reload() {
+    if (!night_) return;  // it ends
     notify_->Send("RELOADING=1");
     StatusOr<DaemonConfig> config = ReadConfig(options_);
     if (!config.ok()) {
@@ -221,8 +232,8 @@ class Daemon final : private NightObserver {
     } else {
       const DaemonConfig& old = night_->config();
       if (config->name != old.name || config->database != old.database ||
-          config->socket != old.socket || config->address != old.address ||
-          config->metrics != old.metrics) {
+          config->socket != old.socket || config->socket_mode != old.socket_mode ||
+          config->address != old.address || config->metrics != old.metrics) {
         spdlog::warn("name, database and addresses change with a restart only");
       }
       config->name = old.name;
@@ -255,15 +266,42 @@ class Daemon final : private NightObserver {
 
   void OnTransition(const Job& job) override {
     if (counts_) counts_->OnTransition(job);
-    if (!IsFinal(job.standing.state)) return;
+    if (!IsFinal(job.standing.state) || night_->config().command.empty()) return;
+    NoteTeller(job.id, night_->config().name);
     commands_->Run(night_->config(), job.id, JobJson({job}));
   }
+
+  // So that a daemon that is killed meanwhile does it when it runs again: a command may be run twice,
+  // but is not lost.
+  void NoteTeller(std::int64_t job, const std::string& teller) {
+    const Status status = store_->SetTeller(job, teller);
+    if (!status.ok()) spdlog::warn("who tells of job {} is not noted: {}", job, Message(status));
+  }
+
+  void TellWhatWasNotTold() {
+    const DaemonConfig& config = night_->config();
+    StatusOr<std::vector<Job>> jobs = store_->Jobs({.teller = config.name});
+    if (!jobs.ok()) return spdlog::warn("ends of jobs are not told: {}", Message(jobs.status()));
+    std::ranges::reverse(*jobs);  // as they came
+    for (const Job& job : *jobs) {
+      if (config.command.empty()) NoteTeller(job.id, "");
+      commands_->Run(config, job.id, JobJson({job}));
+    }
+  }
+
   void OnTunerEvent(const Job& job, const TunerEvent& event) override {
     if (counts_) counts_->OnTunerEvent(job, event);
   }
   void OnTick() override {
-    maintenance_->Tick(night_->config(), clock_.Today(), night_->running() > 0);
+    maintenance_->Tick(night_->config(), clock_.Today(), JobsRun());
     ForgetOldJobs();
+  }
+
+  // Here or at another daemon. Where nobody can say, some do.
+  bool JobsRun() const {
+    const StatusOr<std::map<JobState, std::int64_t>> counts = store_->Counts();
+    if (!counts.ok()) return true;
+    return counts->contains(JobState::kRunning) || counts->contains(JobState::kFinishing);
   }
 
   // Once a day.
@@ -302,7 +340,7 @@ Status Serve(const DaemonOptions& options, const DaemonConfig& config) {
   RaiseDescriptorLimit();
   ASSIGN_OR_RETURN(const NameLock lock, NameLock::Take(config));
   ASSIGN_OR_RETURN(std::unique_ptr<JobStore> store,
-                   OpenSqliteJobStore(config.database, OpenMode::kReadWrite));
+                   OpenSqliteJobStore(config.database, OpenMode::kReadWrite, kStorePatience));
   ASSIGN_OR_RETURN(std::unique_ptr<Metrics> metrics,
                    MetricsIfAsked(MetricsOf(config), MetricSource::kDaemon));
   ASSIGN_OR_RETURN(const std::string program, OwnProgram());

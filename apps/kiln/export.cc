@@ -183,7 +183,7 @@ StatusOr<int> Export(const Environment& env, const Options& options) {
   Network network;
   if (options.what.any()) {
     ASSIGN_OR_RETURN(network, Resolve(options.what));
-    if (network.layers.empty()) return NoLayers(network);
+    RETURN_IF_ERROR(CheckHasLayers(network));
   }
   ASSIGN_OR_RETURN(const LockFile lock, ReadConfigs(env, options, network));
   ASSIGN_OR_RETURN(const LibraryRequest request, RequestOf(options, lock, network));

@@ -8,6 +8,7 @@
 #include "apps/kiln/stored.h"
 #include "base/digest.h"
 #include "base/read_file.h"
+#include "daemon/job_network.h"
 #include "ops/workload_key.h"
 
 namespace kiln {
@@ -25,27 +26,10 @@ Status CheckFile(const std::string& path, const std::string& digest) {
                " has changed since the job was submitted: submit it again");
 }
 
-LayerListOptions ListOptionsOf(const JobNetwork& network) {
-  LayerListOptions list;
-  if (network.layers_type == "i8") list.type = DataType::kI8;
-  if (network.layers_type == "u8s8") list.type = DataType::kU8S8;
-  if (network.layers_type == "u8") list.type = DataType::kU8;
-  if (network.layers_act == "none") list.act = Activation::kNone;
-  if (network.layers_act == "lo") list.act = Activation::kLo;
-  if (network.layers_act == "lohi") list.act = Activation::kLoHi;
-  return list;
-}
-
 StatusOr<Network> ReadNetwork(const JobNetwork& network) {
-  What what{.model = network.model,
-            .network = network.network,
-            .layers = network.layers,
-            .workloads = network.workloads};
   const std::string& file = network.model.empty() ? network.layers : network.model;
-  if (file.empty()) return Resolve(what);
-  RETURN_IF_ERROR(AsTrouble(TunerTrouble::kModel, CheckFile(file, network.digest)));
-  what.list = ListOptionsOf(network);
-  return AsTrouble(TunerTrouble::kModel, Resolve(what));
+  if (!file.empty()) RETURN_IF_ERROR(CheckFile(file, network.digest));
+  return NetworkOf(network);
 }
 
 }  // namespace
@@ -53,8 +37,7 @@ StatusOr<Network> ReadNetwork(const JobNetwork& network) {
 StatusOr<std::vector<WeightedNetwork>> ReadNetworks(const JobSpec& spec) {
   std::vector<WeightedNetwork> networks;
   for (const JobNetwork& each : spec.networks) {
-    ASSIGN_OR_RETURN(Network network, ReadNetwork(each));
-    if (network.layers.empty()) return NoLayers(network);
+    ASSIGN_OR_RETURN(Network network, AsTrouble(TunerTrouble::kModel, ReadNetwork(each)));
     networks.push_back({std::move(network), each.weight});
   }
   return networks;

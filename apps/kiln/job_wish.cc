@@ -44,8 +44,10 @@ Status WishOne(DaemonClient& client, const WishOptions& options, JobWish wish,
   }
   const JobObject job = ParseJob(text);
   if (const std::string pending = TextOf(job, "wish"); !pending.empty()) {
+    const bool cuts = pending == Name(JobWish::kCancelNow);
     WriteOutput(
-        fmt::format("job {}: {} is asked for; its tuner ends what it measures\n", *id, pending));
+        fmt::format("job {}: {} is asked for; {}\n", *id, pending,
+                    cuts ? "what its tuner measures is cut" : "its tuner ends what it measures"));
     return {};
   }
   PrintJobLine(job);

@@ -112,7 +112,7 @@ StatusOr<LockFile> ReadPresent(const Options& options) {
 StatusOr<Network> ResolveIfAny(const What& what) {
   if (!what.any()) return Network{};
   ASSIGN_OR_RETURN(Network network, Resolve(what));
-  if (network.layers.empty()) return NoLayers(network);
+  RETURN_IF_ERROR(CheckHasLayers(network));
   return network;
 }
 

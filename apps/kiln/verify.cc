@@ -232,7 +232,7 @@ StatusOr<int> Verify(const Environment& env, const Options& options) {
   }
   ASSIGN_OR_RETURN(const Network network, Resolve(options.what));
   ASSIGN_OR_RETURN(const Target target, TargetOption(options.where.target));
-  if (network.layers.empty() && options.golden.empty()) return NoLayers(network);
+  if (options.golden.empty()) RETURN_IF_ERROR(CheckHasLayers(network));
   StatusOr<std::unique_ptr<TuningStore>> store = OpenStore(env, OpenMode::kReadOnly);
   if (!store.ok() && store.status().code() != StatusCode::kNotFound) return store.status();
   ASSIGN_OR_RETURN(const std::unique_ptr<Rig> rig,

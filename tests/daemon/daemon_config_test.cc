@@ -226,6 +226,21 @@ TEST(DaemonConfigTest, AddressesHaveTheirForm) {
       "night.toml:2: `socket` in [listen]: a socket's path has at most 107 bytes, this one 108");
 }
 
+TEST(DaemonConfigTest, SocketModeIsOctal) {
+  const auto mode = [](const std::string& text) {
+    return Parse("[listen]\nsocket_mode = " + text + "\n");
+  };
+  EXPECT_EQ(Parse("")->socket_mode, 0600u);
+  EXPECT_EQ(mode("\"0660\"")->socket_mode, 0660u);
+  EXPECT_EQ(mode("\"666\"")->socket_mode, 0666u);
+  for (const char* bad : {"\"0900\"", "\"rw\"", "\"0060\"", "\"01666\"", "\"0400\"", "\"-1\""}) {
+    const Status status = mode(bad).status();
+    EXPECT_THAT(Message(status), HasSubstr("night.toml:2: `socket_mode` in [listen] is ")) << bad;
+    EXPECT_THAT(Message(status), HasSubstr("write \"0600\" for the daemon's user and root")) << bad;
+  }
+  EXPECT_FALSE(mode("432").ok()) << "a number would be decimal";
+}
+
 TEST(DaemonConfigTest, RelativePathsAreErrors) {
   constexpr char kEnd[] = ", a relative path: begin it with / or ~/";
   EXPECT_EQ(ErrorOf("database = 'x.db'"), "night.toml:1: `database` is `x.db`" + std::string(kEnd));

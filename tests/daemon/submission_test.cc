@@ -3,6 +3,9 @@
 #include <gmock/gmock.h>
 #include <sys/stat.h>
 
+#include <filesystem>
+#include <functional>
+
 #include "ops/target.h"
 #include "tests/base/temporary_directory.h"
 #include "tests/daemon/fake_night.h"
@@ -39,8 +42,16 @@ class SubmissionTest : public testing::Test {
   void ExpectInvalid(const std::string& words) const {
     ExpectRefused(StatusCode::kInvalidArgument, words);
   }
-  void Model(const std::string& path, const std::string& digest = "") {
-    submission_.spec = ToJson(JobSpec{.networks = {{.model = path, .digest = digest}}});
+  // A table of one layer, and a job of it.
+  std::string Write(const std::string& name, const std::string& layer = "dw") const {
+    return place_.Write(name, "name,h,w,ic,oc,kh,kw,stride,pad,groups,act\n" + layer +
+                                  ",14,14,24,24,3,3,1,1,24,lo\n");
+  }
+  void Layers(const std::string& path, const std::string& digest = "") {
+    submission_.spec = ToJson(JobSpec{.networks = {{.layers = path, .digest = digest}}});
+  }
+  void Network(const JobNetwork& network) {
+    submission_.spec = ToJson(JobSpec{.networks = {network}});
   }
 
   const TemporaryDirectory place_;
@@ -127,33 +138,104 @@ TEST_F(SubmissionTest, WindowIsTheOneThatWasNamedOrTheUsual) {
 // ---- files
 
 TEST_F(SubmissionTest, FilesHaveTheirDigestFromThenOn) {
-  const std::string path = place_.Write("m.tflite", "a model");
-  Model(path);
+  const std::string path = Write("layers.csv");
+  Layers(path);
   const std::string digest = *FileDigest(path);
   EXPECT_EQ(digest.size(), 16u);
   EXPECT_EQ(ParseJobSpec(Accepted().spec)->networks[0].digest, digest);
-  Model(path, digest);
+  Layers(path, digest);
   EXPECT_EQ(ParseJobSpec(Accepted().spec)->networks[0].digest, digest);
-  submission_.spec = ToJson(JobSpec{.networks = {{.layers = path}}});
-  EXPECT_EQ(ParseJobSpec(Accepted().spec)->networks[0].digest, digest);
-  place_.Write("m.tflite", "another model");
+  Write("layers.csv", "another");
   EXPECT_NE(*FileDigest(path), digest);
 }
 
 TEST_F(SubmissionTest, FilesMustBeHereAndTheOnesThatAreMeant) {
-  const std::string path = place_.Write("m.tflite", "a model");
-  Model(path, "0123456789abcdef");
+  const std::string path = Write("layers.csv");
+  Layers(path, "0123456789abcdef");
   ExpectRefused(StatusCode::kFailedPrecondition,
                 path + " is another file on the daemon's machine: put the same one there");
-  Model(place_.File("gone.tflite"));
+  Network({.model = place_.File("gone.tflite")});
   ExpectRefused(StatusCode::kNotFound, "no such file: " + place_.File("gone.tflite"));
-  Model(place_.path().string());
+  Network({.model = place_.path().string()});
   ExpectInvalid(place_.path().string() + ": not a regular file");
   ASSERT_EQ(mkfifo(place_.File("pipe").c_str(), 0600), 0);
-  Model(place_.File("pipe"));
+  Network({.model = place_.File("pipe")});
   ExpectInvalid("not a regular file");
   submission_.spec = R"({"networks":[{"model":"m.tflite"}]})";
   ExpectInvalid("absolute path");
+}
+
+// In the evening, not when the window opens.
+TEST_F(SubmissionTest, NetworksThatCannotBeReadAreRefusedAtOnce) {
+  Network({.network = "mobilenet_v9"});
+  ExpectRefused(StatusCode::kNotFound, "mobilenet_v9");
+  Network({.model = place_.Write("m.tflite", "a model")});
+  ExpectInvalid("m.tflite");
+  Network({.layers = place_.Write("bad.csv", "name,h\nx,1\n")});
+  ExpectInvalid("bad.csv");
+  Network({.workloads = {"conv2d/i9/n1"}});
+  ExpectInvalid("i9");
+  submission_.series = "fresh";
+  submission_.window = "night";
+  ExpectInvalid("i9");
+}
+
+// ---- the same again
+
+// A client that did not hear the answer asks again with its uuid.
+class SubmittedAgainTest : public SubmissionTest {
+ protected:
+  void Keep() {
+    known_.id = 7;
+    known_.job = Accepted();
+  }
+  StatusCode Again() const { return CheckSubmittedAgain(submission_, known_).code(); }
+  Job known_;
+};
+
+TEST_F(SubmittedAgainTest, IsTheSameAlsoWhenTimeAndFilesHaveGoneOn) {
+  submission_.deadline = "2026-11-27T13:00:00Z";
+  Layers(Write("layers.csv"));
+  Keep();
+  EXPECT_EQ(Again(), StatusCode::kOk);
+  Layers(Write("layers.csv", "another"), *FileDigest(place_.File("layers.csv")));
+  EXPECT_EQ(Again(), StatusCode::kOk);
+  std::filesystem::remove(place_.File("layers.csv"));
+  EXPECT_EQ(Again(), StatusCode::kOk);
+}
+
+TEST_F(SubmittedAgainTest, NativeAndTheUsualWindowAreWhatTheyWere) {
+  Network({.network = "resnet18"});
+  config_.default_window = "night";
+  Keep();
+  ASSERT_EQ(known_.job.window, "night");
+  ASSERT_NE(known_.job.target, "native");
+  EXPECT_EQ(Again(), StatusCode::kOk);
+  submission_.window = "any";
+  EXPECT_EQ(Again(), StatusCode::kAlreadyExists);
+}
+
+TEST_F(SubmittedAgainTest, AnotherJobOfTheUuidIsRefused) {
+  Keep();
+  const Submission good = submission_;
+  const std::vector<std::function<void()>> changes{
+      [&] { submission_.user = "bob"; },
+      [&] { submission_.name = "another"; },
+      [&] { submission_.priority = 1; },
+      [&] { submission_.after = {3}; },
+      [&] { submission_.window = "night"; },
+      [&] { submission_.deadline = "06:00"; },
+      [&] { Network({.network = "mobilenet_v1"}); },
+      [&] { submission_.spec = R"({"networks":[{"network":"resnet18"}],"target":"pixel6"})"; },
+  };
+  for (std::size_t i = 0; i < changes.size(); ++i) {
+    submission_ = good;
+    EXPECT_EQ(Again(), StatusCode::kOk);
+    changes[i]();
+    EXPECT_EQ(Again(), StatusCode::kAlreadyExists) << i;
+  }
+  EXPECT_THAT(Message(CheckSubmittedAgain(submission_, known_)),
+              HasSubstr("job 7 was submitted with the uuid u-1, and is another one"));
 }
 
 // ---- deadlines
@@ -195,7 +277,7 @@ class SeriesSubmissionTest : public SubmissionTest {
 };
 
 TEST_F(SeriesSubmissionTest, HasNeitherUuidNorDeadlineNorDigests) {
-  Model(place_.Write("m.tflite", "a model"));
+  Layers(Write("layers.csv"));
   submission_.deadline = "06:00";
   const NewJob job = Accepted();
   EXPECT_EQ(job.uuid, "");

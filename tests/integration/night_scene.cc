@@ -30,10 +30,11 @@ void NightTest::SetClock(std::chrono::seconds by) {
   WriteClock();
 }
 
-void NightTest::Configure(const std::string& zone, const std::string& more) {
+void NightTest::Configure(const std::string& zone, const std::string& more,
+                          const std::string& listen) {
   std::string text = "name = \"owl\"\nzone = \"" + zone + "\"\ndatabase = \"" +
                      scratch_.database() + "\"\n" +
-                     "[listen]\nsocket = \"unix:" + scratch_.Path("daemon.sock") + "\"\n";
+                     "[listen]\nsocket = \"unix:" + scratch_.Path("daemon.sock") + "\"\n" + listen;
   if (!address_.empty()) text += "[farm]\ntracker = \"" + address_ + "\"\n";
   scratch_.Write("night.toml", text + more);
 }

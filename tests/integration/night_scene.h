@@ -22,8 +22,9 @@ class NightTest : public LoggedFarmTest {
   void LetPass(std::chrono::seconds time);
   void SetClock(std::chrono::seconds by);
 
-  // night.toml: `more` after the name, zone and socket; with the farm's tracker if there is one.
-  void Configure(const std::string& zone, const std::string& more);
+  // night.toml: `more` after the name, zone and socket, `listen` beside the socket; with the farm's
+  // tracker if there is one.
+  void Configure(const std::string& zone, const std::string& more, const std::string& listen = {});
   void StartDaemon();
   void StartServer(const std::string& name, const std::string& target,
                    const std::vector<std::string>& emulator = {});

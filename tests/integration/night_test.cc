@@ -151,7 +151,6 @@ TEST_F(NightHereTest, JobsSayInOneLineWhyTheyWaitAndWhatToDo) {
   Configure("UTC", std::string(kNight) +
                        "[[window]]\nname = \"never\"\nfrom = \"22:00\"\nto = \"22:00\"\n");
   StartDaemon();
-  const std::string model = scratch_.Write("layers.csv", "bad");
   const std::vector<std::string> job = {"--workload", kDense, "--trials", "4"};
   const auto with = [&](std::vector<std::string> more) {
     more.insert(more.begin(), job.begin(), job.end());
@@ -172,10 +171,11 @@ TEST_F(NightHereTest, JobsSayInOneLineWhyTheyWaitAndWhatToDo) {
 
 TEST_F(NightHereTest, ModelThatChangedSinceItWasSubmittedFailsItsJob) {
   StartDaemon();
-  const std::string layers = scratch_.Write("layers.csv", "x");
+  const std::string table = "name,h,w,ic,oc,kh,kw,stride,pad,groups,act\n";
+  const std::string layers = scratch_.Write("layers.csv", table + "dw,14,14,24,24,3,3,1,1,24,lo\n");
   const auto changed = Submit({"--layers", layers, "--trials", "4", "--window", "night"});
   ASSERT_EQ(changed["state"], "queued") << changed;
-  scratch_.Write("layers.csv", "y");
+  scratch_.Write("layers.csv", table + "dw,7,7,24,24,3,3,1,1,24,lo\n");
   LetPass(hours(10) + seconds(5));
   ASSERT_TRUE(EventuallyIn(changed["id"], "failed"));
   EXPECT_EQ(JobOf(changed["id"])["reason"], "model");
@@ -208,10 +208,88 @@ TEST_F(NightHereTest, CommandAtTheEndIsGivenTheJob) {
             (std::map<int, std::string>{{job["id"], "done"}, {cancelled["id"], "cancelled"}}));
 }
 
+// A daemon that is killed beside it runs it again: a command may be run twice, but none is lost.
+TEST_F(NightHereTest, CommandThatDiedWithItsDaemonIsRunByTheNextOne) {
+  const std::string told = scratch_.Path("told");
+  const std::string program = scratch_.Write(
+      "tell", "#!/bin/sh\nif [ -e " + scratch_.Path("first") + " ]; then cat /dev/stdin > " + told +
+                  "; else touch " + scratch_.Path("first") + "; exec sleep 1000; fi\n");
+  ASSERT_EQ(chmod(program.c_str(), 0700), 0);
+  Configure("UTC", std::string(kNight) + "[end]\ncommand = [\"" + program + "\"]\n");
+  StartDaemon();
+  const auto job = Submit({"--workload", kDense, "--trials", "4", "--window", "night"});
+  ExpectKiln(0, ToDaemon({"cancel", std::to_string(job["id"].get<int>())}));
+  ASSERT_TRUE(
+      daemon_->WaitUntil([&] { return access(scratch_.Path("first").c_str(), F_OK) == 0; }));
+  daemon_->Signal(SIGKILL);
+  daemon_->Wait();
+  EXPECT_NE(access(told.c_str(), F_OK), 0);
+  const auto lines = [&] {
+    std::ifstream file(told);
+    return JsonLines(std::string(std::istreambuf_iterator<char>(file), {}));
+  };
+  StartDaemon();
+  ASSERT_TRUE(daemon_->WaitUntil([&] { return lines().size() == 1; }));
+  EXPECT_EQ(lines()[0]["id"], job["id"]);
+  EXPECT_EQ(lines()[0]["state"], "cancelled");
+}
+
+TEST_F(NightHereTest, WhatCannotBeTunedIsRefusedInTheEvening) {
+  StartDaemon();
+  for (const auto& [option, value] :
+       {std::pair<std::string, std::string>{"--network", "mobilenet_v9"},
+        {"--layers", scratch_.Write("bad.csv", "name,h\nx,1\n")},
+        {"--model", scratch_.Write("m.tflite", "no model")}}) {
+    const Outcome refused = Kiln(ToDaemon({"submit", option, value, "--window", "night"}));
+    EXPECT_EQ(refused.status, 1) << option;
+    EXPECT_TRUE(IsOneLine(refused.err)) << refused.err;
+  }
+  const Outcome name = Kiln(ToDaemon({"submit", "--workload", kDense, "--name", "caf\xe9"}));
+  EXPECT_EQ(name.status, 1);
+  EXPECT_THAT(name.err, HasSubstr("is no UTF-8 text"));
+  EXPECT_TRUE(IsOneLine(name.err)) << name.err;
+}
+
+// Another program holds the write lock for longer than a tick: clients are answered all the same.
+TEST_F(NightHereTest, LockedDatabaseHoldsUpNoClientAndLosesNoSubmission) {
+  StartDaemon();
+  Submit({"--workload", kDense, "--trials", "4", "--window", "night"});
+  auto lock = std::make_unique<WriteLock>(scratch_.database());
+  RunningProgram submit(scratch_, ToDaemon({"kiln", "submit", "--workload", kPointwise, "--trials",
+                                            "4", "--window", "night", "--json"}));
+  const Outcome jobs = ExpectKiln(0, ToDaemon({"jobs", "--json"}));
+  EXPECT_EQ(JsonLines(jobs.out).size(), 1u);
+  lock.reset();
+  EXPECT_EQ(submit.Wait().status, 0);
+  EXPECT_EQ(JsonLines(ExpectKiln(0, ToDaemon({"jobs", "--json"})).out).size(), 2u);
+}
+
+TEST_F(NightHereTest, SocketIsForWhomTheConfigurationSays) {
+  const auto mode = [&] {
+    struct stat status {};
+    EXPECT_EQ(stat(scratch_.Path("daemon.sock").c_str(), &status), 0);
+    return status.st_mode & 0777;
+  };
+  StartDaemon();
+  EXPECT_EQ(mode(), 0600u);
+  daemon_->Signal(SIGTERM);
+  EXPECT_EQ(daemon_->Wait().status, 0);
+  Configure("UTC", std::string(kNight), "socket_mode = \"0666\"\n");
+  StartDaemon();
+  EXPECT_EQ(mode(), 0666u);
+}
+
 TEST_F(NightHereTest, SubmittingAgainIsTheSameJob) {
   StartDaemon();
   const std::vector<std::string> job = {"--workload", kDense, "--trials", "4", "--uuid", "u-1"};
   EXPECT_EQ(Submit(job)["id"], Submit(job)["id"]);
+  // Also when what it asked for could not be asked for any more.
+  const std::vector<std::string> timed = {
+      "--workload", kDense,   "--trials", "4",          "--window",
+      "night",      "--uuid", "u-2",      "--deadline", "2026-11-27T12:30:00Z"};
+  const auto first = Submit(timed);
+  LetPass(hours(1));
+  EXPECT_EQ(Submit(timed)["id"], first["id"]);
   const Outcome other =
       Kiln(ToDaemon({"submit", "--workload", kPointwise, "--trials", "4", "--uuid", "u-1"}));
   EXPECT_EQ(other.status, 1);

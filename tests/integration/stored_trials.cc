@@ -13,6 +13,14 @@ constexpr int kBusyMs = 10'000;
 
 }  // namespace
 
+struct WriteLock::Held {
+  explicit Held(const std::string& path) : database(path, SQLite::OPEN_READWRITE, kBusyMs) {}
+  SQLite::Database database;
+  SQLite::Transaction transaction{database, SQLite::TransactionBehavior::IMMEDIATE};
+};
+WriteLock::WriteLock(const std::string& path) : held_(std::make_unique<Held>(path)) {}
+WriteLock::~WriteLock() = default;
+
 std::vector<StoredTrial> ReadTrials(const std::string& path) {
   std::vector<StoredTrial> trials;
   if (!std::filesystem::exists(path)) return trials;

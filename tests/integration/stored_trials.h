@@ -2,6 +2,7 @@
 
 #include <compare>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -19,6 +20,19 @@ struct StoredTrial {
 // What a script would read, with nothing but SQLite: by task, then seq. Empty as long as there is
 // no database.
 std::vector<StoredTrial> ReadTrials(const std::string& database);
+
+// This holds the write lock of a database, as another program that is long about it.
+class WriteLock {
+ public:
+  explicit WriteLock(const std::string& database);
+  ~WriteLock();
+  WriteLock(const WriteLock&) = delete;
+  WriteLock& operator=(const WriteLock&) = delete;
+
+ private:
+  struct Held;
+  std::unique_ptr<Held> held_;
+};
 
 // SQLite's own check, and that of references between tables: "ok", or what is wrong.
 std::string Integrity(const std::string& database);

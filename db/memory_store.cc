@@ -67,6 +67,10 @@ class MemoryStore final : public TuningStore {
     return CurrentTrials(task, records);
   }
 
+  StatusOr<std::vector<Trial>> Hints(const Task&, CacheState) const override {
+    return std::vector<Trial>();  // nothing is imported into memory
+  }
+
   StatusOr<std::vector<TrialRecord>> Records(const BestQuery& query) const override {
     std::vector<TrialRecord> records;
     absl::MutexLock lock(&mutex_);

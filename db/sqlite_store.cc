@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/synchronization/mutex.h"
+#include "db/autotvm_log.h"
 #include "db/best_choice.h"
 #include "db/sqlite_connection.h"
 #include "db/stored_keys.h"
@@ -73,6 +74,21 @@ class SqliteStore final : public TuningStore {
                        return tables.ReadRecords(query, std::string(task.kernel_template().name()));
                      }));
     return CurrentTrials(task, records);
+  }
+
+  StatusOr<std::vector<Trial>> Hints(const Task& task, CacheState cache) const override {
+    const std::string key = Key(task.workload());
+    ASSIGN_OR_RETURN(const std::vector<std::string> lines,
+                     Read([&](TuningTables& tables) { return tables.ReadLinesWith(key); }));
+    std::vector<Trial> hints;
+    for (const std::string& line : lines) {
+      AutotvmLine parsed = ParseAutotvmLine(line);
+      if (parsed.is != AutotvmLine::Is::kOwn) continue;
+      if (std::optional<Trial> hint = HintOf(task, cache, std::move(parsed.record))) {
+        hints.push_back(*std::move(hint));
+      }
+    }
+    return hints;
   }
 
   StatusOr<std::vector<TrialRecord>> Records(const BestQuery& query) const override {

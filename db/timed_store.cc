@@ -22,6 +22,9 @@ class TimedStore final : public TuningStore {
   StatusOr<std::vector<Trial>> History(const Task& task, CacheState cache) const override {
     return Told(inner_->History(task, cache));
   }
+  StatusOr<std::vector<Trial>> Hints(const Task& task, CacheState cache) const override {
+    return Told(inner_->Hints(task, cache));
+  }
   StatusOr<std::vector<TrialRecord>> Records(const BestQuery& query) const override {
     return Told(inner_->Records(query));
   }

@@ -80,6 +80,18 @@ std::optional<Config> CurrentConfig(const Task& task, const TrialRecord& record)
   return *std::move(config);
 }
 
+std::optional<Trial> HintOf(const Task& task, CacheState cache, TrialRecord record) {
+  const bool fits = record.workload == Key(task.workload()) &&
+                    record.target == task.target().name && record.threads == task.threads() &&
+                    record.cache == cache &&
+                    record.kernel_template == task.kernel_template().name();
+  if (!fits) return std::nullopt;
+  StatusOr<Config> config = task.space().FromLabels(record.labels);
+  if (!config.ok()) return std::nullopt;
+  record.trial.config = *std::move(config);
+  return std::move(record.trial);
+}
+
 StatusOr<std::set<Config>> HostKillers(const TuningStore& store, const Task& task) {
   ASSIGN_OR_RETURN(const std::vector<TrialRecord> records,
                    store.Records({.workload = Key(task.workload()), .target = task.target().name}));

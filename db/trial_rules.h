@@ -27,6 +27,10 @@ TrialRecord RecordOf(const Task& task, CacheState cache, const Trial& trial);
 // measured: that config. Else nullopt.
 std::optional<Config> CurrentConfig(const Task& task, const TrialRecord& record);
 
+// A record of another log as a hint for the task, with its config in the task's present space; nullopt:
+// it is of another task, or there is no such config.
+std::optional<Trial> HintOf(const Task& task, CacheState cache, TrialRecord record);
+
 // The trials of `records`, all of this task, that its present space and code still mean
 // (TuningStore::History), with their configs.
 std::vector<Trial> CurrentTrials(const Task& task, std::span<const TrialRecord> records);

@@ -98,6 +98,11 @@ class TuningStore {
   // device that was: for the search, the devices of a target are alike.
   virtual StatusOr<std::vector<Trial>> History(const Task& task, CacheState cache) const = 0;
 
+  // What imported lines of other logs say of the task: legal configs of its present space, whatever
+  // code they were of, in the order of the lines. Hints for where a search may begin, and nothing
+  // else: nobody knows how they were measured.
+  virtual StatusOr<std::vector<Trial>> Hints(const Task& task, CacheState cache) const = 0;
+
   // Everything stored that fits the query, stale records included, by task and then seq.
   virtual StatusOr<std::vector<TrialRecord>> Records(const BestQuery& query) const = 0;
 

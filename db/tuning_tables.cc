@@ -307,6 +307,14 @@ std::vector<std::string> TuningTables::ReadLines() {
   return lines;
 }
 
+std::vector<std::string> TuningTables::ReadLinesWith(const std::string& text) {
+  Statement row(database_, "SELECT raw FROM imported_lines WHERE instr(raw, ?) > 0 ORDER BY id");
+  row.bind(1, text.data(), static_cast<int>(text.size()));  // a blob, as the lines are
+  std::vector<std::string> lines;
+  while (row.executeStep()) lines.push_back(row.getColumn(0).getString());
+  return lines;
+}
+
 Session TuningTables::ReadSession(std::int64_t session) {
   Statement row(database_,
                 "SELECT started_ms, command, seed, compiler, host FROM sessions WHERE id = ?");

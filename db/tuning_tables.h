@@ -42,6 +42,7 @@ class TuningTables {
   // Lines of AutoTVM logs with their newlines, in the order in which they were imported.
   void AddLine(const std::string& raw);
   std::vector<std::string> ReadLines();
+  std::vector<std::string> ReadLinesWith(const std::string& text);  // somewhere in them
 
   Session ReadSession(std::int64_t session);
   // A session that says the same, or a new one.

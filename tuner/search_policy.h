@@ -32,9 +32,10 @@ class SearchPolicy {
   // included: it selects the stream of random numbers.
   virtual std::vector<Proposal> Propose(std::int64_t batch, std::int32_t count) = 0;
 
-  // Trials of this task whose times are only estimates, before anything else is asked: their order
-  // may be worth something, their configs were not seen. Published policies know no such thing.
-  virtual void Suggest(std::span<const Trial> estimates) { static_cast<void>(estimates); }
+  // Trials of this task whose times are only estimates, or of another program's log, before anything
+  // else is asked: their order may be worth something, their configs were not seen. The best of each
+  // call count, those of an earlier one first. Published policies know no such thing.
+  virtual void Suggest(std::span<const Trial> hints) { static_cast<void>(hints); }
 
   // Trials of this task, whoever proposed them.
   virtual void Observe(std::span<const Trial> trials) = 0;

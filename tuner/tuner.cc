@@ -108,6 +108,8 @@ class TuningRun {
       progress_.push_back({});
       ASSIGN_OR_RETURN(auto history, with_.store.History(task, options_.cache));
       const std::vector<Trial> others = TakeOtherKinds(history);
+      ASSIGN_OR_RETURN(const std::vector<Trial> hints, with_.store.Hints(task, options_.cache));
+      if (options_.kind != TimeKind::kEstimated) sessions_[i]->policy().Suggest(hints);
       WarmStart(i, others);
       sessions_[i]->Restore(history);
       if (learns_) with_.model.Add(task, history);

@@ -165,6 +165,24 @@ TEST_F(DbTest, OwnTrialsExportAsV02ThatOthersReadAndImportAgain) {
   EXPECT_EQ(Stats(other)["imported"]["lines"], read.size());
 }
 
+TEST_F(DbTest, ImportedLinesAreWhereTheSearchBegins) {
+  const std::string database = Tuned("own.db", 24, "1");
+  const json best = JsonLines(ExpectKiln(0, {"best", "--all", "--json", "--db", database}).out)[0];
+  const std::string log = scratch_.Write("own.log", Exported(database, "autotvm"));
+  const auto begins_with_it = [&](const std::string& other) {
+    ExpectKiln(0, {"tune", "--workload", kDense, "--trials", "4", "--seed", "7", "--db", other});
+    const auto history =
+        JsonLines(ExpectKiln(0, {"history", "--json", "--workload", kDense, "--db", other}).out);
+    return std::ranges::any_of(history, [&](const json& trial) {
+      return trial.value("config_id", "") == best["config_id"];
+    });
+  };
+  const std::string told = scratch_.Path("told.db");
+  ExpectKiln(0, {"db", "import", "--format", "autotvm", log, "--db", told});
+  EXPECT_TRUE(begins_with_it(told));
+  EXPECT_FALSE(begins_with_it(scratch_.Path("untold.db"))) << "it would have been found anyhow";
+}
+
 TEST_F(DbTest, ThreeDatabasesMergeToTheSameInAnyOrder) {
   const std::string a = Tuned("a.db", 6, "1"), b = Tuned("b.db", 6, "2");
   const std::string c = scratch_.Path("c.db");

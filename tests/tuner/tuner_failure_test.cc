@@ -159,6 +159,9 @@ class FullStore final : public TuningStore {
   StatusOr<std::vector<Trial>> History(const Task& task, CacheState cache) const override {
     return store_->History(task, cache);
   }
+  StatusOr<std::vector<Trial>> Hints(const Task& task, CacheState cache) const override {
+    return store_->Hints(task, cache);
+  }
   StatusOr<std::vector<TrialRecord>> Records(const BestQuery& query) const override {
     return store_->Records(query);
   }

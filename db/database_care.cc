@@ -1,5 +1,6 @@
 #include <SQLiteCpp/SQLiteCpp.h>
 #include <fcntl.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -22,20 +23,49 @@ namespace fs = std::filesystem;
 using Connection = std::unique_ptr<SQLite::Database>;
 using SQLite::Statement;
 
-// A file that goes again unless it is kept.
+// A new file beside the one that it is to become, which goes again unless it is kept. It is locked as
+// long as its maker lives.
 class Draft {
  public:
-  explicit Draft(std::string path) : path_(std::move(path)) {}
+  explicit Draft(const std::string& of)
+      : path_(of + kPart + std::to_string(getpid())),
+        fd_(open(path_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644)) {
+    if (fd_ >= 0 && flock(fd_, LOCK_EX | LOCK_NB) == 0) return;
+    const int error = errno;
+    if (fd_ >= 0) close(fd_);
+    fd_ = -1;
+    errno = error;
+  }
   ~Draft() {
-    if (!path_.empty()) unlink(path_.c_str());
+    if (fd_ < 0) return;
+    if (!kept_) unlink(path_.c_str());
+    close(fd_);
   }
   Draft(const Draft&) = delete;
   Draft& operator=(const Draft&) = delete;
+  bool ok() const { return fd_ >= 0; }
   const std::string& path() const { return path_; }
-  void Keep() { path_.clear(); }
+  void Keep() { kept_ = true; }
+
+  // Removes drafts of makers that were killed.
+  static void RemoveDead(const std::string& of) {
+    std::error_code ignored;
+    const fs::path directory = fs::absolute(of, ignored).parent_path();
+    const std::string prefix = fs::path(of).filename().string() + kPart;
+    for (const auto& entry : fs::directory_iterator(directory, ignored)) {
+      if (!entry.path().filename().string().starts_with(prefix)) continue;
+      const int fd = open(entry.path().c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+      if (fd < 0) continue;
+      if (flock(fd, LOCK_EX | LOCK_NB) == 0) unlink(entry.path().c_str());
+      close(fd);
+    }
+  }
 
  private:
-  std::string path_;
+  static constexpr char kPart[] = ".part-";
+  const std::string path_;
+  int fd_ = -1;
+  bool kept_ = false;
 };
 
 Status CannotWrite(const std::string& path) {
@@ -114,11 +144,9 @@ Status BackUpDatabase(const std::string& database, const std::string& copy, bool
                  " is there already: name another file, or --force");
   }
   ASSIGN_OR_RETURN(const Connection connection, OpenConnection(database, OpenMode::kReadOnly));
-  Draft draft(copy + ".part-" + std::to_string(getpid()));
-  unlink(draft.path().c_str());  // of a process of the same number that was killed
-  const int fd = open(draft.path().c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
-  if (fd < 0) return CannotWrite(copy);
-  close(fd);
+  Draft::RemoveDead(copy);
+  Draft draft(copy);
+  if (!draft.ok()) return CannotWrite(copy);
   try {
     Statement vacuum(*connection, "VACUUM INTO ?");
     vacuum.bind(1, draft.path());
@@ -153,6 +181,7 @@ StatusOr<DatabaseCounts> CountDatabase(const std::string& database) {
                               " GROUP BY device");
     counts.statuses =
         CountsOf(*connection, "SELECT status, count(*) FROM measurements GROUP BY status");
+    counts.jobs = CountsOf(*connection, "SELECT state, count(*) FROM jobs GROUP BY state");
   } catch (const std::exception& error) {
     return Explain(error, database);
   }

@@ -78,6 +78,7 @@ struct DatabaseCounts {
   AutotvmCount imported;  // `known` has no meaning here; lines are numbered over all logs
   std::map<std::string, std::int64_t> targets, devices;  // trials and measurements of each
   std::map<std::string, std::int64_t> statuses;          // measurements of each
+  std::map<std::string, std::int64_t> jobs;              // of the daemon's queue, by state
 };
 StatusOr<DatabaseCounts> CountDatabase(const std::string& database);
 

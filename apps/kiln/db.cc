@@ -196,7 +196,8 @@ StatusOr<int> ShowStats(const Environment& env, const Options& options) {
                              {"imported", ToJson(counts.imported)},
                              {"targets", counts.targets},
                              {"devices", counts.devices},
-                             {"statuses", counts.statuses}});
+                             {"statuses", counts.statuses},
+                             {"jobs", counts.jobs}});
     return 0;
   }
   WriteOutput(fmt::format(
@@ -205,6 +206,7 @@ StatusOr<int> ShowStats(const Environment& env, const Options& options) {
       database, counts.bytes / 1000, counts.schema, counts.tasks, counts.trials,
       counts.measurements, counts.sessions, counts.peaks, Join(counts.targets),
       Join(counts.devices), Join(counts.statuses)));
+  if (!counts.jobs.empty()) WriteOutput("jobs by state: " + Join(counts.jobs) + "\n");
   if (counts.imported.lines > 0) {
     WriteOutput("imported " + Summary(counts.imported) + "\n");
     PrintDetails(counts.imported);

@@ -284,6 +284,28 @@ TEST(DatabaseToolsTest, OwnTrialsAreExportedAsAutotvmLinesOnce) {
   EXPECT_THAT(*Open(dir.File("b"))->Bests({}), IsEmpty());
 }
 
+TEST(DatabaseToolsTest, ImportedLinesAreHintsForTheirTaskAlone) {
+  const TempDir dir;
+  const Task task = FakeTask();
+  Trial other_code = OkTrial(task, 1, 20, "b");
+  other_code.code_digest = 7;
+  ASSERT_TRUE(
+      Open(dir.File("a"))
+          ->Append(task, CacheState::kHot, std::vector{OkTrial(task, 0, 10, "a"), other_code})
+          .ok());
+  const auto log = ExportAutotvm(dir.File("a"));
+  ASSERT_TRUE(ImportAutotvm(dir.File("b"), log->text + ForeignLog(3), "a log").ok());
+  const auto store = Open(dir.File("b"));
+  const auto hints = *store->Hints(task, CacheState::kHot);
+  ASSERT_EQ(hints.size(), 2u);
+  EXPECT_EQ(hints[0].config, task.space().At(0));
+  EXPECT_EQ(RankTime(hints[0]), 10);
+  EXPECT_EQ(hints[1].config, task.space().At(1)) << "whatever code it is of";
+  EXPECT_THAT(*store->Hints(task, CacheState::kCold), IsEmpty());
+  EXPECT_THAT(*Open(dir.File("a"))->Hints(task, CacheState::kHot), IsEmpty()) << "they are trials";
+  EXPECT_THAT(*store->History(task, CacheState::kHot), IsEmpty());
+}
+
 TEST(DatabaseToolsTest, AFileThatIsNoLogIsRefused) {
   const TempDir dir;
   for (const std::string text : {"", "# only a comment\n", "\x89PNG\r\n", "{}\n", "[1]\n"}) {

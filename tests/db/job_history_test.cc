@@ -66,6 +66,10 @@ class History {
   Value OneOf(const std::vector<Value>& values) {
     return values[rng_.Below(values.size())];
   }
+  // Daemons are configured each by its owner.
+  std::chrono::milliseconds AnyTtl() {
+    return OneOf<std::chrono::milliseconds>({kTtl, kTtl / 10, 4 * kTtl});
+  }
   JobStore& Any() { return *holders_[rng_.Below(2)].store; }
   std::int64_t AnyId() { return rng_.Between(1, std::max<std::int64_t>(1, last_id_)); }
 
@@ -123,9 +127,10 @@ class History {
     const std::int64_t id = AnyId();
     const Holder& holder = holders_[rng_.Below(2)];
     step_ = "claim of " + std::to_string(id) + " by " + holder.name();
-    const auto claim = holder.store->Claim(id, holder.name(), model_.now, kTtl);
+    const std::chrono::milliseconds ttl = AnyTtl();
+    const auto claim = holder.store->Claim(id, holder.name(), model_.now, ttl);
     if (!model_.jobs.contains(id)) return ExpectCode(claim.status(), StatusCode::kNotFound);
-    ExpectCode(claim.status(), model_.Claim(id, holder.name()));
+    ExpectCode(claim.status(), model_.Claim(id, holder.name(), ttl.count()));
     if (!claim.ok()) return;
     Expect(claim->epoch == model_.jobs.at(id).epoch, "the epoch of the claim is another");
     claims_.push_back(*claim);
@@ -150,12 +155,14 @@ class History {
     const JobClaim claim = AnyClaim();
     const JobProgress progress = AnyProgress();
     step_ = "beat of " + std::to_string(claim.id) + "/" + std::to_string(claim.epoch);
-    const auto wish = Any().Beat(claim, progress, model_.now, kTtl);
+    const std::chrono::milliseconds ttl = AnyTtl();
+    const auto wish = Any().Beat(claim, progress, model_.now, ttl);
     Job* job = model_.Holding(claim);
     if (job == nullptr) return ExpectCode(wish.status(), WhyNot(claim));
     ExpectCode(wish.status(), StatusCode::kOk);
     model_.Tell(*job, progress);
-    job->lease_until_ms = model_.now + kTtlMs;
+    job->lease_until_ms = model_.now + ttl.count();
+    job->lease_ms = ttl.count();
     Expect(wish.ok() && *wish == job->wish, "another wish is heard");
   }
 

@@ -42,14 +42,14 @@ class JobModel {
     return StatusCode::kOk;
   }
 
-  StatusCode Claim(std::int64_t id, const std::string& holder) {
+  StatusCode Claim(std::int64_t id, const std::string& holder, std::int64_t lease_ms) {
     Job& job = jobs.at(id);
     if (!Waits(job.standing.state) || job.standing.reason == R::kHeld)
       return StatusCode::kFailedPrecondition;
     job.epoch += 1;
     job.holder = holder;
-    job.lease_until_ms = now + kTtlMs;
-    job.lease_ms = kTtlMs;
+    job.lease_until_ms = now + lease_ms;
+    job.lease_ms = lease_ms;
     runs[{id, job.epoch}] = {id,           job.epoch, now, {}, job.job.user, job.job.target, holder,
                              /*trials=*/0, 0};
     Become(job, S::kRunning, R::kStarting);
@@ -91,7 +91,7 @@ class JobModel {
     if (job.holder.empty()) return false;
     const std::string daemon = job.holder.substr(0, job.holder.find('/'));
     const std::int64_t left = job.lease_until_ms - now;
-    return daemon == dead || left <= 0 || left > 2 * kTtlMs;
+    return daemon == dead || left <= 0 || left > 2 * job.lease_ms;
   }
 
   void Lose(Job& job) {

@@ -9,7 +9,11 @@
 #include <vector>
 
 #include "absl/strings/cord.h"
+#include "apps/command_line/completion.h"
+#include "apps/command_line/manual.h"
 #include "base/standard_streams.h"
+#include "base/version.h"
+#include "base/write_file.h"
 #include "ops/target_file.h"
 #include "proto/transport.h"
 
@@ -19,6 +23,26 @@ namespace {
 constexpr char kUsage[] = "kiln/usage";  // the payload that marks a usage error
 
 bool IsUsageError(const Status& status) { return status.GetPayload(kUsage).has_value(); }
+
+// Thrown while options are read, as --help is: what was asked for, or why it cannot be had.
+class Asked final : public CLI::Success {
+ public:
+  explicit Asked(StatusOr<std::string> text) : text_(std::move(text)) {}
+  const StatusOr<std::string>& text() const { return text_; }
+
+ private:
+  StatusOr<std::string> text_;
+};
+
+// What was written.
+StatusOr<std::string> WriteManual(const CommandNode& program, const std::string& directory) {
+  std::string written;
+  for (const auto& [name, page] : ManualPages(program, kVersion)) {
+    RETURN_IF_ERROR(ReplaceFile(directory + "/" + name, page));
+    written += directory + "/" + name + "\n";
+  }
+  return written;
+}
 
 // CLI11 only says that there is no command, not that the word in its place is none.
 std::string WhatIsWrong(const CLI::App& app, const CLI::ParseError& error) {
@@ -71,9 +95,34 @@ int ReportError(const std::string& program, const Status& status) {
   return ExitStatus(status);
 }
 
+void AddSelfDescription(CLI::App& app, std::function<CompletionWords()> words) {
+  constexpr char kGroup[] = "For shells and man";
+  const auto complete = [&app, words = std::move(words)](const std::string& shell) {
+    throw Asked(
+        CompletionScript(DescribeCommands(app), words ? words() : CompletionWords(), shell));
+  };
+  app.add_option_function<std::string>("--completion", complete,
+                                       "print a script that completes this program's command lines")
+      ->check(CLI::IsMember({"bash", "zsh", "fish"}))
+      ->trigger_on_parse()
+      ->type_name("SHELL")
+      ->group(kGroup);
+  const auto write = [&app](const std::string& directory) {
+    throw Asked(WriteManual(DescribeCommands(app), directory));
+  };
+  app.add_option_function<std::string>("--manual", write, "write its manual pages there")
+      ->trigger_on_parse()
+      ->type_name("DIR")
+      ->group(kGroup);
+}
+
 std::optional<int> ParseCommandLine(CLI::App& app, int argc, char** argv) {
   try {
     app.parse(argc, argv);
+  } catch (const Asked& asked) {
+    if (!asked.text().ok()) return ReportError(app.get_name(), asked.text().status());
+    WriteOutput(*asked.text());
+    return FinishOutput(app.get_name().c_str(), 0);
   } catch (const CLI::Success& request) {  // --help, --version
     std::ostringstream text;
     app.exit(request, text, text);

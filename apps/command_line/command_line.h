@@ -2,9 +2,11 @@
 
 #include <functional>
 #include <limits>
+#include <map>
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "base/status.h"
 #include "ops/target.h"
@@ -44,6 +46,15 @@ int ExitStatus(const Status& status);
 
 // Says "PROGRAM: MESSAGE" on standard error and returns the exit status of an error.
 int ReportError(const std::string& program, const Status& status);
+
+// ---- what a program says of itself
+
+// Words that an option may take beside any other, by its name: those of targets, say.
+using CompletionWords = std::map<std::string, std::vector<std::string>>;
+
+// --completion SHELL and --manual DIR, made of the app as it is when they are given. Before
+// ParseCommandLine(), which ends the program then.
+void AddSelfDescription(CLI::App& app, std::function<CompletionWords()> words = nullptr);
 
 // ---- parsing
 

@@ -6,12 +6,15 @@
 #include <CLI/CLI.hpp>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "apps/command_line/command_line.h"
 #include "apps/kiln/command.h"
 #include "base/paths.h"
 #include "base/standard_streams.h"
 #include "base/version.h"
+#include "models/model.h"
+#include "ops/target.h"
 
 namespace kiln {
 namespace {
@@ -40,6 +43,16 @@ std::string CommandLine(int argc, char** argv) {
   std::string line;
   for (int i = 0; i < argc; ++i) line += (i ? " " : "") + std::string(argv[i]);
   return line;
+}
+
+// What there is to complete that no option's definition says.
+CompletionWords WordsToComplete() {
+  CompletionWords words{{"--network", BuiltinNetworkNames()}};
+  std::vector<std::string>& targets = words["--target"] = {"native"};
+  const StatusOr<std::vector<Target>> known = KnownTargets();
+  if (!known.ok()) return words;
+  for (const Target& target : *known) targets.push_back(target.name);
+  return words;
 }
 
 }  // namespace
@@ -77,6 +90,7 @@ int RunKiln(int argc, char** argv, const TemplateRegistry& registry, const char*
   AddJob(app, env);
   AddJobWishes(app, env);
   AddRunJob(app, env);
+  AddSelfDescription(app, WordsToComplete);
   if (const std::optional<int> status = ParseCommandLine(app, argc, argv)) return *status;
   const StatusOr<int> status = env.action();
   return FinishOutput("kiln", status.ok() ? *status : ReportError("kiln", status.status()));

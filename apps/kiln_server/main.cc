@@ -240,6 +240,7 @@ int Main(int argc, char** argv) {
   AddNumber<std::int32_t>(
       app, "--parent-fd", options.parent_fd,
       "for programs that start this one: a stream socket; it ends when that does", {0, 1 << 20});
+  AddSelfDescription(app);
   if (const std::optional<int> status = ParseCommandLine(app, argc, argv)) return *status;
   return EndServing("kiln-server", Serve(options));
 }

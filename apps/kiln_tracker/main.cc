@@ -112,6 +112,7 @@ int Main(int argc, char** argv) {
                     "calls a second of one client (over TLS: of one certificate)", {1, 1e9})
       ->default_str("5000");
   AddCredentials(app, options.listen.tls, CredentialUse::kToServe);
+  AddSelfDescription(app);
   if (const std::optional<int> status = ParseCommandLine(app, argc, argv)) return *status;
   options.rate.burst = 2 * options.rate.per_second;
   return EndServing("kiln-tracker", Serve(options));

@@ -20,6 +20,8 @@ void CountTimings(Metrics& metrics, const std::string& target, const TunerTiming
   for (const double seconds : timings.seconds) {
     if (timings.stage == "append") {
       metrics.Observe(Metric::kStoreAppend, {}, seconds);
+    } else if (timings.stage == "compile_queue") {
+      metrics.Observe(Metric::kCompileQueue, {}, seconds);
     } else if (timings.stage == "lease_wait") {
       metrics.Observe(Metric::kLeaseWait, {target}, seconds);
     } else {

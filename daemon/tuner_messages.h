@@ -56,7 +56,7 @@ struct TunerWaiting {
 
 // How long parts of trials took, some at a time.
 struct TunerTimings {
-  std::string stage;  // "compile", "run", "lease_wait", "append"
+  std::string stage;  // "compile", "compile_queue", "run", "lease_wait", "append"
   std::vector<double> seconds;
 };
 

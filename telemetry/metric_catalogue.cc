@@ -94,6 +94,13 @@ std::vector<MetricFamily> NightFamilies() {
        "Compiled kernels that were looked for in the cache.",
        {kDaemon},
        {{"result", {"hit", "miss"}}}},
+      {Metric::kCompileQueue,
+       "kiln_compile_queue_seconds",
+       kHistogram,
+       "How long a kernel waited for a compiler that was free.",
+       {kDaemon},
+       {},
+       kQuick},
   };
 }
 

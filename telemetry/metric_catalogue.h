@@ -22,6 +22,7 @@ enum class Metric : std::uint8_t {
   kTrialStage,
   kImprovements,
   kObjectCacheRequests,
+  kCompileQueue,
   kStoreAppend,
   kStoreSize,
   kStoreWal,

@@ -64,7 +64,8 @@ StatusOr<std::unique_ptr<Compiler>> NewCompiler(Reactor& reactor, const Toolchai
   auto pool = NewWorkerPool(reactor, {.program = worker,
                                       .workers = options.workers,
                                       .cores = options.cores,
-                                      .time_out = options.time_out});
+                                      .time_out = options.time_out,
+                                      .on_queued = options.on_queued});
   if (options.cache_bytes <= 0) return pool;
   const std::string directory =
       options.cache_dir.empty() ? DefaultCacheDirectory() : options.cache_dir;

@@ -23,6 +23,7 @@ struct ToolchainOptions {
   std::string cache_dir{};                       // empty: $XDG_CACHE_HOME/kiln/objects
   std::int64_t cache_bytes = 1LL << 30;          // 0: no cache
   std::function<void(CacheLookup)> on_lookup{};  // on the threads that build; null: nobody cares
+  std::function<void(std::chrono::nanoseconds)> on_queued{};  // as WorkerPoolOptions has it
 };
 
 // The worker pool behind the object cache. kNotFound: there is no kiln-compile-worker. The reactor

@@ -29,7 +29,9 @@ class WorkerCalls::Pool {
 
   // kUnavailable: the worker died of this request. kInternal: there is no worker to be had.
   StatusOr<std::string> CallOnce(const std::string& request) {
+    const auto asked = std::chrono::steady_clock::now();
     Slot slot(*this);
+    if (options_.on_queued) options_.on_queued(std::chrono::steady_clock::now() - asked);
     if (!slot.worker.process || !slot.worker.process->alive()) {
       ASSIGN_OR_RETURN(slot.worker, StartWorker());
     }

@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -17,6 +18,8 @@ struct WorkerPoolOptions {
   std::vector<std::int32_t> cores{};                             // they run on; empty: anywhere
   std::chrono::nanoseconds time_out = std::chrono::seconds(60);  // of processor time, for one job
   std::int32_t jobs_per_worker = 400;  // then it is replaced: what LLVM leaks stays bounded
+  // How long a job waited until a worker was free; on the threads that compile. Null: nobody cares.
+  std::function<void(std::chrono::nanoseconds)> on_queued{};
 };
 
 // A Compiler whose jobs run in kiln-compile-worker processes, started when there is work. A worker

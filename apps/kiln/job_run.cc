@@ -166,6 +166,7 @@ StatusOr<std::unique_ptr<Rig>> JobRun::MakeRig() {
   options.client.priority = order_.priority;
   options.on_wait = [this](const std::string& what) { voice_.Waits(what); };
   options.on_lookup = [this](CacheLookup lookup) { voice_.Looked(lookup); };
+  options.on_queued = [this](Nanoseconds time) { voice_.Took("compile_queue", time); };
   options.around_builder = [this](std::unique_ptr<Builder> builder) {
     return NewTimedBuilder(std::move(builder), SystemClock(),
                            [this](Nanoseconds time, const Status& status) {

@@ -115,7 +115,8 @@ Status Rig::UseToolchain(const std::vector<std::int32_t>& cores, const RigOption
   workers_ = std::max<std::int32_t>(1, static_cast<std::int32_t>(cores.size()));
   ASSIGN_OR_RETURN(builder_, NewToolchain(*reactor_, {.workers = workers_,
                                                       .cores = cores,
-                                                      .on_lookup = options.on_lookup}));
+                                                      .on_lookup = options.on_lookup,
+                                                      .on_queued = options.on_queued}));
   if (options.around_builder) builder_ = options.around_builder(std::move(builder_));
   return absl::OkStatus();
 }

@@ -22,6 +22,7 @@ struct RigOptions {
   ClientIdentity client{DefaultClientName(), 0};
   WaitObserver on_wait = nullptr;                        // null: it is said on standard error
   std::function<void(CacheLookup)> on_lookup = nullptr;  // in the object cache
+  std::function<void(std::chrono::nanoseconds)> on_queued = nullptr;  // for a compile worker
   // What is put around builder and devices: NewTimedBuilder(), ...; null: nothing.
   std::function<std::unique_ptr<Builder>(std::unique_ptr<Builder>)> around_builder = nullptr;
   std::function<std::unique_ptr<DevicePool>(std::unique_ptr<DevicePool>)> around_devices = nullptr;

@@ -173,6 +173,7 @@ TEST_F(MetricsTest, DaemonCountsItsJobsTrialsAndFiles) {
   EXPECT_GE(stored, 1);
   EXPECT_EQ(ValueOf(after, "kiln_store_append_seconds_count"), 6);
   EXPECT_GT(ValueOf(after, "kiln_trial_stage_seconds_count{stage=\"compile\"}"), 0);
+  EXPECT_GT(ValueOf(after, "kiln_compile_queue_seconds_count"), 0);
   EXPECT_GT(ValueOf(after, "kiln_trial_stage_seconds_count{stage=\"run\"}"), 0);
   EXPECT_GT(ValueOf(after, "kiln_store_size_bytes"), 0);
   EXPECT_EQ(ValueOf(after, "kiln_scrape_errors_total"), 0);

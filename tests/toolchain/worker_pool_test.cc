@@ -3,8 +3,10 @@
 #include <gmock/gmock.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <csignal>
 #include <filesystem>
+#include <mutex>
 #include <set>
 #include <thread>
 #include <vector>
@@ -51,6 +53,22 @@ TEST_F(WorkerPoolTest, WorkersAreReplacedAfterTheirJobs) {
   const std::string second = OutputOf(*pool, "pid");
   EXPECT_NE(second, first);
   EXPECT_EQ(kill(std::stoi(first), 0), -1) << "still running";
+}
+
+TEST_F(WorkerPoolTest, SaysHowLongEachJobWaitedForAWorker) {
+  std::mutex mutex;
+  std::vector<std::chrono::nanoseconds> waits;
+  auto pool = Open({.workers = 1, .on_queued = [&](std::chrono::nanoseconds time) {
+                      const std::lock_guard lock(mutex);
+                      waits.push_back(time);
+                    }});
+  OutputOf(*pool, "pid");
+  ASSERT_EQ(waits.size(), 1u) << "also where it waited for nobody";
+  std::vector<std::thread> callers;
+  for (int i = 0; i < 4; ++i) callers.emplace_back([&] { OutputOf(*pool, "pid"); });
+  for (std::thread& caller : callers) caller.join();
+  ASSERT_EQ(waits.size(), 5u);
+  for (const std::chrono::nanoseconds wait : waits) EXPECT_GE(wait.count(), 0);
 }
 
 TEST_F(WorkerPoolTest, RejectedSourceIsAFailure) {

@@ -33,7 +33,10 @@ bool RunningJob::Observe(const TunerEvent& event) {
 }
 
 JobStanding RunningJob::StandingNow() const {
-  if (!facts) return {JobState::kRunning, JobReason::kStarting, "its tuner is starting"};
+  if (!facts) {
+    return {JobState::kRunning, JobReason::kStarting,
+            waiting.empty() ? "its tuner is starting" : waiting};
+  }
   if (confirming) {
     return {JobState::kFinishing, JobReason::kConfirming, "the best configs are measured again"};
   }

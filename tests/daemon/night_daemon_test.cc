@@ -558,6 +558,10 @@ TEST_F(NightDaemonTest, EndOfTheDaemonLetsJobsGoOnLater) {
 TEST_F(NightDaemonTest, ConfirmingIsFinishing) {
   StartDaemon();
   const Job a = Submit(FakeJob("a"));
+  tuners_.Of(a.id)->Say(TunerWaiting{"waiting for a rasp4b device: 0 registered"});
+  EXPECT_EQ(Standing(a.id), (JobStanding{JobState::kRunning, JobReason::kStarting,
+                                         "waiting for a rasp4b device: 0 registered"}));
+  tuners_.Of(a.id)->Say(TunerWaiting{""});
   tuners_.Of(a.id)->Say(TunerBegun{.tasks = 12});
   EXPECT_EQ(Standing(a.id), (JobStanding{JobState::kRunning, JobReason::kTuning, "12 tasks"}));
   tuners_.Of(a.id)->Say(TunerWaiting{"waiting for a rasp4b device: 1 registered, 1 leased by bob"});

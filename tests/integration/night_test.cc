@@ -137,6 +137,25 @@ TEST_F(NightInMiniatureTest, OfNineHours) { LiveThroughANight("2026-10-24T19:59:
 // That of 28 to 29 March 2026 has seven.
 TEST_F(NightInMiniatureTest, OfSevenHours) { LiveThroughANight("2026-03-28T20:59:55Z", hours(7)); }
 
+// ---- a farm without devices
+
+class NightOfAnEmptyFarmTest : public NightTest {};
+
+TEST_F(NightOfAnEmptyFarmTest, JobWhoseDeviceIsAwaySaysSoAndRunsOnceItIsThere) {
+  ShowTime("2026-11-27T12:00:00Z");
+  StartTracker();
+  Configure("UTC", kNight);
+  StartDaemon();
+  const auto job = Submit({"--workload", kDense, "--trials", "2", "--window", "any"});
+  EXPECT_TRUE(daemon_->WaitUntil([&] {
+    return Why(JobOf(job["id"])).find(" device: 0 registered") != std::string::npos;
+  })) << Why(JobOf(job["id"]));
+  const Outcome jobs = ExpectKiln(0, ToDaemon({"jobs"}));
+  EXPECT_THAT(jobs.out, HasSubstr("waiting for a "));
+  StartServer("late", "native");
+  EXPECT_TRUE(EventuallyIn(job["id"], "done")) << Why(JobOf(job["id"]));
+}
+
 // ---- on this machine, without a farm
 
 class NightHereTest : public NightTest {

@@ -5,15 +5,15 @@
 #include <utility>
 
 #include "apps/command_line/command_line.h"
-#include "base/standard_streams.h"
+#include "apps/kiln/terminal_picture.h"
 
 namespace kiln {
 
 Interrupt::Interrupt(Reactor& reactor) {
   reactor.OnTermination([state = state_](int count) {
     if (count >= 3) _exit(kInterruptedStatus);
-    WriteError(count == 1 ? "\nkiln: stopping; finished trials are stored (twice more: at once)\n"
-                          : "\nkiln: still stopping (once more: at once)\n");
+    SayToPerson(count == 1 ? "\nkiln: stopping; finished trials are stored (twice more: at once)"
+                           : "\nkiln: still stopping (once more: at once)");
     {
       const std::lock_guard lock(state->mutex);
       state->requested = true;

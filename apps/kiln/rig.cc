@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "apps/kiln/emulation.h"
+#include "apps/kiln/terminal_picture.h"
 #include "base/clock.h"
 #include "base/digest.h"
 #include "base/duration.h"
@@ -157,7 +158,7 @@ Status Rig::UseTracker(const Environment& env, const Target& target, const RigOp
     ASSIGN_OR_RETURN(wait_, ParseDuration(env.wait));
   }
   WaitObserver on_wait = options.on_wait;
-  if (!on_wait) on_wait = [](const std::string& what) { WriteError("kiln: " + what + "\n"); };
+  if (!on_wait) on_wait = [](const std::string& what) { SayToPerson("kiln: " + what); };
   return UseDevices(ConnectTracker(*reactor_, tracker, options.client, std::move(on_wait)),
                     options);
 }

@@ -1,7 +1,6 @@
 #include "apps/kiln/tune_report.h"
 
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cmath>
@@ -10,13 +9,12 @@
 
 #include "apps/kiln/output.h"
 #include "apps/kiln/table.h"
+#include "apps/kiln/tuning_picture.h"
 
 namespace kiln {
 namespace {
 
 using Seconds = std::chrono::duration<double>;
-
-const std::string kClearLine = "\r\033[K";  // of a terminal
 
 double Since(std::chrono::steady_clock::time_point start) {
   return Seconds(std::chrono::steady_clock::now() - start).count();
@@ -95,7 +93,7 @@ TuneProgress::TuneProgress(const std::vector<NetworkTask>& tasks, TimeKind kind,
       kind_(kind),
       peak_gops_(peak_gops),
       trials_expected_(trials_expected),
-      terminal_(isatty(STDERR_FILENO) == 1),
+      picture_(TerminalPicture::OnStandardError()),
       start_(std::chrono::steady_clock::now()),
       states_(tasks.size()) {}
 
@@ -103,18 +101,10 @@ double TuneProgress::Best(std::size_t task) const {
   return Gops(tasks_[task].task.workload(), states_[task].best_ns);
 }
 
-void TuneProgress::Line(const std::string& text) {
-  WriteError((terminal_ ? kClearLine : "") + text + "\n");
-}
-
-void TuneProgress::Status() {
-  const auto now = std::chrono::steady_clock::now();
-  if (now - last_status_ < (terminal_ ? Seconds(0.1) : Seconds(15))) return;
-  last_status_ = now;
+std::string TuneProgress::Progress() const {
   std::size_t done = 0;
   for (const TaskState& state : states_) done += state.done;
-  const double elapsed = Since(start_),
-               rate = static_cast<double>(trials_) / std::max(elapsed, 1e-3);
+  const double rate = static_cast<double>(trials_) / std::max(Since(start_), 1e-3);
   std::string text = fmt::format("{}/{} tasks  {} trials", done, tasks_.size(), trials_ + resumed_);
   if (trials_expected_ > 0) text += fmt::format(" of {}", trials_expected_);
   text += fmt::format("  {:.1f}/s", rate);
@@ -123,19 +113,51 @@ void TuneProgress::Status() {
         static_cast<double>(std::max<std::int64_t>(0, trials_expected_ - trials_ - resumed_));
     text += fmt::format("  ETA {}", Duration(left / rate));
   }
-  text += fmt::format("  | {}: {} trials, best {:.1f} GOP/s {}{}",
-                      Describe(tasks_[current_].task.workload()), states_[current_].trials,
-                      Best(current_), Share(Best(current_), peak_gops_), Mark(kind_));
-  if (terminal_) {
-    WriteError(kClearLine + text);
-  } else {
-    Line(text);
+  return text;
+}
+
+void TuneProgress::Draw() {
+  TuningPicture picture{.progress = Progress(),
+                        .kind = kind_ == TimeKind::kMeasured ? "" : std::string(Name(kind_))};
+  for (std::size_t i = 0; i < tasks_.size(); ++i) {
+    const TaskState& state = states_[i];
+    const Workload& workload = tasks_[i].task.workload();
+    TuningPicture::Row row{
+        .layer = Describe(workload),
+        .count = tasks_[i].workload.count,
+        .weight = static_cast<double>(workload.macs()) * tasks_[i].workload.count,
+        .trials = state.trials,
+        .failed = state.failed,
+        .best_ns = state.best_ns,
+        .gops = Best(i),
+        .curve = state.curve};
+    const auto first =
+        std::ranges::find_if(state.curve, [](double ns) { return std::isfinite(ns); });
+    if (first != state.curve.end()) row.first_ns = *first;
+    if (peak_gops_ > 0 && row.best_ns > 0) row.share = row.gops / peak_gops_;
+    row.state = state.done         ? TuningPicture::State::kDone
+                : state.confirming ? TuningPicture::State::kConfirms
+                : i == current_    ? TuningPicture::State::kTunes
+                                   : TuningPicture::State::kWaits;
+    picture.rows.push_back(std::move(row));
   }
+  picture_->Draw(DrawTuning(picture, picture_->canvas()));
+}
+
+void TuneProgress::Status() {
+  const auto now = std::chrono::steady_clock::now();
+  if (now - last_status_ < (picture_ ? Seconds(0.1) : Seconds(15))) return;
+  last_status_ = now;
+  if (picture_) return Draw();
+  WriteError(fmt::format("{}  | {}: {} trials, best {:.1f} GOP/s {}{}\n", Progress(),
+                         Describe(tasks_[current_].task.workload()), states_[current_].trials,
+                         Best(current_), Share(Best(current_), peak_gops_), Mark(kind_)));
 }
 
 void TuneProgress::Observe(const TuneEvent& event) {
   current_ = event.task;
   TaskState& state = states_[event.task];
+  if (event.progress != nullptr) state.curve = event.progress->best_ns;
   switch (event.kind) {
     case TuneEvent::Kind::kResumed:
       state.resumed = state.trials = event.progress->trials;
@@ -153,37 +175,65 @@ void TuneProgress::Observe(const TuneEvent& event) {
       break;
     }
     case TuneEvent::Kind::kConfirming:
+      for (TaskState& each : states_) each.confirming = !each.done;
       break;
     case TuneEvent::Kind::kConfirmed:
       if (const std::optional<double> ns = RankTime(*event.trial)) state.best_ns = *ns;
       break;
-    case TuneEvent::Kind::kTaskDone: {
-      if (state.done) break;
-      state.done = true;
-      std::size_t done = 0;
-      for (const TaskState& each : states_) done += each.done;
-      const std::string name = Describe(tasks_[event.task].task.workload());
-      if (state.trials == 0) {
-        Line(fmt::format("[{:>2}/{}] {:<24} not tried", done, tasks_.size(), name));
-        break;
-      }
-      Line(fmt::format(
-          "[{:>2}/{}] {:<24} {:>4} trials{}{}  best {:>7.2f} us {:>7.1f} GOP/s {:>4}{}", done,
-          tasks_.size(), name, state.trials,
-          state.resumed > 0 ? fmt::format(" ({} stored before)", state.resumed) : "",
-          state.failed > 0 ? fmt::format(" ({} failed)", state.failed) : "", state.best_ns / 1e3,
-          Best(event.task), Share(Best(event.task), peak_gops_), Mark(kind_)));
+    case TuneEvent::Kind::kTaskDone:
+      if (!state.done) SayDone(event.task);
       break;
-    }
   }
   Status();
 }
 
-void TuneProgress::Finish() {
-  if (terminal_) WriteError(kClearLine);
+// Where there is a picture, that says it.
+void TuneProgress::SayDone(std::size_t task) {
+  TaskState& state = states_[task];
+  state.done = true;
+  if (picture_) return;
+  const auto done = std::ranges::count(states_, true, &TaskState::done);
+  const std::string name = Describe(tasks_[task].task.workload());
+  if (state.trials == 0) {
+    WriteError(fmt::format("[{:>2}/{}] {:<24} not tried\n", done, tasks_.size(), name));
+    return;
+  }
+  WriteError(
+      fmt::format("[{:>2}/{}] {:<24} {:>4} trials{}{}  best {:>7.2f} us {:>7.1f} GOP/s {:>4}{}\n",
+                  done, tasks_.size(), name, state.trials,
+                  state.resumed > 0 ? fmt::format(" ({} stored before)", state.resumed) : "",
+                  state.failed > 0 ? fmt::format(" ({} failed)", state.failed) : "",
+                  state.best_ns / 1e3, Best(task), Share(Best(task), peak_gops_), Mark(kind_)));
 }
 
+void TuneProgress::Finish() { picture_.reset(); }
+
+namespace {
+
+// What there was to be gained, and was; then how.
+void PrintVerdict(const TuneSummary& s) {
+  const std::string why_short = WhyShort(s.results);
+  if (!why_short.empty()) {
+    WriteOutput(fmt::format("fewer trials than asked for: {}\n", why_short));
+  }
+  const Totals totals = TotalsOf(s);
+  WriteOutput(fmt::format("{}, {} thread{}: {:.3f} ms untuned, {:.3f} ms tuned{}: {:.2f}x  ({})\n",
+                          s.network.name, s.threads, s.threads == 1 ? "" : "s",
+                          totals.before_ns / 1e6, totals.after_ns / 1e6,
+                          totals.complete ? "" : " (over the layers that have both)",
+                          totals.after_ns > 0 ? totals.before_ns / totals.after_ns : 0,
+                          DescribePeak(s.kind, s.peak_gops)));
+  std::int64_t trials = 0, resumed = 0;
+  for (const TaskResult& result : s.results) trials += result.trials, resumed += result.resumed;
+  WriteOutput(fmt::format("{} trials", trials));
+  if (resumed > 0) WriteOutput(fmt::format(", {} of them stored before", resumed));
+  WriteOutput(fmt::format(", {}\n", Duration(s.seconds)));
+}
+
+}  // namespace
+
 void PrintSummary(const TuneSummary& s) {
+  PrintVerdict(s);
   using A = Table::Align;
   Table table({{"layer", A::kLeft},
                {"x"},
@@ -225,22 +275,6 @@ void PrintSummary(const TuneSummary& s) {
     WriteOutput(fmt::format("not tuned: {}\n", Message(why)));
   for (const auto& [op, count] : s.network.skipped)
     WriteOutput(fmt::format("not tuned: {} x {}\n", count, op));
-  const std::string why_short = WhyShort(s.results);
-  if (!why_short.empty()) {
-    WriteOutput(fmt::format("fewer trials than asked for: {}\n", why_short));
-  }
-  const Totals totals = TotalsOf(s);
-  WriteOutput(fmt::format("{}, {} thread{}: {:.3f} ms untuned, {:.3f} ms tuned{}: {:.2f}x  ({})\n",
-                          s.network.name, s.threads, s.threads == 1 ? "" : "s",
-                          totals.before_ns / 1e6, totals.after_ns / 1e6,
-                          totals.complete ? "" : " (over the layers that have both)",
-                          totals.after_ns > 0 ? totals.before_ns / totals.after_ns : 0,
-                          DescribePeak(s.kind, s.peak_gops)));
-  std::int64_t trials = 0, resumed = 0;
-  for (const TaskResult& result : s.results) trials += result.trials, resumed += result.resumed;
-  WriteOutput(fmt::format("{} trials", trials));
-  if (resumed > 0) WriteOutput(fmt::format(", {} of them stored before", resumed));
-  WriteOutput(fmt::format(", {}\n", Duration(s.seconds)));
 }
 
 void PrintSummaryJson(const TuneSummary& s) {

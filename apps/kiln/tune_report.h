@@ -2,17 +2,19 @@
 
 #include <chrono>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "apps/kiln/command.h"
+#include "apps/kiln/terminal_picture.h"
 #include "tuner/tuner.h"
 
 namespace kiln {
 
-// This tells a person how the tuning goes: a line that is rewritten on a terminal, and a line for
-// each task that is done. On standard error, so that standard output is the result. Not
-// thread-safe.
+// This tells a person how the tuning goes: on a terminal a picture of all tasks that stays where it
+// is, elsewhere a line now and then and one for each task that is done. On standard error, so that
+// standard output is the result. Not thread-safe.
 class TuneProgress {
  public:
   TuneProgress(const std::vector<NetworkTask>& tasks, TimeKind kind, double peak_gops,
@@ -23,19 +25,22 @@ class TuneProgress {
 
  private:
   void Status();
-  void Line(const std::string& text);
+  void Draw();
+  void SayDone(std::size_t task);
+  std::string Progress() const;
   double Best(std::size_t task) const;
 
   struct TaskState {
     std::int64_t trials = 0, resumed = 0, failed = 0;
     double best_ns = 0;
-    bool done = false;
+    std::vector<double> curve;  // best so far in ns, a point each batch
+    bool confirming = false, done = false;
   };
   const std::vector<NetworkTask>& tasks_;
   const TimeKind kind_;
   const double peak_gops_;
-  const std::int64_t trials_expected_;  // 0: not known
-  const bool terminal_;
+  const std::int64_t trials_expected_;        // 0: not known
+  std::unique_ptr<TerminalPicture> picture_;  // null: no terminal
   const std::chrono::steady_clock::time_point start_;
   std::chrono::steady_clock::time_point last_status_;
   std::vector<TaskState> states_;
@@ -60,7 +65,8 @@ struct TuneSummary {
 // interrupted (2 of 3 tasks), all 42 configs were tried (1)".
 std::string WhyShort(const std::vector<TaskResult>& results);
 
-// Per layer untuned and tuned, share of the measured peak, the network's total before and after.
+// The network's total before and after, then each layer untuned and tuned, with its share of the
+// measured peak.
 void PrintSummary(const TuneSummary& summary);
 // The same, one object per task and one for the network.
 void PrintSummaryJson(const TuneSummary& summary);

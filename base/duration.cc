@@ -3,6 +3,8 @@
 #include <cctype>
 #include <cstdint>
 
+#include "absl/time/time.h"
+
 namespace kiln {
 namespace {
 
@@ -27,7 +29,11 @@ StatusOr<std::chrono::seconds> ParseDuration(const std::string& text) {
       has_digits = true;
       continue;
     }
-    const std::int64_t unit = c == 's' ? 1 : c == 'm' ? 60 : c == 'h' ? 3600 : 0;
+    const std::int64_t unit = c == 's'   ? 1
+                              : c == 'm' ? 60
+                              : c == 'h' ? 3600
+                              : c == 'd' ? 86'400
+                                         : 0;
     if (unit == 0 || !has_digits) return BadDuration(text);
     total += number * unit;
     if (total > kLongestSeconds) return BadDuration(text);
@@ -48,6 +54,24 @@ StatusOr<int> ParseMinuteOfDay(const std::string& text) {
     return Error(StatusCode::kInvalidArgument, "`", text, "` is not a time of day: write 06:00");
   }
   return 60 * number(0) + number(3);
+}
+
+StatusOr<WallTime> ParseSince(const std::string& text, WallTime now) {
+  if (const StatusOr<std::chrono::seconds> age = ParseDuration(text); age.ok()) return now - *age;
+  absl::Time time;
+  std::string ignored;
+  // The library also takes spaces and words.
+  const bool is_date = !text.empty() && IsDigit(text.front()) && !std::isspace(text.back());
+  if (is_date && absl::ParseTime(absl::RFC3339_full, text, &time, &ignored) &&
+      time > absl::FromUnixMillis(0)) {
+    return absl::ToChronoTime(time);
+  }
+  return Error(StatusCode::kInvalidArgument, "`", text,
+               "` is not a time: write 2026-11-27T22:00:00Z, or an age: 8h, 2d");
+}
+
+std::string CheckSince(const std::string& text) {
+  return Message(ParseSince(text, SystemClock().Today()).status());
 }
 
 }  // namespace kiln

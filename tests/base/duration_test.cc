@@ -13,6 +13,8 @@ TEST(DurationTest, PartsAreAddedUp) {
   EXPECT_EQ(*ParseDuration("2h"), seconds(7200));
   EXPECT_EQ(*ParseDuration("1h30m"), seconds(5400));
   EXPECT_EQ(*ParseDuration("1h30m5s"), seconds(5405));
+  EXPECT_EQ(*ParseDuration("2d"), seconds(172'800));
+  EXPECT_EQ(*ParseDuration("1d12h"), seconds(129'600));
   EXPECT_EQ(*ParseDuration("950000000s"), seconds(950'000'000));
 }
 
@@ -24,6 +26,34 @@ TEST(DurationTest, WhatIsNoDurationSaysHowToWriteOne) {
               "`" + std::string(text) + "` is not a time: write 90s, 30m, 2h or 1h30m");
   }
   EXPECT_EQ(CheckDuration("5s"), "");
+}
+
+TEST(DurationTest, AMomentIsADateOrAnAge) {
+  const WallTime now = FromUnixMs(1'796'000'000'000);
+  EXPECT_EQ(*ParseSince("8h", now), now - seconds(28'800));
+  EXPECT_EQ(*ParseSince("2d", now), now - seconds(172'800));
+  const WallTime date = FromUnixMs(1'795'816'800'000);
+  EXPECT_EQ(FormatTime(ToUnixMs(date)), "2026-11-27T22:00:00Z");
+  for (const char* text :
+       {"2026-11-27T22:00:00Z", "2026-11-27T23:00:00+01:00", "2026-11-27T16:30:00.000-05:30"}) {
+    const StatusOr<WallTime> moment = ParseSince(text, now);
+    ASSERT_TRUE(moment.ok()) << moment.status();
+    EXPECT_EQ(*moment, date) << text;
+  }
+}
+
+TEST(DurationTest, WhatIsNoMomentSaysHowToWriteOne) {
+  for (const char* text :
+       {"", "yesterday", "8", "-8h", "0s", "2026-11-27", "2026-13-27T22:00:00Z", "22:00",
+        "2026-02-30T22:00:00Z", "2026-11-27T22:00:00", " 2026-11-27T22:00:00Z",
+        "2026-11-27T22:00:00Z ", "2026-11-27T22:00:00Z\n", "infinite-past", "infinite-future",
+        "99999999999999999999h"}) {
+    EXPECT_EQ(
+        CheckSince(text),
+        "`" + std::string(text) + "` is not a time: write 2026-11-27T22:00:00Z, or an age: 8h, 2d")
+        << text;
+  }
+  EXPECT_EQ(CheckSince("2d"), "");
 }
 
 TEST(DurationTest, TimesOfDayAreMinutes) {

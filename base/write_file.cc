@@ -1,6 +1,7 @@
 #include "base/write_file.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -35,9 +36,19 @@ int WriteNew(const std::string& path, std::string_view bytes) {
   return close(fd) == 0 ? error : errno;
 }
 
+// What a file must not take the place of: as root, it could be /dev/null.
+bool IsSpecial(mode_t mode) {
+  return S_ISCHR(mode) || S_ISBLK(mode) || S_ISFIFO(mode) || S_ISSOCK(mode);
+}
+
 }  // namespace
 
 Status ReplaceFile(const std::string& path, std::string_view bytes) {
+  struct stat there {};
+  if (lstat(path.c_str(), &there) == 0 && IsSpecial(there.st_mode)) {
+    return Error(StatusCode::kFailedPrecondition, "cannot write ", path,
+                 ": it is a device, socket or pipe, which would be replaced by a file");
+  }
   const std::string draft = path + ".new." + std::to_string(getpid());
   int error = WriteNew(draft, bytes);
   if (error == 0 && rename(draft.c_str(), path.c_str()) != 0) error = errno;

@@ -110,6 +110,18 @@ TEST(ReplaceFileTest, DirectoryThatIsNotThereIsNotFoundAndTheErrorNamesTheFile) 
   EXPECT_FALSE(fs::exists(directory.File("none")));
 }
 
+// As root, `-o /dev/null` took the device away.
+TEST(ReplaceFileTest, PipesAndDevicesAreNotReplaced) {
+  const TemporaryDirectory directory;
+  const std::string pipe = directory.File("pipe");
+  ASSERT_EQ(mkfifo(pipe.c_str(), 0600), 0);
+  const Status status = ReplaceFile(pipe, "x");
+  EXPECT_EQ(status.code(), StatusCode::kFailedPrecondition) << status;
+  EXPECT_THAT(Message(status), AllOf(StartsWith("cannot write " + pipe), HasSubstr("pipe")));
+  EXPECT_TRUE(fs::is_fifo(pipe));
+  EXPECT_EQ(directory.Count(), 1) << "a draft was left";
+}
+
 TEST(UpdateFileTest, EqualBytesLeaveTheFileAlone) {
   const TemporaryDirectory directory;
   const std::string bytes("a\0\xff\n", 4), path = directory.Write("f", bytes);

@@ -160,7 +160,9 @@ StatusOr<std::optional<Best>> BestFor(const TuningStore& store, const Task& task
   });
   std::map<TimeKind, std::int64_t> trials;
   for (const TrialRecord& record : records) ++trials[record.trial.kind];
-  std::erase_if(records, [&](const TrialRecord& record) { return !CurrentConfig(task, record); });
+  std::erase_if(records, [&](const TrialRecord& record) {
+    return !CurrentConfig(task, record.labels, record.trial.code_digest).ok();
+  });
   std::vector<BestCandidate> candidates;
   for (std::size_t i = 0; i < records.size(); ++i) AddCandidates(i, records[i], candidates);
   const std::optional<std::size_t> best = ChooseBest(candidates);

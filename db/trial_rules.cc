@@ -28,10 +28,8 @@ struct OutcomeFault {
   }
 };
 
-// The digest of the code that the config stands for today; 0 where lowering fails, as in Trial.
-std::uint64_t DigestToday(const Task& task, const Config& config) {
-  const StatusOr<KernelSource> source = task.Emit(config);
-  return source.ok() ? source->code_digest : 0;
+StatusOr<Config> ConfigToday(const Task& task, const TrialRecord& record) {
+  return CurrentConfig(task, record.labels, record.trial.code_digest);
 }
 
 bool TookHostsDown(const Trial& trial) {
@@ -74,12 +72,6 @@ TrialRecord RecordOf(const Task& task, CacheState cache, const Trial& trial) {
   return record;
 }
 
-std::optional<Config> CurrentConfig(const Task& task, const TrialRecord& record) {
-  StatusOr<Config> config = task.space().FromLabels(record.labels);
-  if (!config.ok() || DigestToday(task, *config) != record.trial.code_digest) return std::nullopt;
-  return *std::move(config);
-}
-
 std::optional<Trial> HintOf(const Task& task, CacheState cache, TrialRecord record) {
   const bool fits = record.workload == Key(task.workload()) &&
                     record.target == task.target().name && record.threads == task.threads() &&
@@ -101,9 +93,8 @@ StatusOr<std::set<Config>> HostKillers(const TuningStore& store, const Task& tas
     const bool kills = TookHostsDown(record.trial) ||
                        std::ranges::any_of(record.again, TookHostsDown, &Remeasurement::trial);
     if (!kills) continue;
-    if (std::optional<Config> config = CurrentConfig(task, record)) {
-      killers.insert(*std::move(config));
-    }
+    StatusOr<Config> config = ConfigToday(task, record);
+    if (config.ok()) killers.insert(*std::move(config));
   }
   return killers;
 }
@@ -111,8 +102,8 @@ StatusOr<std::set<Config>> HostKillers(const TuningStore& store, const Task& tas
 std::vector<Trial> CurrentTrials(const Task& task, std::span<const TrialRecord> records) {
   std::vector<Trial> current;
   for (const TrialRecord& record : records) {
-    std::optional<Config> config = CurrentConfig(task, record);
-    if (!config) continue;
+    StatusOr<Config> config = ConfigToday(task, record);
+    if (!config.ok()) continue;
     current.push_back(record.trial);
     current.back().config = *std::move(config);
   }

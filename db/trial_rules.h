@@ -1,6 +1,5 @@
 #pragma once
 
-#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -22,10 +21,6 @@ Status CheckStorable(const Peak& peak);
 
 // The trial as it is stored, still without seq.
 TrialRecord RecordOf(const Task& task, CacheState cache, const Trial& trial);
-
-// Where a record has a config in the task's present space and lowering it gives the code that was
-// measured: that config. Else nullopt.
-std::optional<Config> CurrentConfig(const Task& task, const TrialRecord& record);
 
 // A record of another log as a hint for the task, with its config in the task's present space; nullopt:
 // it is of another task, or there is no such config.

@@ -2,7 +2,6 @@
 
 #include <utility>
 
-#include "base/digest.h"
 #include "ops/workload_key.h"
 
 namespace kiln {
@@ -19,15 +18,10 @@ StatusOr<LockedKernel> LowerEntry(const TemplateRegistry& registry, const Target
   if (!kernel_template.ok()) return Stale(Message(kernel_template.status()));
   StatusOr<Task> task = Task::Create(*kernel_template, {workload, target, key.threads});
   if (!task.ok()) return Stale(Message(task.status()));
-  StatusOr<Config> config = task->space().FromLabels(entry.labels);
-  if (!config.ok()) return Stale(Message(config.status()));
-  StatusOr<KernelSource> source = task->Emit(*config);
+  ASSIGN_OR_RETURN(Config config, CurrentConfig(*task, entry.labels, entry.code_digest));
+  StatusOr<KernelSource> source = task->Emit(config);
   if (!source.ok()) return Stale(Message(source.status()));
-  if (source->code_digest != entry.code_digest) {
-    return Stale("this Kiln makes other code of its config (" + Hex(source->code_digest) +
-                 ") than was locked (" + Hex(entry.code_digest) + ")");
-  }
-  return LockedKernel{*std::move(task), *std::move(config), *std::move(source)};
+  return LockedKernel{*std::move(task), std::move(config), *std::move(source)};
 }
 
 StatusOr<LockedKernel> LowerDefault(const TemplateRegistry& registry, const Target& target,

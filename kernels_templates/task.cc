@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "base/digest.h"
+
 namespace kiln {
 
 StatusOr<Task> Task::Create(const TemplateRegistry& registry, TaskSpec spec) {
@@ -45,6 +47,21 @@ StatusOr<KernelSource> Task::Emit(const Config& config) const {
 
 void Task::Features(const Config& config, std::span<float> out) const {
   template_->Features(*spec_, space_, config, out);
+}
+
+StatusOr<Config> CurrentConfig(const Task& task, const ConfigLabels& labels,
+                               std::uint64_t measured) {
+  const auto stale = [](const std::string& why) {
+    return Error(StatusCode::kFailedPrecondition, why);
+  };
+  StatusOr<Config> config = task.space().FromLabels(labels);
+  if (!config.ok()) return stale(Message(config.status()));
+  const StatusOr<KernelSource> source = task.Emit(*config);
+  const std::uint64_t today = source.ok() ? source->code_digest : 0;
+  if (today == measured) return config;
+  if (!source.ok()) return stale(Message(source.status()));
+  return stale("this Kiln makes other code of its config (" + Hex(today) + ") than was measured (" +
+               Hex(measured) + ")");
 }
 
 }  // namespace kiln

@@ -41,4 +41,10 @@ class Task {
   ConfigSpace space_;
 };
 
+// The config with these labels, if lowering it today gives the code that was measured (`measured`,
+// its digest; 0: lowering refused it, as it still must). This alone decides what is stale:
+// kFailedPrecondition: it is, and why. Costs one lowering, some tens of microseconds.
+StatusOr<Config> CurrentConfig(const Task& task, const ConfigLabels& labels,
+                               std::uint64_t measured);
+
 }  // namespace kiln

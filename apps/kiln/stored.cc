@@ -22,10 +22,7 @@ bool IsCurrent(const Environment& env, const TrialRecord& record, const Workload
   if (!kernel_template.ok()) return false;
   const StatusOr<Task> task = Task::Create(*kernel_template, {workload, target, record.threads});
   if (!task.ok()) return false;
-  const StatusOr<Config> config = task->space().FromLabels(record.labels);
-  if (!config.ok()) return false;
-  const StatusOr<KernelSource> source = task->Emit(*config);
-  return source.ok() && source->code_digest == record.trial.code_digest;
+  return CurrentConfig(*task, record.labels, record.trial.code_digest).ok();
 }
 
 }  // namespace

@@ -72,6 +72,29 @@ TEST(TaskTest, FeaturesAreTheTemplates) {
   EXPECT_EQ(features[1], 1.0f);
 }
 
+// One rule for stores and lock files.
+TEST(TaskTest, AConfigIsCurrentIfItsCodeIsTheOneThatWasMeasured) {
+  const Task task = FakeTask();
+  const Config config = task.space().At(1);
+  const ConfigLabels labels = task.space().Labels(config);
+  const std::uint64_t code = task.Emit(config)->code_digest;
+  const StatusOr<Config> current = CurrentConfig(task, labels, code);
+  ASSERT_TRUE(current.ok()) << current.status();
+  EXPECT_EQ(*current, config);
+
+  const auto why = [&](const Task& today, std::uint64_t measured) {
+    const Status status = CurrentConfig(today, labels, measured).status();
+    EXPECT_EQ(status.code(), StatusCode::kFailedPrecondition);
+    return Message(status);
+  };
+  EXPECT_THAT(why(task, code + 1), HasSubstr("makes other code of its config"));
+  EXPECT_THAT(why(FakeTask({.body = "changed"}), code), HasSubstr("makes other code"));
+  EXPECT_THAT(why(FakeTask({.tiles = {7}}), code), HasSubstr("tile"));
+  const Task refusing = FakeTask({.refused_tile = task.space().Value(config, "tile")});
+  EXPECT_THAT(why(refusing, code), HasSubstr("is refused"));
+  EXPECT_TRUE(CurrentConfig(refusing, labels, 0).ok()) << "it was refused when it was tried, too";
+}
+
 TEST(TaskTest, CreateSaysWhyThereIsNoTask) {
   const auto fake = std::make_shared<FakeTemplate>();
   EXPECT_EQ(Task::Create(fake, FakeSpec(0)).status().code(), StatusCode::kInvalidArgument);

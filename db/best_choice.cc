@@ -171,4 +171,27 @@ StatusOr<std::optional<Best>> BestFor(const TuningStore& store, const Task& task
   return std::optional<Best>(BestOf(std::move(records[chosen.trial]), chosen, trials[chosen.kind]));
 }
 
+StatusOr<std::optional<double>> DefaultTimeBeside(const TuningStore& store, const Task& task,
+                                                  const Best& best) {
+  const Config untuned = task.kernel_template().Default(task.spec(), task.space());
+  ASSIGN_OR_RETURN(const std::vector<TrialRecord> records,
+                   store.Records({.workload = best.record.workload,
+                                  .target = best.record.target,
+                                  .threads = best.record.threads,
+                                  .cache = best.record.cache,
+                                  .config_id = task.space().Id(untuned)}));
+  std::vector<BestCandidate> candidates;
+  for (std::size_t i = 0; i < records.size(); ++i) {
+    if (records[i].kernel_template != task.kernel_template().name()) continue;
+    AddCandidates(i, records[i], candidates);
+  }
+  std::optional<double> ns;
+  for (const BestCandidate& candidate : candidates) {  // in order of seq: the latest code decides
+    const bool beside =
+        candidate.kind == best.judged.kind && candidate.device == best.judged.device;
+    if (beside) ns = candidate.rank_ns;
+  }
+  return ns;
+}
+
 }  // namespace kiln

@@ -28,6 +28,11 @@ bool Fits(const BestQuery& query, const Setting& setting) {
          Fits(query.threads, threads) && Fits(query.cache, cache);
 }
 
+bool Fits(const BestQuery& query, const TrialRecord& record) {
+  return Fits(query.config_id, record.config_id) &&
+         record.insertion > query.inserted_after.value_or(0);
+}
+
 // This keeps trials for as long as it lives: for tests, replays and runs without a database.
 class MemoryStore final : public TuningStore {
  public:
@@ -77,7 +82,9 @@ class MemoryStore final : public TuningStore {
     for (const auto& [setting, tasks] : settings_) {
       if (!Fits(query, setting)) continue;
       for (const auto& [name, trials] : tasks) {
-        records.insert(records.end(), trials.begin(), trials.end());
+        for (const TrialRecord& record : trials) {
+          if (Fits(query, record)) records.push_back(record);
+        }
       }
     }
     return records;
@@ -135,6 +142,7 @@ class MemoryStore final : public TuningStore {
     }
     Trials& trials = settings_[SettingOf(record)][record.kernel_template];
     record.seq = std::ssize(trials) + 1;
+    record.insertion = ++insertions_;
     trials.push_back(std::move(record));
   }
 
@@ -151,6 +159,7 @@ class MemoryStore final : public TuningStore {
   std::map<Setting, std::map<std::string, Trials>> settings_ ABSL_GUARDED_BY(mutex_);
   std::map<std::pair<std::string, std::int32_t>, double> peaks_ ABSL_GUARDED_BY(mutex_);  // GOP/s
   std::set<std::string> uuids_ ABSL_GUARDED_BY(mutex_);
+  std::int64_t insertions_ ABSL_GUARDED_BY(mutex_) = 0;
 };
 
 }  // namespace

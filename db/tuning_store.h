@@ -29,6 +29,8 @@ struct TrialRecord {
   std::int32_t threads = 1;
   CacheState cache = CacheState::kHot;
   std::int64_t seq = 0;  // order of insertion within the task, from 1
+  // Grows with each trial that the store takes, of whatever task; means nothing elsewhere.
+  std::int64_t insertion = 0;
   std::string config_id;
   ConfigLabels labels;
   Trial trial;  // as it was tuned; its `config` is empty: ConfigSpace::FromLabels gives it
@@ -57,6 +59,9 @@ struct BestQuery {
   std::optional<std::string> workload = {}, target = {};  // all, if unset
   std::optional<std::int32_t> threads = {};
   std::optional<CacheState> cache = {};
+  // Which trials of these tasks. For Records() alone: the best of some is not asked for.
+  std::optional<std::string> config_id = {};
+  std::optional<std::int64_t> inserted_after = {};  // a TrialRecord::insertion
 };
 
 // What a target reached when it did nothing but multiply-accumulate in registers
@@ -128,6 +133,12 @@ class TuningStore {
 // History. nullopt: none.
 StatusOr<std::optional<Best>> BestFor(const TuningStore& store, const Task& task, CacheState cache,
                                       std::optional<TimeKind> kind = std::nullopt);
+
+// The time of the task's untuned default, of the kind and on the device that `best` was judged by:
+// what a gain is over. Judged as the best is, by its latest confirmation before how it was tuned, and
+// by the latest of its codes. nullopt: it was not measured there, or failed.
+StatusOr<std::optional<double>> DefaultTimeBeside(const TuningStore& store, const Task& task,
+                                                  const Best& best);
 
 // The configs of the task's space that once took hosts down (FailureKind::kHostKilled), with the
 // code that they still stand for, whatever number of threads and state of the caches it was with:

@@ -72,6 +72,7 @@ TrialRecord ReadTrial(Statement& row) {
   record.threads = row.getColumn("threads").getInt();
   record.cache = ParseCacheState(row.getColumn("cache").getString());
   record.seq = row.getColumn("seq").getInt64();
+  record.insertion = row.getColumn("trial").getInt64();
   record.config_id = row.getColumn("config_id").getString();
   record.labels = ParseLabels(row.getColumn("labels").getString());
   record.trial = ReadMeasurement(row);
@@ -386,8 +387,12 @@ std::optional<std::int64_t> TuningTables::FindTrial(std::int64_t task, const Tri
 std::vector<TrialRecord> TuningTables::ReadRecords(
     const BestQuery& query, const std::optional<std::string>& kernel_template) {
   Statement row(database_, SelectRecords(std::string(kFits) +
-                                         " AND (:template IS NULL OR k.template = :template)"));
+                                         " AND (:template IS NULL OR k.template = :template)"
+                                         " AND (:config IS NULL OR t.config_id = :config)"
+                                         " AND (:after IS NULL OR t.id > :after)"));
   BindQuery(row, query);
+  if (query.config_id) row.bind(":config", *query.config_id);
+  if (query.inserted_after) row.bind(":after", *query.inserted_after);
   if (kernel_template) row.bind(":template", *kernel_template);
   return FetchRecords(row);
 }

@@ -519,6 +519,54 @@ TEST_P(TuningStoreTest, QueriesSelectByEveryField) {
   EXPECT_THAT(uuids({.target = "nowhere"}), IsEmpty());
 }
 
+TEST_P(TuningStoreTest, RecordsCanBeOfOneConfigOrOfWhatCameLater) {
+  const Task threads = FakeTask({}, FakeSpec(2));
+  Append(task_, {OkTrial(task_, 0, 100, "a"), OkTrial(task_, 1, 90, "b")});
+  Append(threads, {OkTrial(threads, 0, 80, "c")});
+  const auto uuids = [&](const BestQuery& query) {
+    std::vector<std::string> found;
+    for (const TrialRecord& record : Records(query)) found.push_back(record.trial.uuid);
+    return found;
+  };
+  EXPECT_THAT(uuids({.config_id = Id(0)}), ElementsAre("a", "c"));
+  EXPECT_THAT(uuids({.threads = 1, .config_id = Id(1)}), ElementsAre("b"));
+  EXPECT_THAT(uuids({.config_id = "0123456789abcdef"}), IsEmpty());
+
+  std::int64_t last = 0;
+  for (const TrialRecord& record : Records()) last = std::max(last, record.insertion);
+  EXPECT_THAT(uuids({.inserted_after = 0}), ElementsAre("a", "b", "c"));
+  EXPECT_THAT(uuids({.inserted_after = last}), IsEmpty());
+  // To the task that comes first, and after the numbers of its own that were seen.
+  Append(task_, {OkTrial(task_, 2, 70, "d")});
+  EXPECT_THAT(uuids({.inserted_after = last}), ElementsAre("d"));
+}
+
+TEST_P(TuningStoreTest, TheDefaultsTimeIsOfTheDeviceAndKindOfTheBest) {
+  const auto trial = [&](std::uint64_t index, double ns, const char* uuid, const char* device) {
+    Trial made = OkTrial(task_, index, ns, uuid);
+    made.device = device;
+    return made;
+  };
+  const auto default_ns = [&] {
+    const std::vector<Best> bests = *store_->Bests({});
+    EXPECT_THAT(bests, SizeIs(1));
+    return *DefaultTimeBeside(*store_, task_, bests.at(0));
+  };
+  Append(task_, {trial(1, 50, "b", "owl"), trial(2, 60, "c", "owl")});
+  EXPECT_EQ(default_ns(), std::nullopt) << "it was never measured";
+  Append(task_, {trial(0, 90, "a fox", "fox")});
+  EXPECT_EQ(default_ns(), std::nullopt) << "not there";
+  Trial emulated = trial(0, 10, "a emulated", "owl");
+  emulated.kind = TimeKind::kEmulated;
+  Append(task_, {emulated});
+  EXPECT_EQ(default_ns(), std::nullopt) << "of another kind";
+  Append(task_, {trial(0, 100, "a owl", "owl")});
+  EXPECT_EQ(default_ns(), 100);
+  ASSERT_TRUE(store_->AppendConfirmation(task_, kHot, trial(0, 110, "a2", "owl")).ok());
+  ASSERT_TRUE(store_->AppendConfirmation(task_, kHot, trial(1, 55, "b2", "owl")).ok());
+  EXPECT_EQ(default_ns(), 110) << "as it was measured beside the best";
+}
+
 TEST_P(TuningStoreTest, ThePeakOfATargetIsTheHighestThatWasMeasured) {
   EXPECT_EQ(*store_->PeakOf("testbed", 1), std::nullopt);
   for (const double gops : {300.0, 410.5, 390.0}) {

@@ -10,6 +10,7 @@
 #include "daemon/agenda.h"
 #include "daemon/forecast.h"
 #include "daemon/job_spec.h"
+#include "measure/figures.h"
 
 namespace kiln {
 namespace {
@@ -75,7 +76,7 @@ Json Networks(const Json& progress) {
   Json networks = progress.value("networks", Json::array());
   for (Json& network : networks) {
     const double before = network.value("before_ns", 0.0), after = network.value("after_ns", 0.0);
-    if (before > 0 && after > 0) network["gain"] = before / after;
+    if (const auto gain = Gain(before, after)) network["gain"] = *gain;
   }
   return networks;
 }

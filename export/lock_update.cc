@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include "measure/figures.h"
+
 namespace kiln {
 namespace {
 
@@ -29,13 +31,6 @@ std::optional<double> Comparable(const LockEntry& locked, const LockOffer& offer
     return std::nullopt;
   }
   return locked.time->min_ns;
-}
-
-// How much faster the best is; nullopt: nothing to compare it with.
-std::optional<double> Gain(const LockEntry& locked, const LockOffer& offer) {
-  std::optional<double> gain = Comparable(locked, offer);
-  if (gain) *gain /= offer.best->time->min_ns;
-  return gain;
 }
 
 LockChange Keep(LockChange change, LockChange::Kind kind, std::string why = "") {
@@ -72,7 +67,9 @@ LockChange Decide(LockChange change, const LockOffer& offer, const LockPolicy& p
   const LockEntry& locked = *change.before;
   const std::string doubt = offer.best ? Doubt(*offer.best, policy) : "";
   const LockEntry* best = offer.best && doubt.empty() ? &*offer.best : nullptr;
-  if (best != nullptr && best->time) change.gain = Gain(locked, offer);
+  if (best != nullptr && best->time) {
+    change.gain = Gain(Comparable(locked, offer), offer.best->time->min_ns);
+  }
   if (offer.stale || offer.refuted) return DecideBroken(std::move(change), offer, best, doubt);
   if (best == nullptr) {
     return Keep(std::move(change), doubt.empty() ? Kind::kSame : Kind::kKept, doubt);

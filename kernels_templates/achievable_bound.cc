@@ -101,6 +101,14 @@ AchievableBound LayerBound(const Workload& workload, const InstructionSet& set,
   return *least;
 }
 
+MachineLimits LimitsOfPeak(const InstructionSet& set, double peak_gops) {
+  MachineLimits limits;
+  for (const VectorIsa* method : set.methods) {
+    limits.dots_per_ns.push_back(peak_gops / (2.0 * method->lanes * method->group));
+  }
+  return limits;
+}
+
 // Broadcasts are left out of the loads: they read a few bytes each and may cost less than a vector.
 AchievableBound ScheduleBound(const Workload& workload, const OpCounts& counts,
                               const InstructionSet& set, const MachineLimits& limits) {

@@ -47,6 +47,10 @@ struct AchievableBound {
 AchievableBound LayerBound(const Workload& workload, const InstructionSet& set,
                            const MachineLimits& limits);
 
+// What a stored peak alone says of a machine (db/tuning_store.h, in GOP/s): the dots of each method
+// at that rate, and no other limit, so that LayerBound() is its dots. `kiln bench` measures the rest.
+MachineLimits LimitsOfPeak(const InstructionSet& set, double peak_gops);
+
 // The same for the instructions of one program (LoopProgram::Count()): its own dots, with tile
 // waste, as fast as the fastest method has them; its preparing and requantizing as well; its loads
 // from the nearest level. Never below the bound of the layer.

@@ -4,6 +4,7 @@
 #include <map>
 #include <nlohmann/json.hpp>
 
+#include "apps/kiln/cells.h"
 #include "apps/kiln/command.h"
 #include "apps/kiln/config_choice.h"
 #include "apps/kiln/output.h"
@@ -11,6 +12,7 @@
 #include "apps/kiln/stored.h"
 #include "apps/kiln/table.h"
 #include "kernels_templates/achievable_bound.h"
+#include "measure/figures.h"
 #include "ops/target.h"
 #include "ops/workload_key.h"
 
@@ -214,15 +216,15 @@ void Print(const std::vector<Contest>& contests, const Options& options, const M
     table.Add({Describe(workload), std::to_string(contest.count),
                fmt::format("{:.2f}", theirs / 1e3), fmt::format("{:.2f}", ours / 1e3),
                fmt::format("{:.1f}", Gops(workload, ours)),
-               fmt::format("{:.0f}%", 100 * Gops(workload, ours) / machine.peak_gops),
-               fmt::format("{:.2f}", least / 1e3), fmt::format("{:.0f}%", 100 * least / ours),
-               fmt::format("{:.2f}x", theirs / ours), contest.task.space().Id(contest.config)});
+               PercentText(ShareOfPeak(Gops(workload, ours), machine.peak_gops)),
+               fmt::format("{:.2f}", least / 1e3), PercentText(ShareOfBound(least, ours)),
+               GainText(Gain(theirs, ours)), contest.task.space().Id(contest.config)});
   }
   WriteOutput(table.Print());
   if (after > 0) {
-    WriteOutput(fmt::format(
-        "sum: {} {:.3f} ms, stored {:.3f} ms: {:.2f}x; bound {:.3f} ms: {:.0f}%\n", rival,
-        before / 1e6, after / 1e6, before / after, bound / 1e6, 100 * bound / after));
+    WriteOutput(fmt::format("sum: {} {:.3f} ms, stored {:.3f} ms: {}; bound {:.3f} ms: {}\n", rival,
+                            before / 1e6, after / 1e6, GainText(Gain(before, after)), bound / 1e6,
+                            PercentText(ShareOfBound(bound, after))));
   }
   WriteOutput(fmt::format("{}\n", Describe(machine)));
 }
@@ -240,12 +242,14 @@ void PrintJson(const std::vector<Contest>& contests, const Machine& machine) {
       line["median_ns"] = contest.config_times->median_ns();
       line["against_id"] = contest.task.space().Id(contest.other);
       line["against_ns"] = contest.other_times->min_ns();
-      line["ratio"] = contest.other_times->min_ns() / ours;
+      if (const auto ratio = Gain(contest.other_times->min_ns(), ours)) line["ratio"] = *ratio;
       line["gops"] = Gops(workload, ours);
-      line["peak_share"] = Gops(workload, ours) / machine.peak_gops;
+      if (const auto share = ShareOfPeak(line["gops"], machine.peak_gops)) {
+        line["peak_share"] = *share;
+      }
       const Bounds bounds = BoundsOf(contest, machine.limits);
       line["bound_ns"] = bounds.layer.ns();
-      line["bound_share"] = bounds.layer.ns() / ours;
+      if (const auto share = ShareOfBound(bounds.layer.ns(), ours)) line["bound_share"] = *share;
       line["bound_by"] = bounds.layer.limit();
       line["schedule_bound_ns"] = bounds.schedule.ns();
       line["schedule_bound_by"] = bounds.schedule.limit();

@@ -7,9 +7,11 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "apps/kiln/cells.h"
 #include "apps/kiln/output.h"
 #include "apps/kiln/table.h"
 #include "apps/kiln/tuning_picture.h"
+#include "measure/figures.h"
 
 namespace kiln {
 namespace {
@@ -26,9 +28,7 @@ std::string Duration(double seconds) {
   return s >= 60 ? fmt::format("{}m{:02}s", s / 60, s % 60) : fmt::format("{}s", s);
 }
 
-std::string Share(double gops, double peak) {
-  return peak > 0 ? fmt::format("{:.0f}%", 100 * gops / peak) : "-";
-}
+std::string Share(double gops, double peak) { return PercentText(ShareOfPeak(gops, peak)); }
 
 // " (emulated)" behind a time that is not measured.
 std::string Mark(TimeKind kind) {
@@ -257,8 +257,7 @@ void PrintSummary(const TuneSummary& s) {
     const std::optional<double> best = result.best ? RankTime(*result.best) : std::nullopt;
     add_time(result.default_ns);
     add_time(best);
-    cells.push_back(best && result.default_ns ? fmt::format("{:.2f}x", *result.default_ns / *best)
-                                              : "-");
+    cells.push_back(GainText(Gain(result.default_ns, best)));
     cells.push_back(best ? Share(Gops(workload, *best), s.peak_gops) : "-");
     cells.push_back(std::to_string(result.trials));
     cells.push_back(result.rank_correlation ? fmt::format("{:.2f}", *result.rank_correlation)
@@ -299,7 +298,7 @@ void PrintSummaryJson(const TuneSummary& s) {
       const double ns = *RankTime(*result.best);
       line["min_ns"] = ns;
       line["gops"] = Gops(task.workload(), ns);
-      if (s.peak_gops > 0) line["peak_share"] = Gops(task.workload(), ns) / s.peak_gops;
+      if (const auto share = ShareOfPeak(line["gops"], s.peak_gops)) line["peak_share"] = *share;
       line["config_id"] = task.space().Id(result.best->config);
     }
     WriteJson(line);

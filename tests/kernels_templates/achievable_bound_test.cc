@@ -43,6 +43,20 @@ TEST(AchievableBoundTest, ReductionAndChannelsAreRoundedUp) {
   EXPECT_DOUBLE_EQ(Bound(Pointwise(65, 33)).dots_ns, 64 * 17 * 3);
 }
 
+TEST(AchievableBoundTest, AStoredPeakBoundsTheDotsAlone) {
+  const double gops = 2 * 16 * 4;  // a dot per nanosecond
+  const AchievableBound full = Bound(Pointwise(64, 32), LimitsOfPeak(kAvx512, gops));
+  EXPECT_DOUBLE_EQ(full.ns(), 64 * 16 * 2);
+  EXPECT_EQ(full.limit(), "dots");
+  const Workload whole = Pointwise(64, 32);
+  EXPECT_DOUBLE_EQ(2 * static_cast<double>(whole.macs()) / full.ns(), gops) << "nothing is lost";
+  EXPECT_DOUBLE_EQ(Bound(Pointwise(61, 17), LimitsOfPeak(kAvx512, gops)).ns(), full.ns());
+  for (const Workload& workload : {Pointwise(64, 32), Pointwise(5, 3), Pointwise(1000, 1)}) {
+    EXPECT_LE(LayerBound(workload, kAvx512, LimitsOfPeak(kAvx512, gops)).ns(), Bound(workload).ns())
+        << "the other limits only add to it";
+  }
+}
+
 TEST(AchievableBoundTest, GroupsHaveVectorsOfTheirOwnButDepthwiseSharesThem) {
   const Workload grouped =
       Parse("conv2d/i8/n1h8w8c16/o8/k1x1/s1x1/p0,0,0,0/d1x1/g2/pc/wz0/act=lo/rq=int7/double");

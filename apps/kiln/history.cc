@@ -2,17 +2,22 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <map>
+#include <memory>
 #include <nlohmann/json.hpp>
+#include <span>
 
 #include "apps/kiln/command.h"
 #include "apps/kiln/config_choice.h"
+#include "apps/kiln/history_curves.h"
 #include "apps/kiln/interrupt.h"
 #include "apps/kiln/output.h"
 #include "apps/kiln/stored.h"
-#include "apps/kiln/table.h"
+#include "apps/kiln/terminal.h"
+#include "base/clock.h"
 #include "base/reactor.h"
-#include "ops/target.h"
+#include "base/write_file.h"
+#include "dashboard/curve_svg.h"
+#include "dashboard/terminal_plot.h"
 #include "ops/workload_key.h"
 
 namespace kiln {
@@ -22,8 +27,12 @@ struct Options {
   std::string workload;
   std::string target = "native";
   std::optional<std::int32_t> threads;
-  std::string cache;
-  bool follow = false, json = false;
+  std::string cache, device;
+  std::string figure = "gops", svg;
+  bool plot = false, follow = false, json = false;
+
+  bool draws() const { return plot || !svg.empty(); }
+  bool lists() const { return json || !draws(); }
 };
 
 // What became of a trial, in a word; the same marked if its time was not measured; and its time, or
@@ -70,7 +79,7 @@ nlohmann::json ToJson(const Trial& trial) {
   return json;
 }
 
-void PrintJson(const TrialRecord& record, double best_ns) {
+void PrintJson(const TrialRecord& record, std::optional<double> best_ns) {
   nlohmann::json line = ToJson(record.trial);
   nlohmann::json config = nlohmann::json::object();
   for (const auto& [knob, label] : record.labels) config[knob] = label;
@@ -81,7 +90,7 @@ void PrintJson(const TrialRecord& record, double best_ns) {
                {"seq", record.seq},
                {"config_id", record.config_id},
                {"config", config}});
-  if (best_ns > 0) line["best_ns"] = best_ns;
+  if (best_ns) line["best_ns"] = *best_ns;
   if (record.trial.predicted) line["predicted"] = *record.trial.predicted;
   for (const Remeasurement& more : record.again) {
     nlohmann::json measurement = ToJson(more.trial);
@@ -91,51 +100,156 @@ void PrintJson(const TrialRecord& record, double best_ns) {
   WriteJson(line);
 }
 
-void PrintLine(const TrialRecord& record, const Workload& workload, double best_ns) {
+void PrintHeading() {
+  WriteOutput(fmt::format("{:>5}  {:<17} {:>10} {:>8} {:>8}  {:<16}  {}\n", "seq", "status", "min",
+                          "GOP/s", "best", "config", "knobs"));
+}
+
+void PrintLine(const TrialRecord& record, const Workload& workload, std::optional<double> best_ns) {
   const double ns = TimeOf(record.trial);
   const bool is_best = ns > 0 && ns == best_ns;
-  WriteOutput(fmt::format(
-      "{:>5}  {:<17} {:>10} {:>8} {:>8}  {}  {}{}\n", record.seq, MarkedStatus(record.trial),
-      ns > 0 ? fmt::format("{:.2f} us", ns / 1e3) : "",
-      ns > 0 ? fmt::format("{:.1f}", Gops(workload, ns)) : "",
-      best_ns > 0 ? fmt::format("{:.1f}", Gops(workload, best_ns)) : "", record.config_id,
-      DescribeConfig(record.labels), is_best ? "  <- best so far" : ""));
+  WriteOutput(
+      fmt::format("{:>5}  {:<17} {:>10} {:>8} {:>8}  {}  {}{}\n", record.seq,
+                  MarkedStatus(record.trial), ns > 0 ? fmt::format("{:.2f} us", ns / 1e3) : "",
+                  ns > 0 ? fmt::format("{:.1f}", Gops(workload, ns)) : "",
+                  best_ns ? fmt::format("{:.1f}", Gops(workload, *best_ns)) : "", record.config_id,
+                  DescribeConfig(record.labels), is_best ? "  <- best so far" : ""));
   if (const auto* failure = std::get_if<Failure>(&record.trial.outcome)) {
     WriteOutput(fmt::format("{:>5}  {}: {}\n", "", Name(failure->stage), failure->message));
   }
 }
 
-// The best throughput after each trial, for each kind of times and each device: they do not
-// compare.
-using Curves = std::map<std::pair<TimeKind, std::string>, std::vector<double>>;
+// This is the trials of a workload in the store, as far as the user asked for them.
+class TrialSource {
+ public:
+  TrialSource(const TuningStore& store, BestQuery query, std::string device)
+      : store_(store), query_(std::move(query)), device_(std::move(device)) {}
 
-// Prints the records behind `seen` and returns the curves of all.
-Curves PrintFrom(std::span<const TrialRecord> records, std::size_t seen, const Workload& workload,
-                 bool json) {
-  Curves curves;
-  std::map<Curves::key_type, double> bests;
-  for (std::size_t i = 0; i < records.size(); ++i) {
-    const Trial& trial = records[i].trial;
-    const Curves::key_type where(trial.kind, trial.device);
-    double& best_ns = bests[where];
-    if (const auto ns = RankTime(trial); ns && (best_ns == 0 || *ns < best_ns)) best_ns = *ns;
-    curves[where].push_back(best_ns > 0 ? Gops(workload, best_ns) : 0);
-    if (i < seen) continue;
-    json ? PrintJson(records[i], best_ns) : PrintLine(records[i], workload, best_ns);
+  StatusOr<std::vector<TrialRecord>> All() const {
+    ASSIGN_OR_RETURN(std::vector<TrialRecord> records, store_.Records(query_));
+    KeepDevice(records);
+    return records;
   }
-  FlushOutput();
-  return curves;
-}
 
-void Print(const Curves& curves) {
-  for (const auto& [where, curve] : curves) {
-    const auto& [kind, device] = where;
-    if (curve.size() < 2 || curve.back() == 0) continue;
-    WriteOutput(fmt::format("\nbest so far, GOP/s{}{}, over {} trials\n{}",
-                            kind == TimeKind::kMeasured ? "" : fmt::format(" ({})", Name(kind)),
-                            device.empty() ? "" : " on " + device, curve.size(),
-                            Plot(curve, 72, 8)));
+  // Those that were stored since the last call; all, at the first.
+  StatusOr<std::vector<TrialRecord>> Fresh() {
+    BestQuery query = query_;
+    query.inserted_after = seen_;
+    ASSIGN_OR_RETURN(std::vector<TrialRecord> records, store_.Records(query));
+    for (const TrialRecord& record : records) seen_ = std::max(seen_, record.insertion);
+    KeepDevice(records);
+    return records;
   }
+
+ private:
+  void KeepDevice(std::vector<TrialRecord>& records) const {
+    std::erase_if(records, [&](const TrialRecord& record) {
+      return !device_.empty() && record.trial.device != device_;
+    });
+  }
+
+  const TuningStore& store_;
+  const BestQuery query_;
+  const std::string device_;
+  std::int64_t seen_ = 0;
+};
+
+// This shows trials as they come and draws the curves of all, as the options say.
+class HistoryView {
+ public:
+  HistoryView(const Options& options, const Workload& workload)
+      : options_(options), workload_(workload), curves_(workload), face_(FaceOfOutput()) {}
+
+  void List(std::span<const TrialRecord> fresh) {
+    if (!options_.lists()) return;
+    if (!options_.json && !has_heading_) PrintHeading();
+    has_heading_ = true;
+    for (const TrialRecord& record : fresh) {
+      const std::optional<double> best_ns = curves_.Add(record);
+      options_.json ? PrintJson(record, best_ns) : PrintLine(record, workload_, best_ns);
+    }
+  }
+
+  // The curves below a list that has ended.
+  void Conclude() const {
+    if (options_.lists() && !options_.json) WriteOutput("\n" + Plots(curves_, 8));
+  }
+
+  // Draws anew what looks otherwise with these trials, which are all that there are.
+  Status Draw(std::span<const TrialRecord> all) {
+    HistoryCurves curves(workload_);
+    for (const TrialRecord& record : all) curves.Add(record);
+    if (options_.plot) Replace(Plots(curves, 12));
+    if (options_.svg.empty()) return {};
+    const std::vector<CurveChart> charts = curves.Charts(figure());
+    ASSIGN_OR_RETURN(
+        const bool is_new,
+        UpdateFile(options_.svg, CurvesSvg("Best so far: " + Describe(workload_), charts)));
+    if ((is_new || !options_.follow) && !options_.plot && !options_.json) {
+      WriteOutput(fmt::format("{}: {} curve{} of {} trials\n", options_.svg, charts.size(),
+                              charts.size() == 1 ? "" : "s", all.size()));
+    }
+    return {};
+  }
+
+ private:
+  CurveFigure figure() const {
+    return options_.figure == "time" ? CurveFigure::kTime : CurveFigure::kGops;
+  }
+
+  std::string Plots(const HistoryCurves& curves, int height) const {
+    const PlotStyle style{
+        .width = face_.width, .height = height, .charset = face_.charset, .ink = face_.ink};
+    std::string text;
+    for (const CurveChart& chart : curves.Charts(figure())) {
+      text += (text.empty() ? "" : "\n") + PlotCurve(chart, style);
+    }
+    return text.empty() ? "no trial has a time yet\n" : text;
+  }
+
+  // On a terminal in the place of the plot before, elsewhere below it.
+  void Replace(const std::string& plots) {
+    if (plots == shown_) return;
+    if (!shown_.empty()) {
+      const auto lines = std::ranges::count(shown_, '\n');
+      WriteOutput(face_.is_terminal ? fmt::format("\033[{}A\033[J", lines) : "\n");
+    }
+    WriteOutput(plots);
+    shown_ = plots;
+  }
+
+  const Options& options_;
+  const Workload workload_;
+  HistoryCurves curves_;  // of what was listed
+  const OutputFace face_;
+  bool has_heading_ = false;
+  std::string shown_;  // the plots
+};
+
+// Until it is interrupted, or nobody reads on. Pictures are made of all trials, since a known one
+// may be confirmed: with many of them they come less often, so that a tuner on this machine does
+// not feel it.
+StatusOr<int> Follow(TrialSource& source, HistoryView& view, const Options& options) {
+  constexpr Nanoseconds kPause = std::chrono::seconds(1);
+  constexpr int kRest = 50;  // times as long as a look takes
+  const Clock& clock = SystemClock();
+  const std::unique_ptr<Reactor> reactor = NewReactor();
+  const Interrupt interrupt(*reactor, "");
+  Nanoseconds pause = kPause;
+  while (!interrupt.WaitFor(pause)) {
+    const SteadyTime start = clock.Now();
+    if (options.lists()) {
+      ASSIGN_OR_RETURN(const std::vector<TrialRecord> fresh, source.Fresh());
+      view.List(fresh);
+    }
+    if (options.draws()) {
+      ASSIGN_OR_RETURN(const std::vector<TrialRecord> all, source.All());
+      RETURN_IF_ERROR(view.Draw(all));
+    }
+    if (!FlushOutput()) return 0;
+    pause = std::max<Nanoseconds>(kPause, kRest * (clock.Now() - start));
+  }
+  return kInterruptedStatus;
 }
 
 StatusOr<int> ShowHistory(const Environment& env, const Options& options) {
@@ -148,27 +262,27 @@ StatusOr<int> ShowHistory(const Environment& env, const Options& options) {
   ASSIGN_OR_RETURN(const std::unique_ptr<TuningStore> store, OpenStore(env, OpenMode::kReadOnly));
   ASSIGN_OR_RETURN(query.target, StoredTarget(*store, options.target));
   RETURN_IF_ERROR(TellUnknownWorkloads(*store));
-  ASSIGN_OR_RETURN(std::vector<TrialRecord> records, store->Records(query));
+  TrialSource source(*store, query, options.device);
+  ASSIGN_OR_RETURN(const std::vector<TrialRecord> records, source.Fresh());
   if (records.empty() && !options.follow) {
     return Error(StatusCode::kNotFound, "no trials of ", *query.workload, " on ", *query.target,
+                 options.device.empty() ? "" : " by " + options.device,
                  "; `kiln tune --workload KEY` makes some");
   }
-  if (!options.json) {
-    WriteOutput(fmt::format("{:>5}  {:<17} {:>10} {:>8} {:>8}  {:<16}  {}\n", "seq", "status",
-                            "min", "GOP/s", "best", "config", "knobs"));
+  HistoryView view(options, workload);
+  view.List(records);
+  if (options.draws()) RETURN_IF_ERROR(view.Draw(records));
+  if (!options.follow) {
+    view.Conclude();
+    return 0;
   }
-  const Curves curves = PrintFrom(records, 0, workload, options.json);
-  if (!options.json) Print(curves);
-  if (!options.follow) return 0;
-  const std::unique_ptr<Reactor> reactor = NewReactor();
-  const Interrupt interrupt(*reactor);
-  while (!interrupt.WaitFor(std::chrono::seconds(1))) {
-    const std::size_t seen = records.size();
-    ASSIGN_OR_RETURN(records, store->Records(query));
-    PrintFrom(records, seen, workload, options.json);
-    if (!FlushOutput()) return 0;  // nobody reads on
-  }
-  return kInterruptedStatus;
+  if (records.empty()) WriteError("no trials yet; they are shown as they are stored\n");
+  FlushOutput();
+  return Follow(source, view, options);
+}
+
+std::string CheckFileName(const std::string& text) {
+  return text.empty() ? "a file needs a name" : "";
 }
 
 }  // namespace
@@ -186,12 +300,28 @@ void AddHistory(CLI::App& app, Environment& env) {
                           "only trials with so many threads", kThreadCounts);
   command->add_option("--cache", options->cache, "only trials with this state of the caches")
       ->check(CLI::IsMember({"hot", "cold"}));
-  command->add_flag("--follow", options->follow, "wait for further trials, until Ctrl-C");
-  command->add_flag("--json", options->json, "one JSON object per line");
+  command->add_option("--device", options->device, "only trials on the device of this name")
+      ->type_name("NAME");
+  auto* json = command->add_flag("--json", options->json, "one JSON object per line");
+  command->add_flag("--plot", options->plot, "draw the best-so-far curve instead of listing trials")
+      ->excludes(json);
+  command
+      ->add_option("--svg", options->svg,
+                   "write the curve to this file: a picture for browsers, light and dark")
+      ->check(CheckFileName)
+      ->type_name("FILE.svg");
+  command
+      ->add_option("--figure", options->figure, "what the curve shows: the best GOP/s, or its time")
+      ->check(CLI::IsMember({"gops", "time"}))
+      ->capture_default_str();
+  command->add_flag("--follow", options->follow,
+                    "go on with what is stored from now on, until Ctrl-C");
   AddDatabase(*command, env);
   command->footer(
       "Examples:\n"
       "  kiln history --workload KEY\n"
+      "  kiln history --workload KEY --plot --follow\n"
+      "  kiln history --workload KEY --svg curve.svg --figure time\n"
       "  kiln history --workload KEY --threads 2 --json --follow");
   command->callback(
       [&env, options] { env.action = [&env, options] { return ShowHistory(env, *options); }; });

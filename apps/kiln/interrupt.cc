@@ -9,11 +9,14 @@
 
 namespace kiln {
 
-Interrupt::Interrupt(Reactor& reactor) {
-  reactor.OnTermination([state = state_](int count) {
+Interrupt::Interrupt(Reactor& reactor, std::string words) {
+  reactor.OnTermination([state = state_, words = std::move(words)](int count) {
     if (count >= 3) _exit(kInterruptedStatus);
-    SayToPerson(count == 1 ? "\nkiln: stopping; finished trials are stored (twice more: at once)"
-                           : "\nkiln: still stopping (once more: at once)");
+    if (count > 1) {
+      SayToPerson("\nkiln: still stopping (once more: at once)");
+    } else if (!words.empty()) {
+      SayToPerson(words);
+    }
     {
       const std::lock_guard lock(state->mutex);
       state->requested = true;

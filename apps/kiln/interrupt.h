@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <string>
 
 #include "base/reactor.h"
 
@@ -16,7 +17,10 @@ namespace kiln {
 // program.
 class Interrupt {
  public:
-  explicit Interrupt(Reactor& reactor);
+  static constexpr char kTrialsAreStored[] =
+      "\nkiln: stopping; finished trials are stored (twice more: at once)";
+  // `words`: what is said of the first on standard error; empty: nothing.
+  explicit Interrupt(Reactor& reactor, std::string words = kTrialsAreStored);
   Interrupt(const Interrupt&) = delete;
 
   bool requested() const { return state_->requested.load(); }

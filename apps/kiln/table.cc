@@ -3,58 +3,62 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
+#include <cstddef>
 
 namespace kiln {
+namespace {
+
+// How many characters a terminal shows, for text without wide ones.
+std::size_t WidthOf(std::string_view utf8) {
+  const auto begins = [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; };
+  return static_cast<std::size_t>(std::ranges::count_if(utf8, begins));
+}
+
+std::string Padded(const std::string& cell, std::size_t width, Table::Align align) {
+  const std::string space(width - std::min(width, WidthOf(cell)), ' ');
+  return align == Table::Align::kLeft ? cell + space : space + cell;
+}
+
+}  // namespace
+
+std::string EscapeControls(std::string_view text) {
+  std::string escaped;
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (byte >= 0x20 && byte != 0x7F) {
+      escaped += c;
+    } else if (c == '\n' || c == '\t' || c == '\r') {
+      escaped += c == '\n' ? "\\n" : c == '\t' ? "\\t" : "\\r";
+    } else {
+      escaped += fmt::format("\\x{:02x}", byte);
+    }
+  }
+  return escaped;
+}
+
+void Table::Add(std::vector<std::string> cells) {
+  for (std::string& cell : cells) cell = EscapeControls(cell);
+  cells.resize(columns_.size());
+  rows_.push_back(std::move(cells));
+}
 
 std::string Table::Print() const {
   std::vector<std::size_t> widths;
-  for (const Column& column : columns_) widths.push_back(column.title.size());
+  for (const Column& column : columns_) widths.push_back(WidthOf(column.title));
   for (const auto& row : rows_) {
-    for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
+    for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], WidthOf(row[i]));
   }
   const auto line = [&](const auto& cell) {
     std::string text;
     for (std::size_t i = 0; i < columns_.size(); ++i) {
-      const bool left = columns_[i].align == Align::kLeft;
-      text += i ? "  " : "";
-      text += left ? fmt::format("{:<{}}", cell(i), widths[i])
-                   : fmt::format("{:>{}}", cell(i), widths[i]);
+      text += (i ? "  " : "") + Padded(cell(i), widths[i], columns_[i].align);
     }
     while (!text.empty() && text.back() == ' ') text.pop_back();
     return text + "\n";
   };
   std::string out = line([&](std::size_t i) { return columns_[i].title; });
   out += line([&](std::size_t i) { return std::string(widths[i], '-'); });
-  for (const auto& row : rows_) {
-    out += line([&](std::size_t i) { return i < row.size() ? row[i] : std::string(); });
-  }
-  return out;
-}
-
-std::string Plot(const std::vector<double>& values, int width, int height) {
-  if (values.empty()) return "";
-  const auto columns = std::min<std::size_t>(static_cast<std::size_t>(width), values.size());
-  std::vector<double> points;
-  for (std::size_t c = 0; c < columns; ++c) {
-    const std::size_t from = c * values.size() / columns, to = (c + 1) * values.size() / columns;
-    points.push_back(
-        *std::max_element(values.begin() + static_cast<std::ptrdiff_t>(from),
-                          values.begin() + static_cast<std::ptrdiff_t>(std::max(to, from + 1))));
-  }
-  const double top = *std::max_element(points.begin(), points.end());
-  static constexpr const char* kEighths[] = {" ", "▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"};
-  std::string out;
-  for (int row = height - 1; row >= 0; --row) {
-    out += row == height - 1 ? fmt::format("{:>9.1f} |", top)
-           : row == 0        ? fmt::format("{:>9.1f} |", 0.0)
-                             : fmt::format("{:>9} |", "");
-    for (const double point : points) {
-      const double eighths = top > 0 ? point / top * height * 8 - row * 8 : 0;
-      out += kEighths[static_cast<int>(std::clamp(std::round(eighths), 0.0, 8.0))];
-    }
-    out += "\n";
-  }
+  for (const auto& row : rows_) out += line([&](std::size_t i) { return row[i]; });
   return out;
 }
 

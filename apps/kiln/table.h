@@ -1,12 +1,15 @@
 #pragma once
 
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 namespace kiln {
 
 // A table for a terminal: columns as wide as their widest cell, numbers to the right, a rule below
-// the header.
+// the header. Text is UTF-8. Names come from files and other machines: what would break a line or
+// speak to the terminal is shown escaped.
 class Table {
  public:
   enum class Align : unsigned char { kLeft, kRight };
@@ -16,7 +19,7 @@ class Table {
   };
   explicit Table(std::vector<Column> columns) : columns_(std::move(columns)) {}
 
-  void Add(std::vector<std::string> cells) { rows_.push_back(std::move(cells)); }
+  void Add(std::vector<std::string> cells);
   bool empty() const { return rows_.empty(); }
   std::string Print() const;
 
@@ -25,8 +28,7 @@ class Table {
   std::vector<std::vector<std::string>> rows_;
 };
 
-// A curve in `height` lines of Unicode blocks, the y axis labelled: values from left to right, at
-// most `width` columns (the best of neighbours, if there are more).
-std::string Plot(const std::vector<double>& values, int width, int height);
+// The text with control characters as \n, \t, \x1b: one line that a terminal takes for text.
+std::string EscapeControls(std::string_view text);
 
 }  // namespace kiln

@@ -9,20 +9,52 @@
 
 #include "apps/command_line/command_line.h"
 #include "base/standard_streams.h"
+#include "kernels_templates/achievable_bound.h"
+#include "measure/figures.h"
 #include "ops/target.h"
 #include "ops/workload_key.h"
 
 namespace kiln {
 namespace {
 
-// Whether lowering the record today gives the code that was measured.
-bool IsCurrent(const Environment& env, const TrialRecord& record, const Workload& workload,
-               const Target& target) {
+// A stored name may be that of this machine, of a data file, or of a machine that nobody here knows:
+// nullopt.
+std::optional<Target> TargetOf(const std::string& name) {
+  const StatusOr<Target> native = DetectNative();
+  if (native.ok() && native->name == name) return *native;
+  StatusOr<Target> known = FindTarget(name);
+  if (known.ok()) return *std::move(known);
+  return std::nullopt;
+}
+
+// What takes the task to say: whether it is stale, and what it gained.
+Status AskTask(const Environment& env, const TuningStore& store, const Target& target,
+               StoredBest& stored) {
+  const TrialRecord& record = stored.best.record;
+  stored.stale = true;
   const auto kernel_template = env.registry.Find(record.kernel_template);
-  if (!kernel_template.ok()) return false;
-  const StatusOr<Task> task = Task::Create(*kernel_template, {workload, target, record.threads});
-  if (!task.ok()) return false;
-  return CurrentConfig(*task, record.labels, record.trial.code_digest).ok();
+  if (!kernel_template.ok()) return {};
+  const StatusOr<Task> task =
+      Task::Create(*kernel_template, {*stored.workload, target, record.threads});
+  if (!task.ok()) return {};
+  stored.stale = !CurrentConfig(*task, record.labels, record.trial.code_digest).ok();
+  ASSIGN_OR_RETURN(stored.default_ns, DefaultTimeBeside(store, *task, stored.best));
+  stored.gain = Gain(stored.default_ns, RankTime(stored.best.judged));
+  return {};
+}
+
+// How near it is to what its machine can do, as far as a stored peak says so.
+Status AskPeak(const TuningStore& store, const std::optional<Target>& target, StoredBest& stored) {
+  const TrialRecord& record = stored.best.record;
+  if (stored.best.judged.kind != TimeKind::kMeasured) return {};  // as peaks are
+  ASSIGN_OR_RETURN(const std::optional<double> peak, store.PeakOf(record.target, record.threads));
+  if (!peak) return {};
+  stored.peak_share = ShareOfPeak(stored.gops, *peak);
+  if (!target) return {};
+  const InstructionSet& set = RichestSet(target->isa);
+  const AchievableBound bound = LayerBound(*stored.workload, set, LimitsOfPeak(set, *peak));
+  stored.bound_share = ShareOfBound(bound.ns(), *RankTime(stored.best.judged));
+  return {};
 }
 
 }  // namespace
@@ -30,37 +62,21 @@ bool IsCurrent(const Environment& env, const TrialRecord& record, const Workload
 StatusOr<std::vector<StoredBest>> ReadBests(const Environment& env, const TuningStore& store,
                                             const BestQuery& query) {
   ASSIGN_OR_RETURN(std::vector<Best> bests, store.Bests(query));
-  // A stored name may be that of this machine, of a data file, or of a machine that nobody here
-  // knows.
   std::map<std::string, std::optional<Target>> targets;
-  const auto target_of = [&](const std::string& name) -> const std::optional<Target>& {
-    const auto [it, is_new] = targets.try_emplace(name);
-    if (is_new) {
-      const StatusOr<Target> native = DetectNative();
-      if (native.ok() && native->name == name) {
-        it->second = *native;
-      } else if (StatusOr<Target> known = FindTarget(name); known.ok()) {
-        it->second = *std::move(known);
-      }
-    }
-    return it->second;
-  };
   std::vector<StoredBest> result;
   for (Best& best : bests) {
-    const TrialRecord& record = best.record;
-    StoredBest stored;
-    const StatusOr<Workload> workload = ParseWorkload(record.workload);
-    const std::optional<Target>& target = target_of(record.target);
-    stored.stale = !workload.ok() || (target && !IsCurrent(env, record, *workload, *target));
-    if (workload.ok()) {
-      stored.gops = Gops(*workload, std::get<Timings>(best.judged.outcome).min_ns());
-      ASSIGN_OR_RETURN(const std::optional<double> peak,
-                       store.PeakOf(record.target, record.threads));
-      const bool comparable = best.judged.kind == TimeKind::kMeasured;  // as peaks are
-      if (comparable && peak && *peak > 0) stored.peak_share = stored.gops / *peak;
-    }
+    StoredBest& stored = result.emplace_back();
     stored.best = std::move(best);
-    result.push_back(std::move(stored));
+    const TrialRecord& record = stored.best.record;
+    const auto [target, is_new] = targets.try_emplace(record.target);
+    if (is_new) target->second = TargetOf(record.target);
+    const StatusOr<Workload> workload = ParseWorkload(record.workload);
+    stored.stale = !workload.ok();
+    if (!workload.ok()) continue;
+    stored.workload = *workload;
+    stored.gops = Gops(*workload, *RankTime(stored.best.judged));
+    if (target->second) RETURN_IF_ERROR(AskTask(env, store, *target->second, stored));
+    RETURN_IF_ERROR(AskPeak(store, target->second, stored));
   }
   return result;
 }

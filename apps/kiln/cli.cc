@@ -39,6 +39,32 @@ constexpr const char* kFooter =
     "for\n"
     "`kiln COMMAND --help` says more.";
 
+// The commands by what they are for, as the help shows them.
+struct CommandGroup {
+  const char* heading;
+  std::vector<void (*)(CLI::App&, Environment&)> commands;
+};
+
+const std::vector<CommandGroup>& CommandGroups() {
+  static const std::vector<CommandGroup> groups = {
+      {"Tune (find the fastest kernels, and check them)", {AddTune, AddBench, AddVerify, AddSpace}},
+      {"Look (at what was found)", {AddBest, AddHistory, AddWorkloads, AddTargets, AddDb}},
+      {"Build (link what was found)", {AddLock, AddExport}},
+      {"Farm (devices on other machines)", {AddDevices}},
+      {"Night (a daemon that tunes when nobody works)",
+       {AddDaemon, AddSubmit, AddJobs, AddJob, AddJobWishes}}};
+  return groups;
+}
+
+void AddCommands(CLI::App& app, Environment& env) {
+  for (const CommandGroup& group : CommandGroups()) {
+    const std::size_t before = app.get_subcommands({}).size();
+    for (const auto add : group.commands) add(app, env);
+    const std::vector<CLI::App*> commands = app.get_subcommands({});
+    for (std::size_t i = before; i < commands.size(); ++i) commands[i]->group(group.heading);
+  }
+}
+
 std::string CommandLine(int argc, char** argv) {
   std::string line;
   for (int i = 0; i < argc; ++i) line += (i ? " " : "") + std::string(argv[i]);
@@ -72,23 +98,7 @@ int RunKiln(int argc, char** argv, const TemplateRegistry& registry, const char*
   app.set_version_flag("--version", std::string("kiln ") + kVersion);
   app.footer(kFooter);
   app.require_subcommand(1);
-  AddTune(app, env);
-  AddBest(app, env);
-  AddHistory(app, env);
-  AddBench(app, env);
-  AddLock(app, env);
-  AddExport(app, env);
-  AddVerify(app, env);
-  AddSpace(app, env);
-  AddWorkloads(app, env);
-  AddDevices(app, env);
-  AddTargets(app, env);
-  AddDb(app, env);
-  AddDaemon(app, env);
-  AddSubmit(app, env);
-  AddJobs(app, env);
-  AddJob(app, env);
-  AddJobWishes(app, env);
+  AddCommands(app, env);
   AddRunJob(app, env);
   AddSelfDescription(app, WordsToComplete);
   if (const std::optional<int> status = ParseCommandLine(app, argc, argv)) return *status;

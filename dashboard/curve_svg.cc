@@ -136,8 +136,8 @@ class ChartDrawing {
         chart_.marks.size() - std::min(chart_.marks.size(), kMostCurvePoints);
     for (const CurvePoint& mark : std::span(chart_.marks).subspan(left_out)) {
       const std::string words =
-          fmt::format("{}: {} {}, {} {}", chart_.mark_label, chart_.x_label,
-                                            TickText(mark.x), TickText(mark.y), chart_.y_label);
+          fmt::format("{}: {} {} ({} {})", chart_.mark_label, TickText(mark.y), chart_.y_label,
+                      chart_.x_label, TickText(mark.x));
       svg += fmt::format(
           "<circle class=\"mark\" cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"5\"><title>{}</title></circle>\n",
           X(mark.x), Y(mark.y), Xml(words));

@@ -15,10 +15,17 @@ namespace {
 
 using SQLite::Statement;
 
-// The condition of a BestQuery on the tasks `k`: a parameter that is not bound is NULL.
-constexpr const char* kFits =
-    " (:workload IS NULL OR k.workload = :workload) AND (:target IS NULL OR k.target = :target)"
-    " AND (:threads IS NULL OR k.threads = :threads) AND (:cache IS NULL OR k.cache = :cache)";
+// The condition of a BestQuery on the tasks `k`. It names only what is asked for: with "is NULL or
+// equals", SQLite uses no index and reads every measurement there is.
+std::string Fits(const BestQuery& query) {
+  std::string condition = " 1";
+  if (query.workload) condition += " AND k.workload = :workload";
+  if (query.target) condition += " AND k.target = :target";
+  if (query.threads) condition += " AND k.threads = :threads";
+  if (query.cache) condition += " AND k.cache = :cache";
+  return condition;
+}
+
 // Hot before cold, as the enumeration.
 constexpr const char* kTaskOrder = " k.workload, k.target, k.threads, k.cache DESC, k.template";
 
@@ -386,10 +393,11 @@ std::optional<std::int64_t> TuningTables::FindTrial(std::int64_t task, const Tri
 
 std::vector<TrialRecord> TuningTables::ReadRecords(
     const BestQuery& query, const std::optional<std::string>& kernel_template) {
-  Statement row(database_, SelectRecords(std::string(kFits) +
-                                         " AND (:template IS NULL OR k.template = :template)"
-                                         " AND (:config IS NULL OR t.config_id = :config)"
-                                         " AND (:after IS NULL OR t.id > :after)"));
+  std::string condition = Fits(query);
+  if (query.config_id) condition += " AND t.config_id = :config";
+  if (query.inserted_after) condition += " AND t.id > :after";
+  if (kernel_template) condition += " AND k.template = :template";
+  Statement row(database_, SelectRecords(condition));
   BindQuery(row, query);
   if (query.config_id) row.bind(":config", *query.config_id);
   if (query.inserted_after) row.bind(":after", *query.inserted_after);
@@ -408,7 +416,7 @@ TrialRecord TuningTables::ReadRecord(std::int64_t trial) {
 std::vector<TuningTables::Contest> TuningTables::ReadContests(const BestQuery& query) {
   Statement task(database_, std::string("SELECT workload, target, threads, cache, id, template"
                                         " FROM tasks k WHERE") +
-                                kFits + " ORDER BY" + kTaskOrder);
+                                Fits(query) + " ORDER BY" + kTaskOrder);
   BindQuery(task, query);
   Statement trial(database_, SelectJudgements());
   std::vector<Contest> contests;

@@ -18,7 +18,7 @@ namespace kiln {
 namespace {
 
 // Which of the stored bests; those of all filters that are given.
-struct Filter {
+struct FilterOptions {
   std::string op, device, kind, since;
   bool stale = false, current = false, confirmed = false;
 };
@@ -28,7 +28,7 @@ struct Options {
   bool all = false;
   std::string target = "native";
   std::optional<std::int32_t> threads;
-  Filter filter;
+  FilterOptions filter;
   ListingOptions listing;
 };
 
@@ -123,7 +123,7 @@ std::vector<Column<StoredBest>> BestColumns(WallTime now) {
 // Whether it is one of those that the user wants.
 class BestFilter {
  public:
-  static StatusOr<BestFilter> Create(const Filter& filter, WallTime now) {
+  static StatusOr<BestFilter> Create(const FilterOptions& filter, WallTime now) {
     BestFilter fits(filter);
     if (filter.since.empty()) return fits;
     ASSIGN_OR_RETURN(const WallTime since, ParseSince(filter.since, now));
@@ -142,8 +142,8 @@ class BestFilter {
   }
 
  private:
-  explicit BestFilter(Filter filter) : filter_(std::move(filter)) {}
-  Filter filter_;
+  explicit BestFilter(FilterOptions filter) : filter_(std::move(filter)) {}
+  FilterOptions filter_;
   std::optional<std::int64_t> since_ms_;
 };
 
@@ -214,7 +214,7 @@ StatusOr<int> ShowBest(const Environment& env, const Options& options) {
   return 0;
 }
 
-void AddFilter(CLI::App& command, Filter& filter) {
+void AddFilter(CLI::App& command, FilterOptions& filter) {
   constexpr char kGroup[] = "Only some of them";
   command.add_option("--op", filter.op, "of this operator")
       ->check(CLI::IsMember({"conv2d", "depthwise", "dense"}))

@@ -16,12 +16,11 @@ std::optional<double> HistoryCurves::Add(const TrialRecord& record) {
   if (const auto ns = RankTime(trial); ns && (!best || *ns < *best)) best = ns;
   trace.best_ns.push_back(best);
   const auto x = static_cast<double>(trace.best_ns.size());
+  std::optional<double> confirmed;
   for (const Remeasurement& more : record.again) {
-    const auto ns = RankTime(more.trial);
-    if (more.confirms && ns && more.trial.device == trial.device) {
-      trace.confirmed.push_back({x, *ns});
-    }
+    if (more.confirms && more.trial.device == trial.device) confirmed = RankTime(more.trial);
   }
+  if (confirmed) trace.confirmed.push_back({x, *confirmed});
   return best;
 }
 
@@ -33,8 +32,14 @@ std::string HistoryCurves::TitleOf(const Setting& setting, const Trace& trace) c
   if (cache != CacheState::kHot) where += fmt::format(", {} caches", Name(cache));
   if (kind != TimeKind::kMeasured) where += fmt::format(", {}", Name(kind));
   if (!device.empty()) where += " on " + EscapeControls(device);
-  return fmt::format("{}{}: best of {} trials {:.2f} us, {:.1f} GOP/s", Describe(workload_), where,
-                     trace.best_ns.size(), ns / 1e3, Gops(workload_, ns));
+  std::string title =
+      fmt::format("{}{}: best of {} trials {:.2f} us, {:.1f} GOP/s", Describe(workload_), where,
+                  trace.best_ns.size(), ns / 1e3, Gops(workload_, ns));
+  if (!trace.confirmed.empty()) {
+    const auto fastest = std::ranges::min_element(trace.confirmed, {}, &CurvePoint::y);
+    title += fmt::format(", confirmed {:.2f} us", fastest->y / 1e3);
+  }
+  return title;
 }
 
 std::vector<CurveChart> HistoryCurves::Charts(CurveFigure figure) const {

@@ -27,14 +27,14 @@ class HistoryCurves {
   std::optional<double> Add(const TrialRecord& record);
 
   // Those that have a time, in the order of their settings. The x of a point is the number of a
-  // trial on its curve, from 1; marks are the confirmations, at their own times.
+  // trial on its curve, from 1; marks are the latest confirmations, at their own times.
   std::vector<CurveChart> Charts(CurveFigure figure) const;
 
  private:
   using Setting = std::tuple<std::int32_t, CacheState, TimeKind, std::string>;
   struct Trace {
     std::vector<std::optional<double>> best_ns;  // after each trial
-    std::vector<CurvePoint> confirmed;           // x, and the time in ns
+    std::vector<CurvePoint> confirmed;           // x, and the latest confirmation in ns
   };
   std::string TitleOf(const Setting& setting, const Trace& trace) const;
 

@@ -4,6 +4,8 @@
 
 #include <cmath>
 #include <limits>
+#include <nlohmann/json.hpp>
+#include <sstream>
 
 #include "apps/kiln/columns.h"
 #include "base/rng.h"
@@ -106,6 +108,83 @@ TEST(CsvRoundTripTest, RandomRowsComeBackAsTheyWere) {
       const std::vector<CsvField>& line = lines->at(i + 1);
       ASSERT_EQ(line.size(), listing.rows[i].size());
       for (std::size_t k = 0; k < line.size(); ++k) ExpectField(listing.rows[i][k].value, line[k]);
+    }
+  }
+}
+
+// The characters of a line of text, each with the bytes that it has.
+std::vector<std::string> CharactersOf(const std::string& utf8) {
+  std::vector<std::string> characters;
+  for (const char c : utf8) {
+    const bool begins = (static_cast<unsigned char>(c) & 0xC0) != 0x80;
+    if (begins) characters.emplace_back();
+    characters.back() += c;
+  }
+  return characters;
+}
+
+std::string Trimmed(const std::string& text) {
+  const std::size_t begin = text.find_first_not_of(' ');
+  return begin == std::string::npos ? ""
+                                    : text.substr(begin, text.find_last_not_of(' ') + 1 - begin);
+}
+
+// The cells of a line of a table, whose rule says where its columns are.
+std::vector<std::string> CellsOf(const std::string& line, const std::string& rule) {
+  const std::vector<std::string> characters = CharactersOf(line);
+  std::vector<std::string> cells(1);
+  for (std::size_t i = 0; i < rule.size(); ++i) {
+    if (rule[i] == ' ' && i > 0 && rule[i - 1] == '-') cells.emplace_back();
+    if (rule[i] == '-' && i < characters.size()) cells.back() += characters[i];
+  }
+  for (std::string& cell : cells) cell = Trimmed(cell);
+  return cells;
+}
+
+std::vector<std::string> LinesOf(const std::string& text) {
+  std::vector<std::string> lines;
+  std::istringstream stream(text);
+  for (std::string line; std::getline(stream, line);) lines.push_back(line);
+  return lines;
+}
+
+// As CSV has what JSON has; members in their order.
+std::string FieldOf(const nlohmann::ordered_json& value) {
+  if (value.is_null()) return "";
+  if (value.is_string()) return value;
+  if (!value.is_object()) return value.dump();
+  std::string text;
+  for (const auto& [name, label] : value.items()) {
+    text += (text.empty() ? "" : " ") + name + "=" + label.get<std::string>();
+  }
+  return text;
+}
+
+TEST(CsvRoundTripTest, TableJsonAndCsvHaveTheSameRows) {
+  for (std::uint64_t seed = 1; seed <= kSeeds; ++seed) {
+    const Listing listing = RandomListing(seed).Make();
+    const std::string table = PrintTable(listing), json = PrintJsonLines(listing);
+    SCOPED_TRACE("seed " + std::to_string(seed) + ":\n" + table + json);
+    const auto csv = ReadCsv(PrintCsv(listing));
+    const std::vector<std::string> rows = LinesOf(table), objects = LinesOf(json);
+    ASSERT_TRUE(csv);
+    ASSERT_EQ(rows.size(), csv->size() + 1) << "heading and rule";
+    ASSERT_EQ(objects.size(), csv->size() - 1);
+    for (std::size_t i = 0; i < objects.size(); ++i) {
+      const auto object = nlohmann::ordered_json::parse(objects[i]);
+      const std::vector<std::string> cells = CellsOf(rows[i + 2], rows[1]);
+      ASSERT_EQ(object.size(), csv->at(0).size());
+      ASSERT_EQ(cells.size(), csv->at(0).size());
+      for (std::size_t k = 0; k < cells.size(); ++k) {
+        const nlohmann::ordered_json& value = object.at(csv->at(0)[k].value());
+        const std::string field = csv->at(i + 1)[k].value_or("");
+        if (value.is_number_float()) {
+          EXPECT_EQ(std::strtod(field.c_str(), nullptr), value.get<double>());
+        } else {
+          EXPECT_EQ(field, FieldOf(value));
+        }
+        EXPECT_EQ(cells[k], value.is_null() ? "-" : Trimmed(EscapeControls(field)));
+      }
     }
   }
 }

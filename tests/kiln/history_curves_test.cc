@@ -76,12 +76,18 @@ TEST_F(HistoryCurvesTest, WhatDoesNotCompareHasCurvesOfItsOwn) {
 TEST_F(HistoryCurvesTest, ConfirmationsAreMarksAtTheirOwnTime) {
   curves_.Add(Record(Of(3000)));
   TrialRecord finalist = Record(Of(2000));
-  finalist.again = {{true, TrialOf(Of(2200))},
+  finalist.again = {{true, TrialOf(Of(2100))},
+                    {true, TrialOf(Of(2200))},
                     {false, TrialOf(Of(2300))},
-                    {true, TrialOf(Failure{})},
                     {true, TrialOf(Of(1000), "fox")}};
   curves_.Add(finalist);
-  EXPECT_THAT(curves_.Charts(CurveFigure::kTime).at(0).marks, ElementsAre(CurvePoint{2, 2.2}));
+  TrialRecord broken = Record(Of(2500));
+  broken.again = {{true, TrialOf(Of(1500))}, {true, TrialOf(Failure{})}};
+  curves_.Add(broken);
+  const CurveChart chart = curves_.Charts(CurveFigure::kTime).at(0);
+  EXPECT_THAT(chart.marks, ElementsAre(CurvePoint{2, 2.2})) << "the latest of each counts";
+  EXPECT_THAT(chart.title, HasSubstr("best of 3 trials 2.00 us"));
+  EXPECT_THAT(chart.title, testing::EndsWith(", confirmed 2.20 us"));
 }
 
 TEST_F(HistoryCurvesTest, WithoutATimeThereIsNoCurve) {

@@ -1,7 +1,5 @@
 #include "apps/kiln/terminal_picture.h"
 
-#include <langinfo.h>
-#include <locale.h>
 #include <spdlog/sinks/base_sink.h>
 #include <spdlog/spdlog.h>
 #include <sys/ioctl.h>
@@ -9,10 +7,10 @@
 
 #include <algorithm>
 #include <cstdlib>
-#include <cstring>
 #include <string_view>
 #include <utility>
 
+#include "apps/kiln/terminal.h"
 #include "base/standard_streams.h"
 #include "base/utf8.h"
 
@@ -43,16 +41,7 @@ void SayToPerson(const std::string& line) {
   current->Say(line);
 }
 
-bool TerminalSpeaksUtf8() {
-  static const bool speaks = [] {
-    locale_t locale = newlocale(LC_CTYPE_MASK, "", locale_t{});
-    if (locale == locale_t{}) return false;
-    const bool utf8 = std::strcmp(nl_langinfo_l(CODESET, locale), "UTF-8") == 0;
-    freelocale(locale);
-    return utf8;
-  }();
-  return speaks;
-}
+bool TerminalSpeaksUtf8() { return FaceFor(true, 0, Variable).charset == PlotCharset::kUnicode; }
 
 namespace {
 

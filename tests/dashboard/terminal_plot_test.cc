@@ -6,24 +6,13 @@
 #include <sstream>
 
 #include "base/rng.h"
+#include "tests/base/text_lines.h"
 
 namespace kiln {
 namespace {
 
 using testing::HasSubstr;
 using testing::Not;
-
-std::vector<std::string> LinesOf(const std::string& text) {
-  std::vector<std::string> lines;
-  std::istringstream stream(text);
-  for (std::string line; std::getline(stream, line);) lines.push_back(line);
-  return lines;
-}
-
-std::size_t WidthOf(const std::string& utf8) {
-  return static_cast<std::size_t>(std::ranges::count_if(
-      utf8, [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }));
-}
 
 CurveChart Rising(int trials) {
   CurveChart chart{.title = "conv3x3 on owl: best of many trials, with a title that is rather long",

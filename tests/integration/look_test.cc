@@ -11,6 +11,7 @@
 #include <set>
 #include <sstream>
 
+#include "tests/base/text_lines.h"
 #include "tests/dashboard/svg_check.h"
 #include "tests/integration/json_lines.h"
 #include "tests/integration/programs.h"
@@ -33,18 +34,6 @@ constexpr char kDepthwise[] =
     "depthwise/i8/n1h7w7c16/m1/k3x3/s1x1/p1,1,1,1/d1x1/pc/wz0/act=lo/rq=int7/double";
 constexpr char kDense[] = "dense/i8/n1c64/o10/pt/wz0/act=none/rq=signed1/double";
 constexpr char kOddDevice[] = "owl, \"Käuzchen\"\nof the barn";
-
-std::vector<std::string> Lines(const std::string& text) {
-  std::vector<std::string> lines;
-  std::istringstream stream(text);
-  for (std::string line; std::getline(stream, line);) lines.push_back(line);
-  return lines;
-}
-
-std::size_t WidthOf(const std::string& utf8) {
-  return static_cast<std::size_t>(std::ranges::count_if(
-      utf8, [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }));
-}
 
 std::string ReadText(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
@@ -140,7 +129,7 @@ TEST_F(LookTest, BestIsTheSameAsJsonCsvAndTable) {
   }
 
   const auto table =
-      Lines(ExpectKiln(0, {"best", "--all", "--columns", "config_id,trials,device"}).out);
+      LinesOf(ExpectKiln(0, {"best", "--all", "--columns", "config_id,trials,device"}).out);
   ASSERT_THAT(table, SizeIs(5)) << "heading, rule, rows: a name breaks no line";
   EXPECT_THAT(table[0], testing::MatchesRegex("id +trials +device"));
   for (std::size_t i = 0; i < objects.size(); ++i) {
@@ -172,7 +161,7 @@ TEST_F(LookTest, BestKeepsThePromisedMembersAndTellsGainAndShares) {
   const std::string table = ExpectKiln(0, {"best", "--all"}).out;
   for (const char* title :
        {"layer", "gain", "peak", "bound", "confirmed", "stale", "age", "device"}) {
-    EXPECT_THAT(Lines(table)[0], HasSubstr(title));
+    EXPECT_THAT(LinesOf(table)[0], HasSubstr(title));
   }
   EXPECT_THAT(table, testing::ContainsRegex("[0-9]\\.[0-9][0-9]x"));
 }
@@ -221,7 +210,7 @@ TEST_F(LookTest, NothingThatFitsIsAnAnswerAndNoBlank) {
     command.insert(command.end(), options.begin(), options.end());
     const Outcome outcome = ExpectKiln(0, command);
     EXPECT_THAT(outcome.err, HasSubstr("none of the 1 stored configs fits the filters"));
-    EXPECT_THAT(Lines(outcome.out), SizeIs(options == std::vector<std::string>{"--csv"} ? 1 : 0));
+    EXPECT_THAT(LinesOf(outcome.out), SizeIs(options == std::vector<std::string>{"--csv"} ? 1 : 0));
   }
 }
 
@@ -262,7 +251,7 @@ TEST_F(LookTest, HistoryDrawsItsCurveInTheTerminalsCharacters) {
   for (const std::string& text : {ascii, unicode}) {
     EXPECT_THAT(text, Not(HasSubstr("\033"))) << "colours are for terminals";
     EXPECT_THAT(text, Not(HasSubstr("status"))) << "instead of the list";
-    for (const std::string& line : Lines(text)) EXPECT_LE(WidthOf(line), 80u) << line;
+    for (const std::string& line : LinesOf(text)) EXPECT_LE(WidthOf(line), 80u) << line;
   }
   // The list of trials ends with it, too.
   const std::string list = ExpectKiln(0, {"history", "--workload", kConv}).out;
@@ -301,11 +290,11 @@ TEST_F(LookTest, FollowedHistoryTellsEachTrialOnceWhileOthersWrite) {
   ASSERT_TRUE(follower.WaitUntil([&] { return JsonLines(follower.out()).size() == 1; }));
   RunningProgram two(
       scratch_, {"kiln", "tune", "--workload", kDense, "--threads", "2", "--trials-per-task", "5"});
-  ASSERT_TRUE(follower.WaitUntil([&] { return Lines(follower.out()).size() > 1; }));
+  ASSERT_TRUE(follower.WaitUntil([&] { return LinesOf(follower.out()).size() > 1; }));
   EXPECT_EQ(two.Wait().status, 0);
   RunningProgram one(scratch_, {"kiln", "tune", "--workload", kDense, "--trials-per-task", "6"});
   EXPECT_EQ(one.Wait().status, 0);
-  ASSERT_TRUE(follower.WaitUntil([&] { return Lines(follower.out()).size() >= 11; }));
+  ASSERT_TRUE(follower.WaitUntil([&] { return LinesOf(follower.out()).size() >= 11; }));
   follower.Signal(SIGINT);
   const Outcome outcome = follower.Wait();
   EXPECT_EQ(outcome.status, 130);
@@ -360,7 +349,7 @@ TEST_F(LookTest, HelpGroupsTheCommands) {
   const std::string help = ExpectKiln(0, {"--help"}).out;
   std::string group;
   std::map<std::string, std::set<std::string>> commands;
-  for (const std::string& line : Lines(help.substr(0, help.find("Examples:")))) {
+  for (const std::string& line : LinesOf(help.substr(0, help.find("Examples:")))) {
     if (!line.empty() && line[0] != ' ' && line.ends_with(":"))
       group = line.substr(0, line.find(' '));
     const bool is_command = line.starts_with("  ") && line.size() > 2 && std::islower(line[2]) != 0;

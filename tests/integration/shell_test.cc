@@ -6,6 +6,7 @@
 #include <sstream>
 
 #include "base/paths.h"
+#include "tests/base/text_lines.h"
 #include "tests/integration/programs.h"
 
 namespace kiln {
@@ -18,13 +19,6 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::Not;
 using testing::StartsWith;
-
-std::vector<std::string> LinesOf(const std::string& text) {
-  std::vector<std::string> lines;
-  std::istringstream in(text);
-  for (std::string line; std::getline(in, line);) lines.push_back(line);
-  return lines;
-}
 
 class ShellTest : public KilnTest {
  protected:

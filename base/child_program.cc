@@ -12,6 +12,7 @@
 #include <optional>
 #include <utility>
 
+#include "base/await_readable.h"
 #include "base/child_end.h"
 #include "base/frame.h"
 #include "base/output_tail.h"
@@ -40,8 +41,7 @@ class Session : public std::enable_shared_from_this<Session> {
         patience_(io) {}
 
   void Start() {
-    end_.async_wait(asio::posix::stream_descriptor::wait_read,
-                    [self = shared_from_this()](const ErrorCode&) { self->Reap(); });
+    AwaitReadable(end_, [self = shared_from_this()](const ErrorCode&) { self->Reap(); });
     output_.Read(shared_from_this());
     ReadSize();
   }

@@ -22,6 +22,7 @@
 #include <future>
 #include <utility>
 
+#include "base/await_readable.h"
 #include "base/child_end.h"
 #include "base/frame.h"
 #include "base/output_tail.h"
@@ -57,8 +58,7 @@ class Session : public std::enable_shared_from_this<Session> {
 
   // Watches for the end and for output. The handlers keep the session alive until the end.
   void Start() {
-    end_.async_wait(asio::posix::stream_descriptor::wait_read,
-                    [self = shared_from_this()](const ErrorCode&) { self->Reap(); });
+    AwaitReadable(end_, [self = shared_from_this()](const ErrorCode&) { self->Reap(); });
     output_.Read(shared_from_this());
   }
 

@@ -6,6 +6,7 @@
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <utility>
 
+#include "base/await_readable.h"
 #include "base/child_end.h"
 
 namespace kiln {
@@ -37,13 +38,12 @@ OutputTail::~OutputTail() = default;
 
 // Waits first and reads then: what a read in flight had taken would come after what Finish() finds.
 void OutputTail::Read(std::shared_ptr<void> owner) {
-  pipe_->end.async_wait(asio::posix::stream_descriptor::wait_read,
-                        [this, owner = std::move(owner)](const ErrorCode& error) mutable {
-                          if (error) return;
-                          const ErrorCode read = pipe_->ReadSome();
-                          if (read && read != asio::error::would_block) return;
-                          Read(std::move(owner));
-                        });
+  AwaitReadable(pipe_->end, [this, owner = std::move(owner)](const ErrorCode& error) {
+    if (error) return;
+    const ErrorCode read = pipe_->ReadSome();
+    if (read && read != asio::error::would_block) return;
+    Read(owner);
+  });
 }
 
 void OutputTail::Finish() {

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "apps/command_line/command_line.h"
+#include "base/await_readable.h"
 #include "base/frame.h"
 #include "base/reactor_asio.h"
 #include "base/standard_streams.h"
@@ -49,16 +50,14 @@ class ReactorServingLife final : public ServingLife,
  private:
   // A frame is small and sent at once, so reading it does not block.
   void AwaitFrame(const std::string& address) {
-    parent_->async_wait(
-        asio::posix::stream_descriptor::wait_read,
-        [self = shared_from_this(), address](const boost::system::error_code& error) {
-          std::string frame;
-          const int socket = self->parent_->native_handle();
-          if (error || !ReadFrame(socket, frame) || !WriteFrame(socket, address)) {
-            return self->End();
-          }
-          self->AwaitFrame(address);
-        });
+    AwaitReadable(*parent_, [self = shared_from_this(), address](const auto& error) {
+      std::string frame;
+      const int socket = self->parent_->native_handle();
+      if (error || !ReadFrame(socket, frame) || !WriteFrame(socket, address)) {
+        return self->End();
+      }
+      self->AwaitFrame(address);
+    });
   }
 
   void End() {

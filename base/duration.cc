@@ -2,7 +2,9 @@
 
 #include <cctype>
 #include <cstdint>
+#include <optional>
 
+#include "absl/time/civil_time.h"
 #include "absl/time/time.h"
 
 namespace kiln {
@@ -15,6 +17,29 @@ bool IsDigit(char c) { return std::isdigit(static_cast<unsigned char>(c)) != 0; 
 Status BadDuration(const std::string& text) {
   return Error(StatusCode::kInvalidArgument, "`", text,
                "` is not a time: write 90s, 30m, 2h or 1h30m");
+}
+
+// The last moment at which the clocks showed this time of day.
+absl::Time LastTimeOfDay(int minute, absl::Time now) {
+  const absl::TimeZone zone = absl::LocalTimeZone();
+  for (absl::CivilDay day = absl::ToCivilDay(now, zone);; --day) {
+    const absl::CivilMinute then = absl::CivilMinute(day) + minute;
+    const absl::Time time = absl::FromCivil(absl::CivilSecond(then), zone);
+    if (time <= now) return time;
+  }
+}
+
+// nullopt: it is in none of the forms.
+std::optional<absl::Time> ParseDate(const std::string& text) {
+  // The library also takes spaces and words.
+  if (text.empty() || !IsDigit(text.front()) || std::isspace(text.back())) return std::nullopt;
+  for (const char* format : {absl::RFC3339_full, "%Y-%m-%d", "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M"}) {
+    absl::Time time;
+    std::string ignored;
+    if (!absl::ParseTime(format, text, absl::LocalTimeZone(), &time, &ignored)) continue;
+    if (time > absl::FromUnixMillis(0)) return time;
+  }
+  return std::nullopt;
 }
 
 }  // namespace
@@ -58,16 +83,17 @@ StatusOr<int> ParseMinuteOfDay(const std::string& text) {
 
 StatusOr<WallTime> ParseSince(const std::string& text, WallTime now) {
   if (const StatusOr<std::chrono::seconds> age = ParseDuration(text); age.ok()) return now - *age;
-  absl::Time time;
-  std::string ignored;
-  // The library also takes spaces and words.
-  const bool is_date = !text.empty() && IsDigit(text.front()) && !std::isspace(text.back());
-  if (is_date && absl::ParseTime(absl::RFC3339_full, text, &time, &ignored) &&
-      time > absl::FromUnixMillis(0)) {
-    return absl::ToChronoTime(time);
+  if (const StatusOr<int> minute = ParseMinuteOfDay(text); minute.ok()) {
+    return absl::ToChronoTime(LastTimeOfDay(*minute, absl::FromChrono(now)));
   }
+  const std::optional<absl::Time> date = ParseDate(text);
+  if (date && *date > absl::FromChrono(now)) {
+    return Error(StatusCode::kInvalidArgument, "`", text, "` is yet to come");
+  }
+  if (date) return absl::ToChronoTime(*date);
   return Error(StatusCode::kInvalidArgument, "`", text,
-               "` is not a time: write 2026-11-27T22:00:00Z, or an age: 8h, 2d");
+               "` is not a time: write 8h, 22:00, 2026-11-26, \"2026-11-26 22:00\" or "
+               "2026-11-27T22:00:00Z");
 }
 
 std::string CheckSince(const std::string& text) {

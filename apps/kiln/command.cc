@@ -160,28 +160,4 @@ StatusOr<NetworkTasks> MakeTasks(const TemplateRegistry& registry, const Network
   return result;
 }
 
-std::string Describe(const Workload& w) {
-  if (w.op == OpKind::kDense) {
-    return w.n == 1 ? fmt::format("fc {}->{}", w.c, w.o)
-                    : fmt::format("fc {}x{}->{}", w.n, w.c, w.o);
-  }
-  const bool depthwise = w.op == OpKind::kDepthwise;
-  std::string text = depthwise ? "dw" : w.kh * w.kw == 1 ? "pw" : "conv";
-  if (w.kh * w.kw != 1) text += fmt::format("{}x{}", w.kh, w.kw);
-  if (w.stride_h > 1 || w.stride_w > 1)
-    text += fmt::format("s{}", std::max(w.stride_h, w.stride_w));
-  if (w.dilation_h > 1 || w.dilation_w > 1)
-    text += fmt::format("d{}", std::max(w.dilation_h, w.dilation_w));
-  text += fmt::format(" {}x{} {}", w.h, w.w, w.c);
-  if (!depthwise) text += fmt::format("->{}", w.o);
-  if (w.multiplier > 1) text += fmt::format(" m{}", w.multiplier);
-  if (w.groups > 1 && !depthwise) text += fmt::format(" g{}", w.groups);
-  if (w.n > 1) text += fmt::format(" n{}", w.n);
-  return text;
-}
-
-double Gops(const Workload& workload, double ns) {
-  return ns > 0 ? 2.0 * static_cast<double>(workload.macs()) / ns : 0;
-}
-
 }  // namespace kiln

@@ -14,6 +14,7 @@
 #include "kernels_templates/task.h"
 #include "models/model.h"
 #include "ops/measurement.h"
+#include "ops/workload_words.h"
 #include "rpc_client/rpc_client.h"
 
 namespace kiln {
@@ -35,6 +36,7 @@ struct Environment {
 void AddTune(CLI::App& app, Environment& env);
 void AddBest(CLI::App& app, Environment& env);
 void AddHistory(CLI::App& app, Environment& env);
+void AddReport(CLI::App& app, Environment& env);
 void AddBench(CLI::App& app, Environment& env);
 void AddExport(CLI::App& app, Environment& env);
 void AddLock(CLI::App& app, Environment& env);
@@ -104,11 +106,5 @@ struct NetworkTasks {
 };
 StatusOr<NetworkTasks> MakeTasks(const TemplateRegistry& registry, const Network& network,
                                  const Target& target, std::int32_t threads);
-
-// "56x56 64->128 3x3 s2" for people; the key is for programs.
-std::string Describe(const Workload& workload);
-
-// GOP/s: a multiply-accumulate counts as two operations.
-double Gops(const Workload& workload, double ns);
 
 }  // namespace kiln

@@ -4,8 +4,6 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <cctype>
-#include <cstring>
 #include <map>
 #include <set>
 #include <utility>
@@ -222,16 +220,6 @@ StatusOr<std::vector<LockOffer>> OffersFor(const TemplateRegistry& registry,
     DescribeTarget(target, lock);
   }
   return offers.Take();
-}
-
-std::string ShellWord(const std::string& word) {
-  const bool is_plain = !word.empty() && std::ranges::all_of(word, [](unsigned char c) {
-    return std::isalnum(c) || std::strchr("-_./:=,+@%", c) != nullptr;
-  });
-  if (is_plain) return word;
-  std::string quoted = "'";
-  for (const char c : word) quoted += c == '\'' ? std::string("'\\''") : std::string(1, c);
-  return quoted + "'";
 }
 
 std::string MendCommand(const Mending& mending) {

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "apps/kiln/command.h"
+#include "base/shell_word.h"
 #include "export/lock_update.h"
 
 namespace kiln {
@@ -36,8 +37,5 @@ struct Mending {
   std::string db, lock;  // empty: the usual database; no lock file
 };
 std::string MendCommand(const Mending& mending);
-
-// A word of a command line as a shell takes it.
-std::string ShellWord(const std::string& word);
 
 }  // namespace kiln

@@ -42,16 +42,53 @@ TEST(DurationTest, AMomentIsADateOrAnAge) {
   }
 }
 
+TEST(DurationTest, TimesOfThisMachineAreTheLastOnesThatItsClocksShowed) {
+  ASSERT_EQ(setenv("TZ", "Europe/Berlin", 1), 0);
+  const auto since = [](const std::string& text, const std::string& now) {
+    const StatusOr<WallTime> moment = ParseSince(text, *ParseSince(now, SystemClock().Today()));
+    return moment.ok() ? FormatTime(ToUnixMs(*moment)) : Message(moment.status());
+  };
+  const std::string noon = "2026-11-27T11:00:00Z";  // in Berlin
+  EXPECT_EQ(since("12:00", noon), noon);
+  EXPECT_EQ(since("12:01", noon), "2026-11-26T11:01:00Z");
+  EXPECT_EQ(since("00:00", noon), "2026-11-26T23:00:00Z");
+  EXPECT_EQ(since("24:00", noon), "2026-11-26T23:00:00Z");
+  EXPECT_EQ(since("2026-11-26", noon), "2026-11-25T23:00:00Z");
+  EXPECT_EQ(since("2026-11-26 22:00", noon), "2026-11-26T21:00:00Z");
+  EXPECT_EQ(since("2026-11-26T22:00", noon), "2026-11-26T21:00:00Z");
+  EXPECT_EQ(since("2026-07-26 22:00", noon), "2026-07-26T20:00:00Z") << "in summer";
+  // The clocks never showed 02:30 on 29 March 2026: when they jumped over it.
+  EXPECT_EQ(since("02:30", "2026-03-29T10:00:00Z"), "2026-03-29T01:00:00Z");
+  EXPECT_EQ(since("2026-11-27 12:01", noon), "`2026-11-27 12:01` is yet to come");
+  EXPECT_EQ(since("9999-12-31", noon), "`9999-12-31` is yet to come");
+  unsetenv("TZ");
+}
+
 TEST(DurationTest, WhatIsNoMomentSaysHowToWriteOne) {
-  for (const char* text :
-       {"", "yesterday", "8", "-8h", "0s", "2026-11-27", "2026-13-27T22:00:00Z", "22:00",
-        "2026-02-30T22:00:00Z", "2026-11-27T22:00:00", " 2026-11-27T22:00:00Z",
-        "2026-11-27T22:00:00Z ", "2026-11-27T22:00:00Z\n", "infinite-past", "infinite-future",
-        "99999999999999999999h"}) {
-    EXPECT_EQ(
-        CheckSince(text),
-        "`" + std::string(text) + "` is not a time: write 2026-11-27T22:00:00Z, or an age: 8h, 2d")
-        << text;
+  for (const char* text : {"",
+                           "yesterday",
+                           "8",
+                           "-8h",
+                           "0s",
+                           "2026-13-27T22:00:00Z",
+                           "24:01",
+                           "8:00",
+                           "2026-02-30T22:00:00Z",
+                           "2026-02-30",
+                           "2026-11-27 22:00 ",
+                           "2026-11-27 25:00",
+                           "1969-12-31",
+                           "2026-11-27T22:00:00",
+                           " 2026-11-27T22:00:00Z",
+                           "2026-11-27T22:00:00Z ",
+                           "2026-11-27T22:00:00Z\n",
+                           "infinite-past",
+                           "infinite-future",
+                           "99999999999999999999h"}) {
+    EXPECT_EQ(CheckSince(text),
+              "`" + std::string(text) +
+                  "` is not a time: write 8h, 22:00, 2026-11-26, \"2026-11-26 22:00\" or "
+                  "2026-11-27T22:00:00Z");
   }
   EXPECT_EQ(CheckSince("2d"), "");
 }

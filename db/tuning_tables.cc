@@ -118,13 +118,18 @@ std::vector<TrialRecord> FetchRecords(Statement& row) {
   return records;
 }
 
-// What of each measurement of a task's trials decides.
-std::string SelectJudgements() {
-  return std::string(
-             "SELECT t.id, t.config_id, t.seq, t.kind, m.purpose = 'confirm', m.status, m.min_ns,"
-             " m.device, m.measured_ms FROM trials t JOIN measurements m ON m.trial_id = t.id"
-             " WHERE t.task_id = ? ORDER BY t.seq, ") +
-         kMeasurementOrder;
+// What of each measurement of a task's trials decides. With `is_of_then` of those before a moment,
+// of trials that were tuned by then.
+std::string SelectJudgements(bool is_of_then) {
+  std::string select =
+      "SELECT t.id, t.config_id, t.seq, t.kind, m.purpose = 'confirm', m.status, m.min_ns,"
+      " m.device, m.measured_ms FROM trials t JOIN measurements m ON m.trial_id = t.id";
+  if (is_of_then) {
+    select +=
+        " AND m.measured_ms < :before JOIN measurements f ON f.trial_id = t.id"
+        " AND f.purpose = 'tune' AND f.measured_ms < :before";
+  }
+  return select + " WHERE t.task_id = :task ORDER BY t.seq, " + kMeasurementOrder;
 }
 
 Judgement ReadJudgement(Statement& row) {
@@ -141,7 +146,7 @@ Judgement ReadJudgement(Statement& row) {
 void FetchCandidates(Statement& row, std::int64_t task, const std::string& kernel_template,
                      TuningTables::Contest& contest) {
   row.reset();
-  row.bind(1, task);
+  row.bind(":task", task);
   BestCandidate like{.kernel_template = kernel_template};
   std::vector<Judgement> measurements;  // of the trial `like`
   const auto add = [&] { AddCandidates(like, measurements, contest.candidates); };
@@ -413,12 +418,14 @@ TrialRecord TuningTables::ReadRecord(std::int64_t trial) {
   return std::move(records.front());
 }
 
-std::vector<TuningTables::Contest> TuningTables::ReadContests(const BestQuery& query) {
+std::vector<TuningTables::Contest> TuningTables::ReadContests(
+    const BestQuery& query, std::optional<std::int64_t> before_ms) {
   Statement task(database_, std::string("SELECT workload, target, threads, cache, id, template"
                                         " FROM tasks k WHERE") +
                                 Fits(query) + " ORDER BY" + kTaskOrder);
   BindQuery(task, query);
-  Statement trial(database_, SelectJudgements());
+  Statement trial(database_, SelectJudgements(before_ms.has_value()));
+  if (before_ms) trial.bind(":before", *before_ms);
   std::vector<Contest> contests;
   std::array<std::string, 4> previous;
   while (task.executeStep()) {

@@ -75,7 +75,9 @@ class TuningTables {
     std::vector<BestCandidate> candidates;
     std::vector<std::int64_t> trials;
   };
-  std::vector<Contest> ReadContests(const BestQuery& query);
+  // `before_ms`: of the measurements before that time alone, and of trials that were tuned by then.
+  std::vector<Contest> ReadContests(const BestQuery& query,
+                                    std::optional<std::int64_t> before_ms = {});
 
  private:
   void AddMeasurement(std::int64_t trial, const char* purpose, const Trial& measurement);

@@ -171,27 +171,32 @@ StatusOr<std::optional<Best>> BestFor(const TuningStore& store, const Task& task
   return std::optional<Best>(BestOf(std::move(records[chosen.trial]), chosen, trials[chosen.kind]));
 }
 
-StatusOr<std::optional<double>> DefaultTimeBeside(const TuningStore& store, const Task& task,
-                                                  const Best& best) {
+std::optional<Trial> JudgedBeside(std::span<const TrialRecord> records, const Best& best) {
+  std::vector<BestCandidate> candidates;
+  for (std::size_t i = 0; i < records.size(); ++i) {
+    AddCandidates(i, records[i], candidates);
+  }
+  const auto latest = std::ranges::find_if(
+      candidates.rbegin(), candidates.rend(),
+      [&](const auto& c) { return c.kind == best.judged.kind && c.device == best.judged.device; });
+  if (latest == candidates.rend() || !latest->rank_ns) return std::nullopt;
+  const TrialRecord& record = records[latest->trial];
+  return latest->measurement == 0 ? record.trial : record.again[latest->measurement - 1].trial;
+}
+
+StatusOr<std::optional<Trial>> DefaultBeside(const TuningStore& store, const Task& task,
+                                             const Best& best) {
   const Config untuned = task.kernel_template().Default(task.spec(), task.space());
-  ASSIGN_OR_RETURN(const std::vector<TrialRecord> records,
+  ASSIGN_OR_RETURN(std::vector<TrialRecord> records,
                    store.Records({.workload = best.record.workload,
                                   .target = best.record.target,
                                   .threads = best.record.threads,
                                   .cache = best.record.cache,
                                   .config_id = task.space().Id(untuned)}));
-  std::vector<BestCandidate> candidates;
-  for (std::size_t i = 0; i < records.size(); ++i) {
-    if (records[i].kernel_template != task.kernel_template().name()) continue;
-    AddCandidates(i, records[i], candidates);
-  }
-  std::optional<double> ns;
-  for (const BestCandidate& candidate : candidates) {  // in order of seq: the latest code decides
-    const bool beside =
-        candidate.kind == best.judged.kind && candidate.device == best.judged.device;
-    if (beside) ns = candidate.rank_ns;
-  }
-  return ns;
+  std::erase_if(records, [&](const TrialRecord& record) {
+    return record.kernel_template != task.kernel_template().name();
+  });
+  return JudgedBeside(records, best);
 }
 
 }  // namespace kiln

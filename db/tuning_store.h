@@ -134,11 +134,14 @@ class TuningStore {
 StatusOr<std::optional<Best>> BestFor(const TuningStore& store, const Task& task, CacheState cache,
                                       std::optional<TimeKind> kind = std::nullopt);
 
-// The time of the task's untuned default, of the kind and on the device that `best` was judged by:
-// what a gain is over. Judged as the best is, by its latest confirmation before how it was tuned, and
-// by the latest of its codes. nullopt: it was not measured there, or failed.
-StatusOr<std::optional<double>> DefaultTimeBeside(const TuningStore& store, const Task& task,
-                                                  const Best& best);
+// How another config is judged beside a best one, from its records in order of seq: by a measurement
+// of the same kind and on the same device, the latest confirmation before how it was tuned, of the
+// latest of its codes. nullopt: it was not measured there, or failed.
+std::optional<Trial> JudgedBeside(std::span<const TrialRecord> records, const Best& best);
+
+// That of the task's untuned default: what a gain is over.
+StatusOr<std::optional<Trial>> DefaultBeside(const TuningStore& store, const Task& task,
+                                             const Best& best);
 
 // The configs of the task's space that once took hosts down (FailureKind::kHostKilled), with the
 // code that they still stand for, whatever number of threads and state of the caches it was with:

@@ -4,13 +4,13 @@
 #include <map>
 #include <nlohmann/json.hpp>
 
-#include "apps/kiln/cells.h"
 #include "apps/kiln/command.h"
 #include "apps/kiln/config_choice.h"
 #include "apps/kiln/output.h"
 #include "apps/kiln/rig.h"
 #include "apps/kiln/stored.h"
 #include "apps/kiln/table.h"
+#include "dashboard/words.h"
 #include "kernels_templates/achievable_bound.h"
 #include "measure/figures.h"
 #include "ops/target.h"
@@ -216,15 +216,15 @@ void Print(const std::vector<Contest>& contests, const Options& options, const M
     table.Add({Describe(workload), std::to_string(contest.count),
                fmt::format("{:.2f}", theirs / 1e3), fmt::format("{:.2f}", ours / 1e3),
                fmt::format("{:.1f}", Gops(workload, ours)),
-               PercentText(ShareOfPeak(Gops(workload, ours), machine.peak_gops)),
-               fmt::format("{:.2f}", least / 1e3), PercentText(ShareOfBound(least, ours)),
+               ShareText(ShareOfPeak(Gops(workload, ours), machine.peak_gops)),
+               fmt::format("{:.2f}", least / 1e3), ShareText(ShareOfBound(least, ours)),
                GainText(Gain(theirs, ours)), contest.task.space().Id(contest.config)});
   }
   WriteOutput(table.Print());
   if (after > 0) {
     WriteOutput(fmt::format("sum: {} {:.3f} ms, stored {:.3f} ms: {}; bound {:.3f} ms: {}\n", rival,
                             before / 1e6, after / 1e6, GainText(Gain(before, after)), bound / 1e6,
-                            PercentText(ShareOfBound(bound, after))));
+                            ShareText(ShareOfBound(bound, after))));
   }
   WriteOutput(fmt::format("{}\n", Describe(machine)));
 }

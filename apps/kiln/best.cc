@@ -3,7 +3,6 @@
 #include <CLI/CLI.hpp>
 #include <map>
 
-#include "apps/kiln/cells.h"
 #include "apps/kiln/columns.h"
 #include "apps/kiln/command.h"
 #include "apps/kiln/config_choice.h"
@@ -12,6 +11,7 @@
 #include "base/duration.h"
 #include "base/standard_streams.h"
 #include "daemon/window.h"
+#include "dashboard/words.h"
 #include "ops/workload_key.h"
 
 namespace kiln {
@@ -97,7 +97,7 @@ std::vector<Column<StoredBest>> BestColumns(WallTime now) {
              return Cell{s.gops, fmt::format("{:.1f}", s.gops)};
            }},
           {{"peak_share", "peak"},
-           [](const S& s) { return OptionalCell(s.peak_share, PercentText(s.peak_share)); }},
+           [](const S& s) { return OptionalCell(s.peak_share, ShareText(s.peak_share)); }},
           {{"samples", "samples"},
            [](const S& s) { return Cell{std::int64_t(TimesOf(s).samples_ns.size())}; }},
           {{"trials", "trials"}, [](const S& s) { return Cell{s.best.trials}; }},
@@ -112,11 +112,12 @@ std::vector<Column<StoredBest>> BestColumns(WallTime now) {
            [](const S& s) { return s.workload ? Cell{NameOf(s.workload->op)} : Cell{}; }},
           {{"default_ns", "default us"},
            [](const S& s) {
-             return OptionalCell(s.default_ns, s.default_ns ? Microseconds(*s.default_ns) : "");
+             return OptionalCell(s.untuned_ns(),
+                                 s.untuned_ns() ? Microseconds(*s.untuned_ns()) : "");
            }},
-          {{"gain", "gain"}, [](const S& s) { return OptionalCell(s.gain, GainText(s.gain)); }},
+          {{"gain", "gain"}, [](const S& s) { return OptionalCell(s.gain(), GainText(s.gain())); }},
           {{"bound_share", "bound"},
-           [](const S& s) { return OptionalCell(s.bound_share, PercentText(s.bound_share)); }},
+           [](const S& s) { return OptionalCell(s.bound_share, ShareText(s.bound_share)); }},
           {{"age_seconds", "age"}, [now](const S& s) { return AgeCell(s, now); }}};
 }
 

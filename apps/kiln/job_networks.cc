@@ -9,6 +9,7 @@
 #include "base/digest.h"
 #include "base/read_file.h"
 #include "daemon/job_network.h"
+#include "dashboard/summed_time.h"
 #include "ops/workload_key.h"
 
 namespace kiln {
@@ -86,16 +87,25 @@ Status KeepStale(const Environment& env, const TuningStore& store, CacheState ca
 }
 
 std::vector<NetworkTimes> TimesOf(const JobTasks& tasks, const std::vector<TaskResult>& results) {
-  std::vector<NetworkTimes> times;
-  for (const WeightedNetwork& each : tasks.networks) times.push_back({.name = each.network.name});
+  std::vector<SummedTime> sums(tasks.networks.size());
   for (std::size_t i = 0; i < tasks.workloads.size(); ++i) {
-    for (const SharedWorkload::Use& use : tasks.workloads[i].uses) {
-      NetworkTimes& network = times[use.network];
-      ++network.tasks;
-      if (i >= results.size() || !results[i].best || !results[i].default_ns) continue;
-      network.before_ns = network.before_ns.value_or(0) + *results[i].default_ns * use.count;
-      network.after_ns = network.after_ns.value_or(0) + *RankTime(*results[i].best) * use.count;
+    std::optional<double> before, after;
+    if (i < results.size()) {
+      before = results[i].default_ns;
+      after = results[i].best ? RankTime(*results[i].best) : std::nullopt;
     }
+    for (const SharedWorkload::Use& use : tasks.workloads[i].uses) {
+      sums[use.network].Add(use.count, before, after);
+    }
+  }
+  std::vector<NetworkTimes> times;
+  for (std::size_t i = 0; i < sums.size(); ++i) {
+    NetworkTimes& network = times.emplace_back();
+    network.name = tasks.networks[i].network.name;
+    network.tasks = sums[i].layers();
+    if (sums[i].timed() == 0) continue;
+    network.before_ns = sums[i].before_ns();
+    network.after_ns = sums[i].after_ns();
   }
   return times;
 }

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "apps/kiln/command.h"
+#include "dashboard/stored_bests.h"
 #include "models/model.h"
 
 namespace kiln {
@@ -12,21 +13,6 @@ namespace kiln {
 // given where the database has results of it, as of another machine that was `native` there. Else
 // a usage error.
 StatusOr<std::string> StoredTarget(const TuningStore& store, const std::string& option);
-
-// A best config of the store with what only the program around it can tell.
-struct StoredBest {
-  Best best;
-  std::optional<Workload> workload;  // unless this version cannot read its key
-  double gops = 0;                   // from its minimum
-  std::optional<double> peak_share;  // of the target's measured peak, if that is known
-  // Of the least time that its multiply-accumulates take at that peak (LimitsOfPeak).
-  std::optional<double> bound_share;
-  std::optional<double> default_ns;  // DefaultTimeBeside()
-  std::optional<double> gain;        // over that
-  // Its template is gone, or lowers it to other code today. Never where its target is another
-  // machine's `native`, for which nothing can be lowered here.
-  bool stale = false;
-};
 
 StatusOr<std::vector<StoredBest>> ReadBests(const Environment& env, const TuningStore& store,
                                             const BestQuery& query);

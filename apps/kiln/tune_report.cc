@@ -7,10 +7,11 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
-#include "apps/kiln/cells.h"
 #include "apps/kiln/output.h"
 #include "apps/kiln/table.h"
 #include "apps/kiln/tuning_picture.h"
+#include "dashboard/summed_time.h"
+#include "dashboard/words.h"
 #include "measure/figures.h"
 
 namespace kiln {
@@ -28,29 +29,19 @@ std::string Duration(double seconds) {
   return s >= 60 ? fmt::format("{}m{:02}s", s / 60, s % 60) : fmt::format("{}s", s);
 }
 
-std::string Share(double gops, double peak) { return PercentText(ShareOfPeak(gops, peak)); }
+std::string Share(double gops, double peak) { return ShareText(ShareOfPeak(gops, peak)); }
 
 // " (emulated)" behind a time that is not measured.
 std::string Mark(TimeKind kind) {
   return kind == TimeKind::kMeasured ? "" : fmt::format(" ({})", Name(kind));
 }
 
-// Sums of the network over its layers; a layer without a default or a best has none.
-struct Totals {
-  double before_ns = 0, after_ns = 0;
-  bool complete = true;
-};
-
-Totals TotalsOf(const TuneSummary& s) {
-  Totals totals;
+SummedTime TotalsOf(const TuneSummary& s) {
+  SummedTime totals;
   for (std::size_t i = 0; i < s.results.size(); ++i) {
     const TaskResult& result = s.results[i];
-    if (!result.best || !result.default_ns) {
-      totals.complete = false;
-      continue;
-    }
-    totals.before_ns += *result.default_ns * s.tasks.tasks[i].workload.count;
-    totals.after_ns += *RankTime(*result.best) * s.tasks.tasks[i].workload.count;
+    totals.Add(s.tasks.tasks[i].workload.count, result.default_ns,
+               result.best ? RankTime(*result.best) : std::nullopt);
   }
   return totals;
 }
@@ -216,13 +207,12 @@ void PrintVerdict(const TuneSummary& s) {
   if (!why_short.empty()) {
     WriteOutput(fmt::format("fewer trials than asked for: {}\n", why_short));
   }
-  const Totals totals = TotalsOf(s);
+  const SummedTime totals = TotalsOf(s);
   WriteOutput(fmt::format("{}, {} thread{}: {:.3f} ms untuned, {:.3f} ms tuned{}: {:.2f}x  ({})\n",
                           s.network.name, s.threads, s.threads == 1 ? "" : "s",
-                          totals.before_ns / 1e6, totals.after_ns / 1e6,
-                          totals.complete ? "" : " (over the layers that have both)",
-                          totals.after_ns > 0 ? totals.before_ns / totals.after_ns : 0,
-                          DescribePeak(s.kind, s.peak_gops)));
+                          totals.before_ns() / 1e6, totals.after_ns() / 1e6,
+                          totals.complete() ? "" : " (over the layers that have both)",
+                          totals.gain(), DescribePeak(s.kind, s.peak_gops)));
   std::int64_t trials = 0, resumed = 0;
   for (const TaskResult& result : s.results) trials += result.trials, resumed += result.resumed;
   WriteOutput(fmt::format("{} trials", trials));
@@ -303,12 +293,12 @@ void PrintSummaryJson(const TuneSummary& s) {
     }
     WriteJson(line);
   }
-  const Totals totals = TotalsOf(s);
+  const SummedTime totals = TotalsOf(s);
   nlohmann::json line = {{"network", s.network.name},
                          {"threads", s.threads},
-                         {"untuned_ns", totals.before_ns},
-                         {"tuned_ns", totals.after_ns},
-                         {"complete", totals.complete},
+                         {"untuned_ns", totals.before_ns()},
+                         {"tuned_ns", totals.after_ns()},
+                         {"complete", totals.complete()},
                          {"kind", Name(s.kind)},
                          {"unsupported", s.tasks.unsupported.size()},
                          {"seconds", s.seconds}};

@@ -550,7 +550,8 @@ TEST_P(TuningStoreTest, TheDefaultsTimeIsOfTheDeviceAndKindOfTheBest) {
   const auto default_ns = [&] {
     const std::vector<Best> bests = *store_->Bests({});
     EXPECT_THAT(bests, SizeIs(1));
-    return *DefaultTimeBeside(*store_, task_, bests.at(0));
+    const std::optional<Trial> judged = *DefaultBeside(*store_, task_, bests.at(0));
+    return judged ? RankTime(*judged) : std::nullopt;
   };
   Append(task_, {trial(1, 50, "b", "owl"), trial(2, 60, "c", "owl")});
   EXPECT_EQ(default_ns(), std::nullopt) << "it was never measured";

@@ -1,0 +1,88 @@
+#include "dashboard/curves_view.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+#include <utility>
+
+#include "dashboard/layers_view.h"
+#include "dashboard/words.h"
+
+namespace kiln {
+namespace {
+
+// A search that gained within its last quarter has not come to rest.
+constexpr double kRest = 0.25;
+
+std::string WhyStopped(const BestSoFarCurve& curve, const LayerFacts& layer) {
+  const std::int64_t trials = curve.last_seq;
+  const std::int64_t idle = trials - curve.gains.back().seq;
+  if (layer.best->configs && trials >= static_cast<std::int64_t>(*layer.best->configs)) {
+    return fmt::format("every one of its {} legal configs was tried", *layer.best->configs);
+  }
+  if (static_cast<double>(idle) < kRest * static_cast<double>(trials)) {
+    return fmt::format("it still gained {} before its end: more may help",
+                       CountedText(idle, "trial"));
+  }
+  return fmt::format("nothing gained in the last {} of {}", idle, CountedText(trials, "trial"));
+}
+
+// Keeps the first and the last, and of the others equally many everywhere.
+void Thin(std::vector<BestSoFarCurve::Point>& points) {
+  const std::size_t count = points.size();
+  if (count <= kMostGainPoints) return;
+  for (std::size_t i = 0; i < kMostGainPoints; ++i) {
+    points[i] = points[i * (count - 1) / (kMostGainPoints - 1)];
+  }
+  points.resize(kMostGainPoints);
+}
+
+// The curve that the best of the layer is of.
+BestSoFarCurve* Own(std::vector<BestSoFarCurve>& curves, const LayerFacts& layer) {
+  const Trial& judged = layer.best->best.judged;
+  const auto found = std::ranges::find_if(curves, [&](const BestSoFarCurve& curve) {
+    return curve.kind == judged.kind && curve.device == judged.device;
+  });
+  return found == curves.end() ? nullptr : &*found;
+}
+
+}  // namespace
+
+std::vector<TaskNames> CurveTasks(const std::vector<LayerFacts>& layers, std::size_t limit) {
+  std::vector<TaskNames> tasks;
+  for (const std::size_t i : ByTime(layers)) {
+    if (tasks.size() >= limit || !layers[i].best) break;
+    tasks.push_back(layers[i].task);
+  }
+  return tasks;
+}
+
+CurvesView MakeCurvesView(const std::vector<LayerFacts>& layers,
+                          const std::vector<TaskNames>& tasks,
+                          std::vector<std::vector<BestSoFarCurve>> curves) {
+  std::map<TaskNames, const LayerFacts*> by_task;
+  CurvesView view;
+  for (const LayerFacts& layer : layers) {
+    by_task[layer.task] = &layer;
+    view.left_out += layer.best.has_value();
+  }
+  for (std::size_t i = 0; i < tasks.size() && i < curves.size(); ++i) {
+    const LayerFacts& layer = *by_task.at(tasks[i]);
+    BestSoFarCurve* own = Own(curves[i], layer);
+    if (own == nullptr) continue;
+    CurvesView::Curve curve{.name = layer.name,
+                            .key = layer.task.workload,
+                            .setting = SettingText(layer.task),
+                            .device = own->device,
+                            .trials = own->last_seq,
+                            .why = WhyStopped(*own, layer)};
+    Thin(own->gains);
+    curve.gains = std::move(own->gains);
+    view.curves.push_back(std::move(curve));
+  }
+  view.left_out -= view.curves.size();
+  return view;
+}
+
+}  // namespace kiln

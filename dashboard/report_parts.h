@@ -1,0 +1,43 @@
+#pragma once
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "dashboard/dashboard.h"
+#include "dashboard/html.h"
+
+// The parts of the page, within the dashboard module only.
+
+namespace kiln {
+
+// A cell of a table: a few words, which may be more important than others, or code.
+struct PageCell {
+  enum class Look : unsigned char { kPlain, kGood, kBad, kCode };
+  std::string text;
+  Look look = Look::kPlain;
+};
+struct PageColumn {
+  std::string title;
+  bool is_number = false;
+};
+struct PageTable {
+  std::string caption;
+  std::vector<PageColumn> columns;  // the first names the row
+  std::vector<std::vector<PageCell>> rows;
+};
+// In a region of its own that scrolls, and can be scrolled with keys.
+void WritePageTable(HtmlWriter& html, const PageTable& table);
+
+void WriteVerdict(HtmlWriter& html, const Dashboard& dashboard);
+void WriteLayers(HtmlWriter& html, const Dashboard& dashboard);
+void WriteChanges(HtmlWriter& html, const Dashboard& dashboard);
+void WriteFailures(HtmlWriter& html, const Dashboard& dashboard);
+void WriteDevices(HtmlWriter& html, const Dashboard& dashboard);
+void WriteCurves(HtmlWriter& html, const Dashboard& dashboard);
+void WriteStore(HtmlWriter& html, const Dashboard& dashboard);
+
+// The style sheet.
+void WriteStyle(HtmlWriter& html);
+
+}  // namespace kiln

@@ -1,0 +1,58 @@
+#include "dashboard/report_parts.h"
+
+namespace kiln {
+
+// Of text on its background at least 4.5 to 1, of what is drawn 3 to 1: the page's test computes it.
+void WriteStyle(HtmlWriter& html) {
+  html.Style(R"css(
+:root{--page:#ffffff;--panel:#f4f6f8;--text:#1b2430;--soft:#4a5666;--rule:#c5cdd6;--link:#0b57a4;--good:#0c6b37;--bad:#a3221b;--curve:#0b57a4;--bar:#5b86b8}
+@media (prefers-color-scheme:dark){:root{--page:#12171e;--panel:#1b222c;--text:#e6ebf1;--soft:#b3bfcd;--rule:#3c4856;--link:#8ec3ff;--good:#7fd6a0;--bad:#ff9d94;--curve:#8ec3ff;--bar:#4a76a8}}
+*{box-sizing:border-box}
+html{font:16px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,"Noto Sans",sans-serif;background:var(--page);color:var(--text)}
+body{margin:0}
+header,main,footer{max-width:96rem;margin:0 auto;padding:0 1rem}
+h1{font-size:1.4rem;margin:.8rem 0 .2rem;overflow-wrap:anywhere}
+h2{font-size:1.15rem;margin:0 0 .3rem}
+h3{font-size:1rem;margin:.2rem 0;overflow-wrap:anywhere}
+p{margin:.3rem 0 .6rem;max-width:60rem;overflow-wrap:anywhere}
+section{border-top:1px solid var(--rule);padding:.9rem 0}
+a{color:var(--link)}
+a:focus-visible,[tabindex]:focus-visible,summary:focus-visible{outline:3px solid var(--link);outline-offset:2px}
+nav ul{list-style:none;display:flex;flex-wrap:wrap;gap:.2rem 1rem;margin:.3rem 0 .6rem;padding:0}
+nav a{display:inline-block;padding:.2rem 0}
+.skip{position:absolute;left:-99rem}
+.skip:focus{position:static}
+.soft{color:var(--soft)}
+.headline{font-size:1.25rem;font-weight:600}
+.facts{display:grid;grid-template-columns:repeat(auto-fit,minmax(11rem,1fr));gap:.5rem;margin:.6rem 0}
+.facts div{background:var(--panel);border:1px solid var(--rule);border-radius:.3rem;padding:.4rem .6rem}
+.facts dt{color:var(--soft);font-size:.85rem}
+.facts dd{margin:0;font-size:1.1rem;font-weight:600;overflow-wrap:anywhere}
+.scroll{overflow-x:auto;max-width:100%;margin:.5rem 0;border:1px solid var(--rule);border-radius:.3rem}
+table{border-collapse:collapse;width:100%;font-size:.875rem;font-variant-numeric:tabular-nums}
+caption{text-align:left;padding:.4rem .6rem;color:var(--soft)}
+th,td{padding:.25rem .6rem;text-align:left;vertical-align:top;border-top:1px solid var(--rule)}
+thead th{background:var(--panel);white-space:nowrap}
+tbody th{font-weight:600;min-width:9rem}
+.n{text-align:right;white-space:nowrap}
+.w{min-width:14rem}
+.good{color:var(--good);font-weight:600}
+.bad{color:var(--bad);font-weight:600}
+code{font:.8125rem/1.4 ui-monospace,"DejaVu Sans Mono",Menlo,Consolas,monospace;overflow-wrap:anywhere}
+td code{display:block;min-width:16rem}
+.multiples{display:grid;grid-template-columns:repeat(auto-fill,minmax(17rem,1fr));gap:.8rem}
+figure{margin:0;background:var(--panel);border:1px solid var(--rule);border-radius:.3rem;padding:.5rem}
+figcaption{font-size:.875rem;color:var(--soft)}
+svg{display:block;width:100%;height:auto}
+svg text{fill:var(--text);font-size:12px}
+.axis{stroke:var(--soft)}
+.curve{fill:none;stroke:var(--curve);stroke-width:2}
+.bar{fill:var(--bar)}
+.bars{max-width:46rem;margin:.6rem 0}
+details{font-size:.875rem}
+summary{padding:.3rem 0;cursor:pointer;color:var(--link)}
+@media print{nav,.skip{display:none}.scroll{overflow:visible;border:0}section,figure,tr{break-inside:avoid}html{font-size:11px}}
+)css");
+}
+
+}  // namespace kiln

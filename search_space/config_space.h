@@ -57,7 +57,7 @@ std::string ConfigId(std::span<const std::pair<std::string, std::string>> labels
 struct Constraint {
   std::string reason;              // "the accumulators do not fit 32 registers"
   std::vector<std::string> knobs;  // in the order in which `holds` takes their values
-  std::function<bool(std::span<const std::int64_t>)> holds;
+  std::function<bool(std::span<const std::int64_t>)> holds;  // the same for the same values
 };
 
 // The legal configs of one workload: illegal ones are never generated. All of them are enumerated

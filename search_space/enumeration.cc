@@ -1,7 +1,8 @@
 // All legal configs by backtracking: knobs are set in order, each constraint is checked as soon as
 // the last of its knobs is set, and a violated one cuts the whole subtree. (Knuth, The Art of
 // Computer Programming 4B, section 7.2.2: Algorithm B.) A node is a prefix of choices; `depth` is
-// how many knobs are set.
+// how many knobs are set. A constraint over few knobs is asked for the same values under every choice
+// of the others: its answers are kept.
 
 #include "search_space/enumeration.h"
 
@@ -45,9 +46,9 @@ class Backtracking {
  public:
   Backtracking(std::span<const Knob> knobs, std::span<const BoundConstraint> constraints,
                const MixedRadix& radix)
-      : knobs_(knobs), radix_(radix), values_(knobs.size()), due_(knobs.size()) {
+      : knobs_(knobs), radix_(radix), chosen_(knobs.size()), due_(knobs.size()) {
     for (const BoundConstraint& constraint : constraints) {
-      due_[constraint.last].push_back({&constraint, 0});
+      due_[constraint.last].push_back({&constraint, 0, std::vector<Answer>(AnswersOf(constraint))});
       arguments_.resize(std::max(arguments_.size(), constraint.knobs.size()));
     }
   }
@@ -61,10 +62,26 @@ class Backtracking {
   }
 
  private:
+  enum class Answer : std::uint8_t { kUnknown, kHolds, kIsViolated };
+  static constexpr std::size_t kMostAnswers = std::size_t{1} << 16;
+
   struct Due {
     const BoundConstraint* bound;
-    std::uint64_t rejected;  // prefixes
+    std::uint64_t rejected;       // prefixes
+    std::vector<Answer> answers;  // by the choices of its knobs; empty: they are not kept
   };
+
+  // How many answers a constraint has; 0: too many, or none comes twice.
+  std::size_t AnswersOf(const BoundConstraint& constraint) const {
+    const std::set<std::size_t> over(constraint.knobs.begin(), constraint.knobs.end());
+    if (over.size() > constraint.last) return 0;  // all up to its last: each choice comes once
+    std::size_t count = 1;
+    for (const std::size_t knob : constraint.knobs) {
+      count *= knobs_[knob].values.size();
+      if (count > kMostAnswers) return 0;
+    }
+    return count;
+  }
 
   // False: a limit was hit.
   bool Descend(std::size_t depth, std::uint64_t code) {
@@ -74,7 +91,7 @@ class Backtracking {
     for (std::size_t i = 0; i < values.size(); ++i) {
       if (++visits_ > ConfigSpace::kMaxVisits)
         return Stop("partial configs", ConfigSpace::kMaxVisits);
-      values_[depth] = values[i].value;
+      chosen_[depth] = i;
       if (!Holds(depth)) continue;
       if (!Descend(depth + 1, code + i * radix_.weights[depth])) return false;
     }
@@ -89,14 +106,30 @@ class Backtracking {
 
   bool Holds(std::size_t depth) {
     for (Due& due : due_[depth]) {
-      const std::vector<std::size_t>& over = due.bound->knobs;
-      for (std::size_t i = 0; i < over.size(); ++i) arguments_[i] = values_[over[i]];
-      if (!due.bound->constraint->holds(std::span(arguments_).first(over.size()))) {
-        ++due.rejected;
-        return false;
-      }
+      if (Holds(due)) continue;
+      ++due.rejected;
+      return false;
     }
     return true;
+  }
+
+  bool Holds(Due& due) {
+    if (due.answers.empty()) return Ask(*due.bound);
+    std::size_t at = 0;
+    for (const std::size_t knob : due.bound->knobs) {
+      at = at * knobs_[knob].values.size() + chosen_[knob];
+    }
+    Answer& answer = due.answers[at];
+    if (answer == Answer::kUnknown) answer = Ask(*due.bound) ? Answer::kHolds : Answer::kIsViolated;
+    return answer == Answer::kHolds;
+  }
+
+  bool Ask(const BoundConstraint& bound) {
+    for (std::size_t i = 0; i < bound.knobs.size(); ++i) {
+      const std::size_t knob = bound.knobs[i];
+      arguments_[i] = knobs_[knob].values[chosen_[knob]].value;
+    }
+    return bound.constraint->holds(std::span(arguments_).first(bound.knobs.size()));
   }
 
   bool Stop(std::string_view what, std::uint64_t limit) {
@@ -121,7 +154,7 @@ class Backtracking {
 
   std::span<const Knob> knobs_;
   const MixedRadix& radix_;
-  std::vector<std::int64_t> values_;     // of the knobs that are set
+  std::vector<std::size_t> chosen_;      // of the knobs that are set, which of its values
   std::vector<std::vector<Due>> due_;    // per knob, the constraints to check when it is set
   std::vector<std::int64_t> arguments_;  // of the constraint being checked
   std::vector<std::uint64_t> codes_;

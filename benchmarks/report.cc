@@ -1,7 +1,7 @@
 // What the page of the morning costs with many trials (docs/looking.md):
-//   benchmark_report [TASKS TRIALS [FILE.html]]
+//   benchmark_report [TASKS TRIALS [FILE.html [FILE.db]]]
 // Makes a database of so many tasks with so many trials each, a few of them failures, and prints how
-// long each answer takes and how large the page is. The database is written with SQL of its own:
+// long each answer takes and how large the page is; both stay where files are named. The database is written with SQL of its own:
 // through the store, 100,000 trials take minutes.
 
 #include <SQLiteCpp/SQLiteCpp.h>
@@ -111,7 +111,11 @@ double Milliseconds(const std::function<void()>& work) {
   return least;
 }
 
-void Run(int tasks, std::uint64_t trials, const std::string& out) {
+struct Kept {
+  std::string page, database;  // files; empty: none
+};
+
+void Run(int tasks, std::uint64_t trials, const Kept& kept) {
   Database database;
   database.directory = (std::filesystem::temp_directory_path() / "kiln-report-XXXXXX").string();
   if (mkdtemp(database.directory.data()) == nullptr) std::exit(1);
@@ -154,7 +158,10 @@ void Run(int tasks, std::uint64_t trials, const std::string& out) {
   say("page", Milliseconds([&] { page = RenderReport(*dashboard); }));
   fmt::print("{:<28} {:8} bytes of {} tasks, {} trials\n", "page", page.size(), tasks,
              dashboard->store.trials);
-  if (!out.empty()) std::ofstream(out, std::ios::binary) << page;
+  if (!kept.page.empty()) std::ofstream(kept.page, std::ios::binary) << page;
+  if (!kept.database.empty()) {
+    SQLite::Database(database.path).exec(fmt::format("VACUUM INTO '{}'", kept.database));
+  }
   std::filesystem::remove_all(database.directory);
 }
 
@@ -164,5 +171,5 @@ void Run(int tasks, std::uint64_t trials, const std::string& out) {
 int main(int argc, char** argv) {
   const int tasks = argc > 1 ? std::atoi(argv[1]) : 500;
   const std::uint64_t trials = argc > 2 ? std::strtoull(argv[2], nullptr, 10) : 200;
-  kiln::Run(tasks, trials, argc > 3 ? argv[3] : "");
+  kiln::Run(tasks, trials, {argc > 3 ? argv[3] : "", argc > 4 ? argv[4] : ""});
 }

@@ -28,7 +28,7 @@ Status ReadAll(SQLite::Database& database, const std::string& path, ContentSink&
   try {
     database.exec(kLargeCache);
     const SQLite::Transaction snapshot(database);
-    ShowRespeltKeys(database);
+    RespeltKeys().Show(database);
     ReadContent(database, sink);
     return {};
   } catch (const std::exception& error) {

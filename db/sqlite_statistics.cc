@@ -79,7 +79,7 @@ class SqliteStatistics final : public TrialStatistics {
     absl::MutexLock lock(&mutex_);
     try {
       const SQLite::Transaction snapshot(*database_);
-      ShowRespeltKeys(*database_);
+      respelt_.Show(*database_);
       return work(*database_);
     } catch (const std::exception& error) {
       return Explain(error, path_);
@@ -89,6 +89,7 @@ class SqliteStatistics final : public TrialStatistics {
   const std::string path_;
   mutable absl::Mutex mutex_;  // for the connection: SQLiteCpp's are for one thread at a time
   const std::unique_ptr<SQLite::Database> database_ ABSL_PT_GUARDED_BY(mutex_);
+  mutable RespeltKeys respelt_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace

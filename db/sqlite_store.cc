@@ -163,7 +163,7 @@ class SqliteStore final : public TuningStore {
     absl::MutexLock lock(&mutex_);
     try {
       const SQLite::Transaction snapshot(*database_);
-      if (mode_ == OpenMode::kReadOnly) ShowRespeltKeys(*database_);
+      if (mode_ == OpenMode::kReadOnly) respelt_.Show(*database_);
       TuningTables tables(*database_);
       return work(tables);
     } catch (const std::exception& error) {
@@ -176,6 +176,7 @@ class SqliteStore final : public TuningStore {
   const Session session_;
   mutable absl::Mutex mutex_;  // for the connection: SQLiteCpp's are for one thread at a time
   const std::unique_ptr<SQLite::Database> database_ ABSL_PT_GUARDED_BY(mutex_);
+  mutable RespeltKeys respelt_ ABSL_GUARDED_BY(mutex_);
   std::optional<std::int64_t> session_id_ ABSL_GUARDED_BY(mutex_);  // unset: not stored yet
 };
 

@@ -101,9 +101,14 @@ void RespellKeys(SQLite::Database& database) {
   transaction.commit();
 }
 
-void ShowRespeltKeys(SQLite::Database& database) {
+void RespeltKeys::Show(SQLite::Database& database) {
+  const int version = database.execAndGet("PRAGMA data_version").getInt();
+  if (nothing_at_ == version) return;
   const std::vector<Respelling> respellings = FindRespellings(database);
-  if (respellings.empty()) return;
+  if (respellings.empty()) {
+    nothing_at_ = version;
+    return;
+  }
   // A name without a schema means the temporary table before any other.
   database.exec(R"sql(
     CREATE TEMP TABLE tasks AS SELECT * FROM main.tasks;

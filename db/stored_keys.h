@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <vector>
 
 #include "db/tuning_store.h"
@@ -23,9 +24,17 @@ namespace kiln {
 // are kept. Leaves the write lock alone if there is nothing to do.
 void RespellKeys(SQLite::Database& database);
 
-// The same for who may not write: until the end of the present transaction, the names of the tables
-// mean respelt copies of them. Costs as much as copying all, where there is something to respell.
-void ShowRespeltKeys(SQLite::Database& database);
+// This is the same for who may not write, on one connection.
+class RespeltKeys {
+ public:
+  // Until the end of the present transaction, the names of the tables mean respelt copies of them.
+  // Costs as much as copying all, where there is something to respell; where there was nothing, and
+  // nobody has written since, next to nothing.
+  void Show(SQLite::Database& database);
+
+ private:
+  std::optional<int> nothing_at_;  // SQLite's data_version
+};
 
 // The stored workloads whose keys cannot be read.
 std::vector<UnknownWorkload> FindUnknownWorkloads(SQLite::Database& database);

@@ -123,13 +123,14 @@ std::vector<TrialRecord> FetchRecords(Statement& row) {
 std::string SelectJudgements(bool is_of_then) {
   std::string select =
       "SELECT t.id, t.config_id, t.seq, t.kind, m.purpose = 'confirm', m.status, m.min_ns,"
-      " m.device, m.measured_ms FROM trials t JOIN measurements m ON m.trial_id = t.id";
+      " m.device, m.measured_ms, m.purpose = 'tune'"
+      " FROM trials t JOIN measurements m ON m.trial_id = t.id";
   if (is_of_then) {
     select +=
         " AND m.measured_ms < :before JOIN measurements f ON f.trial_id = t.id"
         " AND f.purpose = 'tune' AND f.measured_ms < :before";
   }
-  return select + " WHERE t.task_id = :task ORDER BY t.seq, " + kMeasurementOrder;
+  return select + " WHERE t.task_id = :task ORDER BY t.seq, m.id";  // as the indexes have them
 }
 
 Judgement ReadJudgement(Statement& row) {
@@ -161,7 +162,8 @@ void FetchCandidates(Statement& row, std::int64_t task, const std::string& kerne
       like.kind = ParseTimeKind(row.getColumn(3).getString());
       contest.trials.push_back(id);
     }
-    measurements.push_back(ReadJudgement(row));
+    const bool is_first = row.getColumn(9).getInt() != 0;  // kMeasurementOrder
+    measurements.insert(is_first ? measurements.begin() : measurements.end(), ReadJudgement(row));
   }
   add();
 }

@@ -26,6 +26,8 @@ struct HttpRequest {
 
   // Empty: it did not come.
   const std::string& Header(std::string_view name) const;
+  // What a form with method GET has put into the query, decoded; of a name that comes again the first.
+  std::map<std::string, std::string, std::less<>> Fields() const;
 };
 
 struct HttpResponse {

@@ -146,8 +146,8 @@ StatusOr<std::uint32_t> SocketMode(const ConfigTable& table, std::uint32_t other
 }
 
 Status ReadListen(const ConfigTable& table, DaemonConfig& config) {
-  RETURN_IF_ERROR(table.CheckKeys(
-      Keys{"socket", "socket_mode", "address", "ca", "cert", "key", "crl", "metrics"}));
+  RETURN_IF_ERROR(table.CheckKeys(Keys{"socket", "socket_mode", "address", "ca", "cert", "key",
+                                       "crl", "metrics", "page", "token_file"}));
   ASSIGN_OR_RETURN(config.socket, SocketAddress(table, "socket"));
   ASSIGN_OR_RETURN(config.socket_mode, SocketMode(table, config.socket_mode));
   ASSIGN_OR_RETURN(config.address, Address(table, "address", Side::kListens));
@@ -158,6 +158,11 @@ Status ReadListen(const ConfigTable& table, DaemonConfig& config) {
                      "who they are");
   }
   ASSIGN_OR_RETURN(config.metrics, Address(table, "metrics", Side::kListens));
+  ASSIGN_OR_RETURN(config.page, Address(table, "page", Side::kListens));
+  ASSIGN_OR_RETURN(config.token_file, Path(table, "token_file"));
+  if (!config.token_file.empty() && config.page.empty()) {
+    return table.Bad("token_file", " is for `page`, which is missing");
+  }
   return absl::OkStatus();
 }
 

@@ -26,6 +26,8 @@ struct DaemonConfig {
   std::string address;               // HOST:PORT for clients over TLS; empty: none
   TlsFiles tls;                      // of `address`
   std::string metrics;               // HOST:PORT for Prometheus; empty: none
+  std::string page;        // HOST:PORT for browsers, may be that of `metrics`; empty: none
+  std::string token_file;  // whoever knows its line may make changes on the page; empty: nobody
 
   // [farm]
   std::string tracker;  // empty: this machine

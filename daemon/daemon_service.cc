@@ -27,20 +27,6 @@ constexpr std::int64_t kMostUnfinished = 10'000;
 constexpr std::chrono::seconds kStoreTime{10};
 constexpr std::chrono::milliseconds kStoreRest{200};
 
-const std::vector<JobState> kUnfinished{JobState::kQueued, JobState::kRunning, JobState::kPaused,
-                                        JobState::kFinishing};
-const std::vector<JobState> kEnded{JobState::kDone, JobState::kFailed, JobState::kCancelled,
-                                   JobState::kExpired};
-
-// What is running comes first, then what is next.
-void SortForPeople(std::vector<Job>& jobs) {
-  std::ranges::sort(jobs, {}, [](const Job& job) {
-    return std::tuple(!IsHeld(job.standing.state), -job.job.priority,
-                      job.job.deadline_ms.value_or(std::numeric_limits<std::int64_t>::max()),
-                      job.id);
-  });
-}
-
 class Service final : public DaemonService, public v1::Daemon::CallbackService {
  public:
   explicit Service(const Collaborators& with) : with_(with) {}
@@ -154,7 +140,7 @@ class Service final : public DaemonService, public v1::Daemon::CallbackService {
     RETURN_IF_ERROR(with_.store.PutSeries({submission.series, job, submission.deadline, NowMs()}));
     with_.night.Evaluate();
     ASSIGN_OR_RETURN(const std::vector<Job> jobs,
-                     with_.store.Jobs({.states = kUnfinished, .series = submission.series}));
+                     with_.store.Jobs({.states = UnfinishedStates(), .series = submission.series}));
     return jobs.empty() ? Status() : Show(jobs.front().id, reply);
   }
 
@@ -163,14 +149,14 @@ class Service final : public DaemonService, public v1::Daemon::CallbackService {
     reply.Clear();  // of a try before
     const std::int64_t limit =
         request.limit() > 0 ? std::min(request.limit(), kMostJobsShown) : kJobsShown;
-    JobQuery query{.states = kUnfinished, .limit = kMostJobsShown};
+    JobQuery query{.states = UnfinishedStates(), .limit = kMostJobsShown};
     if (!request.user().empty()) query.user = UserOf(peer, request.user());
     ASSIGN_OR_RETURN(std::vector<Job> jobs, with_.store.Jobs(query));
     SortForPeople(jobs);
     const auto most = static_cast<std::size_t>(limit);
     const std::size_t left_off = jobs.size() > most ? jobs.size() - most : 0;
     jobs.resize(jobs.size() - left_off);
-    query.states = kEnded;
+    query.states = FinalStates();
     query.limit = limit - static_cast<std::int64_t>(jobs.size());
     if (request.ended() && query.limit > 0) {
       ASSIGN_OR_RETURN(const std::vector<Job> ended, with_.store.Jobs(query));
@@ -219,7 +205,7 @@ class Service final : public DaemonService, public v1::Daemon::CallbackService {
                          [id](const JobRun& run) { return run.job == id; });
     if (!IsFinal(view.job.standing.state)) {
       ASSIGN_OR_RETURN(const std::vector<Job> jobs,
-                       with_.store.Jobs({.states = kUnfinished, .limit = kMostJobsShown}));
+                       with_.store.Jobs({.states = UnfinishedStates(), .limit = kMostJobsShown}));
       view.forecast = ForecastOf(view.job, jobs, runs, with_.night.config(), with_.clock.Today());
     }
     reply.set_job(JobJson(view));
@@ -246,28 +232,8 @@ class Service final : public DaemonService, public v1::Daemon::CallbackService {
       default:
         return Error(StatusCode::kInvalidArgument, "an unknown wish");
     }
-    if (IsAsWished(job, wish)) return Show(job.id, reply);
-    ASSIGN_OR_RETURN(const Job now,
-                     with_.store.Wish(job.id, wish, UserOf(peer, request.user()), NowMs()));
-    if (now.standing.state != job.standing.state && with_.observer != nullptr) {
-      with_.observer->OnTransition(now);
-    }
-    with_.night.Evaluate();
+    RETURN_IF_ERROR(with_.queue.Wish(job, wish, UserOf(peer, request.user())));
     return Show(job.id, reply);
-  }
-
-  // Asking twice for the same is no mistake.
-  static bool IsAsWished(const Job& job, JobWish wish) {
-    const JobStanding& standing = job.standing;
-    switch (wish) {
-      case JobWish::kNone:
-        return !IsFinal(standing.state) && standing.reason != JobReason::kHeld &&
-               job.wish != JobWish::kPause;
-      case JobWish::kPause:
-        return standing.reason == JobReason::kHeld;
-      default:
-        return standing.state == JobState::kCancelled;
-    }
   }
 
   Status EndSeries(const Peer& peer, const v1::WishRequest& request) {

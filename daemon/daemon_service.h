@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/reactor.h"
+#include "daemon/job_queue.h"
 #include "daemon/night_daemon.h"
 #include "db/job_store.h"
 #include "proto/peer.h"
@@ -27,8 +28,8 @@ class DaemonService {
     PeerCheck& peers;
     NightDaemon& night;
     JobStore& store;
+    JobQueue& queue;
     std::function<std::string()> maintenance_trouble;  // empty: none
-    NightObserver* observer = nullptr;  // of what people do to jobs that nobody holds
   };
   virtual ~DaemonService() = default;
   virtual grpc::Service& service() = 0;

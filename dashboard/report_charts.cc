@@ -11,12 +11,15 @@ namespace kiln {
 namespace {
 
 using Look = PageCell::Look;
+using enum PageColumn::Kind;
 
 // Of a curve's table: the last gains say whether more trials are worthwhile.
 constexpr std::size_t kMostGainRows = 8;
 
 void WriteCell(HtmlWriter& html, const PageCell& cell, bool is_number) {
-  if (cell.look == Look::kCode) {
+  if (cell.write) {
+    cell.write(html);
+  } else if (cell.look == Look::kCode) {
     html.Element("code", cell.text);
   } else if (cell.look == Look::kPlain || is_number) {
     html.Text(cell.text);
@@ -28,12 +31,15 @@ void WriteCell(HtmlWriter& html, const PageCell& cell, bool is_number) {
 void WriteRow(HtmlWriter& html, const PageTable& table, const std::vector<PageCell>& row) {
   html.Open("tr");
   for (std::size_t i = 0; i < row.size(); ++i) {
-    const bool is_number = table.columns[i].is_number;
+    const PageColumn::Kind kind = table.columns[i].kind;
+    const bool is_number = kind == kNumber;
     if (i == 0) {
       html.Open("th", {{"scope", "row"}});
     } else if (is_number) {
       const bool is_bad = row[i].look == Look::kBad;
       html.Open("td", {{"class", is_bad ? "n bad" : "n"}});
+    } else if (kind == kWords) {
+      html.Open("td", {{"class", "w"}});
     } else {
       html.Open("td");
     }
@@ -63,8 +69,9 @@ std::vector<PageCell> DeviceCells(const DeviceView::Row& row, std::int64_t now_m
 }
 
 void WriteGains(HtmlWriter& html, const CurvesView::Curve& curve) {
-  PageTable table{
-      .caption = "Gains of " + curve.name, .columns = {{"trial", true}, {"us", true}}, .rows = {}};
+  PageTable table{.caption = "Gains of " + curve.name,
+                  .columns = {{"trial", kNumber}, {"us", kNumber}},
+                  .rows = {}};
   const std::size_t count = curve.gains.size();
   const std::size_t first = count > kMostGainRows ? count - kMostGainRows : 0;
   for (std::size_t i = first; i < count; ++i) {
@@ -103,6 +110,8 @@ void WriteCurve(HtmlWriter& html, const CurvesView::Curve& curve) {
 
 std::string BackupText(const StoreView& view, std::int64_t now_ms) {
   if (view.file.last_backup_ms) return AgoText(*view.file.last_backup_ms, now_ms);
+  if (view.file.is_of_daemon)
+    return "none by this daemon yet; `backup` in [maintenance] has one made";
   return "not known to a database; its daemon's log and metrics say it, `kiln db backup` makes one";
 }
 
@@ -113,7 +122,7 @@ void WriteWriters(HtmlWriter& html, const StoreView& view, std::int64_t now_ms) 
   }
   PageTable table{.caption = fmt::format("The newest of {} that wrote trials",
                                          CountedText(view.sessions, "session")),
-                  .columns = {{"started"}, {"trials", true}, {"host"}, {"command"}},
+                  .columns = {{"started"}, {"trials", kNumber}, {"host"}, {"command", kWords}},
                   .rows = {}};
   for (const StoreView::Writer& writer : view.writers) {
     table.rows.push_back({{SpanText(now_ms - writer.started_ms) + " ago"},
@@ -136,7 +145,7 @@ void WritePageTable(HtmlWriter& html, const PageTable& table) {
   html.Open("thead");
   html.Open("tr");
   for (const PageColumn& column : table.columns) {
-    if (column.is_number) {
+    if (column.kind == kNumber) {
       html.Element("th", column.title, {{"scope", "col"}, {"class", "n"}});
     } else {
       html.Element("th", column.title, {{"scope", "col"}});
@@ -158,14 +167,14 @@ void WriteDevices(HtmlWriter& html, const Dashboard& dashboard) {
   } else {
     PageTable table{.caption = "What devices did, from the whole database",
                     .columns = {{"device"},
-                                {"since then", true},
-                                {"failed", true},
-                                {"timing s", true},
-                                {"ever", true},
-                                {"failed ever", true},
-                                {"timing s ever", true},
+                                {"since then", kNumber},
+                                {"failed", kNumber},
+                                {"timing s", kNumber},
+                                {"ever", kNumber},
+                                {"failed ever", kNumber},
+                                {"timing s ever", kNumber},
                                 {"last"},
-                                {"hottest C", true},
+                                {"hottest C", kNumber},
                                 {"drift of what was measured again"}},
                     .rows = {}};
     for (const DeviceView::Row& row : view.rows) {
@@ -181,12 +190,10 @@ void WriteDevices(HtmlWriter& html, const Dashboard& dashboard) {
     html.Element("p", fmt::format("{} reached no device, as what does not compile.",
                                   CountedText(view.never_reached, "measurement")));
   }
-  html.Element(
-      "p",
-      "Absent here, since only a tracker knows it: whether a device is free, starved, hot "
-      "or drained now, and by whom. `kiln devices --tracker HOST:PORT` shows it. Timing is "
-      "the time of kernels while they were timed, without compiling and verifying.",
-      {{"class", "soft"}});
+  html.Element("p",
+               "Timing is the time of kernels while they were timed, without compiling and "
+               "verifying.",
+               {{"class", "soft"}});
 }
 
 void WriteCurves(HtmlWriter& html, const Dashboard& dashboard) {
@@ -211,7 +218,8 @@ void WriteCurves(HtmlWriter& html, const Dashboard& dashboard) {
 void WriteStore(HtmlWriter& html, const Dashboard& dashboard) {
   const StoreView& view = dashboard.store;
   const std::int64_t now_ms = dashboard.scope.now_ms;
-  PageTable table{.caption = "The database", .columns = {{"what"}, {"how much"}}, .rows = {}};
+  PageTable table{
+      .caption = "The database", .columns = {{"what"}, {"how much", kWords}}, .rows = {}};
   table.rows = {{{"file"}, {view.file.path, Look::kCode}},
                 {{"size"}, {BytesText(view.file.bytes)}},
                 {{"write-ahead log"}, {BytesText(view.file.log_bytes)}},

@@ -1,11 +1,13 @@
 #pragma once
 
+#include <functional>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "dashboard/dashboard.h"
 #include "dashboard/html.h"
+#include "dashboard/live_parts.h"
 
 // The parts of the page, within the dashboard module only.
 
@@ -16,10 +18,12 @@ struct PageCell {
   enum class Look : unsigned char { kPlain, kGood, kBad, kCode };
   std::string text;
   Look look = Look::kPlain;
+  std::function<void(HtmlWriter&)> write = nullptr;  // what it has in place of text
 };
 struct PageColumn {
+  enum class Kind : unsigned char { kWord, kNumber, kWords };  // kWords: sentences, which may wrap
   std::string title;
-  bool is_number = false;
+  Kind kind = Kind::kWord;
 };
 struct PageTable {
   std::string caption;
@@ -36,6 +40,12 @@ void WriteFailures(HtmlWriter& html, const Dashboard& dashboard);
 void WriteDevices(HtmlWriter& html, const Dashboard& dashboard);
 void WriteCurves(HtmlWriter& html, const Dashboard& dashboard);
 void WriteStore(HtmlWriter& html, const Dashboard& dashboard);
+
+// Of a live page.
+void WriteControls(HtmlWriter& html, const LiveParts& live, std::int64_t now_ms);
+void WriteQueue(HtmlWriter& html, const QueueView& view, std::int64_t now_ms);
+void WriteFarm(HtmlWriter& html, const FarmView& view);
+void WriteFarmAbsent(HtmlWriter& html);  // in its place
 
 // The style sheet.
 void WriteStyle(HtmlWriter& html);

@@ -17,10 +17,15 @@ h3{font-size:1rem;margin:.2rem 0;overflow-wrap:anywhere}
 p{margin:.3rem 0 .6rem;max-width:60rem;overflow-wrap:anywhere}
 section{border-top:1px solid var(--rule);padding:.9rem 0}
 a{color:var(--link)}
-a:focus-visible,[tabindex]:focus-visible,summary:focus-visible{outline:3px solid var(--link);outline-offset:2px}
+a:focus-visible,button:focus-visible,select:focus-visible,input:focus-visible,[tabindex]:focus-visible,summary:focus-visible{outline:3px solid var(--link);outline-offset:2px}
 nav ul{list-style:none;display:flex;flex-wrap:wrap;gap:.2rem 1rem;margin:.3rem 0 .6rem;padding:0}
 nav a{display:inline-block;padding:.2rem 0}
 .skip{position:absolute;left:-99rem}
+.choices{display:flex;flex-wrap:wrap;gap:.4rem 1rem;align-items:center;margin:.4rem 0}
+.choices[hidden]{display:none}
+select,input,button{font:inherit;color:var(--text);background:var(--panel);border:1px solid var(--soft);border-radius:.3rem;padding:.2rem .5rem;max-width:100%}
+td button{font-size:.875rem;margin:.1rem 0}
+button:disabled{color:var(--soft);border-style:dashed}
 .skip:focus{position:static}
 .soft{color:var(--soft)}
 .headline{font-size:1.25rem;font-weight:600}
@@ -31,15 +36,15 @@ nav a{display:inline-block;padding:.2rem 0}
 .scroll{overflow-x:auto;max-width:100%;margin:.5rem 0;border:1px solid var(--rule);border-radius:.3rem}
 table{border-collapse:collapse;width:100%;font-size:.875rem;font-variant-numeric:tabular-nums}
 caption{text-align:left;padding:.4rem .6rem;color:var(--soft)}
-th,td{padding:.25rem .6rem;text-align:left;vertical-align:top;border-top:1px solid var(--rule)}
-thead th{background:var(--panel);white-space:nowrap}
-tbody th{font-weight:600;min-width:9rem}
-.n{text-align:right;white-space:nowrap}
-.w{min-width:14rem}
+th,td{padding:.25rem .6rem;text-align:left;vertical-align:top;border-top:1px solid var(--rule);white-space:nowrap}
+thead th{background:var(--panel)}
+tbody th{font-weight:600}
+.n{text-align:right}
+.w{min-width:16rem;white-space:normal}
 .good{color:var(--good);font-weight:600}
 .bad{color:var(--bad);font-weight:600}
-code{font:.8125rem/1.4 ui-monospace,"DejaVu Sans Mono",Menlo,Consolas,monospace;overflow-wrap:anywhere}
-td code{display:block;min-width:16rem}
+code{font:.8125rem/1.4 ui-monospace,"DejaVu Sans Mono",Menlo,Consolas,monospace}
+.w code{overflow-wrap:anywhere}
 .multiples{display:grid;grid-template-columns:repeat(auto-fill,minmax(17rem,1fr));gap:.8rem}
 figure{margin:0;background:var(--panel);border:1px solid var(--rule);border-radius:.3rem;padding:.5rem}
 figcaption{font-size:.875rem;color:var(--soft)}

@@ -14,6 +14,7 @@ namespace kiln {
 struct StoreFile {
   std::string path;
   std::int64_t bytes = 0, log_bytes = 0;       // of the file; of the write-ahead log beside it
+  bool is_of_daemon = false;                   // which looks after it, and would know of backups
   std::optional<std::int64_t> last_backup_ms;  // that is known of
 };
 

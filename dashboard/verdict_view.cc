@@ -80,7 +80,7 @@ std::string TimeWords(const VerdictView::Place& place) {
   const SummedTime& time = place.time;
   const std::string kind =
       place.kind == TimeKind::kMeasured ? "" : fmt::format(" ({})", Name(place.kind));
-  if (time.timed() == 0) return "no layer has a time both untuned and tuned yet";
+  if (time.timed() == 0) return "No layer has a time both untuned and tuned yet";
   return fmt::format("{} ms untuned, {} ms tuned{}: {}{}", MillisecondsText(time.before_ns()),
                      MillisecondsText(time.after_ns()), kind, GainText(time.gain()),
                      time.complete() ? ""

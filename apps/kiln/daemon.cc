@@ -15,6 +15,7 @@
 #include <future>
 
 #include "apps/kiln/command.h"
+#include "apps/kiln/daemon_web.h"
 #include "apps/serving/metrics_page.h"
 #include "apps/serving/serving.h"
 #include "base/standard_streams.h"
@@ -22,6 +23,7 @@
 #include "daemon/daemon_config.h"
 #include "daemon/daemon_service.h"
 #include "daemon/end_command.h"
+#include "daemon/job_queue.h"
 #include "daemon/job_view.h"
 #include "daemon/maintenance.h"
 #include "daemon/night_daemon.h"
@@ -38,9 +40,10 @@ namespace {
 namespace fs = std::filesystem;
 
 struct DaemonOptions {
-  std::string config;
+  const TemplateRegistry& registry;
+  std::string config = {};
   bool check = false;
-  std::string test_clock;
+  std::string test_clock = {};
 };
 
 // How long the store may hold up the loop that answers clients: for others' locks it is asked again.
@@ -60,9 +63,6 @@ StatusOr<DaemonConfig> ReadConfig(const DaemonOptions& options) {
   return config;
 }
 
-// An address that others reach is asked for by being written down.
-MetricsOptions MetricsOf(const DaemonConfig& config) { return {config.metrics, true}; }
-
 // Says what the daemon would do.
 void PrintConfig(const DaemonConfig& config, const std::string& file) {
   const WallTime now = SystemClock().Today();
@@ -71,6 +71,12 @@ void PrintConfig(const DaemonConfig& config, const std::string& file) {
                           config.socket, config.address.empty() ? "" : " and " + config.address));
   WriteOutput(config.tracker.empty() ? "tunes on this machine\n"
                                      : "tunes on the devices of " + config.tracker + "\n");
+  if (!config.page.empty()) {
+    WriteOutput(fmt::format("page at http://{}/, {}\n", config.page,
+                            config.token_file.empty()
+                                ? "for reading"
+                                : "for changes with the token in " + config.token_file));
+  }
   WriteOutput(fmt::format("now it is {}\n", config.zone.Local(now)));
   for (const TimeWindow& window : config.windows) {
     WriteOutput(fmt::format("window {}: {}\n", window.rule().name, window.Describe(now)));
@@ -152,7 +158,8 @@ class Daemon final : private NightObserver {
              .tuners = *tuners_,
              .observer = this,
              .check_target = [](const std::string& target) { return FindTarget(target).status(); }},
-            config, config.database, config.name + "/" + RandomUuid())) {
+            config, config.database, config.name + "/" + RandomUuid())),
+        queue_({clock_, *store_, *night_, this}) {
     if (!metrics_) return;
     counts_.emplace(*metrics_, NightMetrics::Sources{
                                    clock_, *store_, config.database,
@@ -166,7 +173,14 @@ class Daemon final : private NightObserver {
     RETURN_IF_ERROR(ListenAt({.address = config.socket, .traffic = kTraffic}));
     RETURN_IF_ERROR(SetSocketMode(config));
     AnnounceAddress(servers_.back()->address());
-    ASSIGN_OR_RETURN(http_, ServeMetrics(reactor_, MetricsOf(config), metrics_.get()));
+    ASSIGN_OR_RETURN(web_, DaemonWeb::Start({.reactor = reactor_,
+                                             .clock = clock_,
+                                             .registry = options_.registry,
+                                             .store = *store_,
+                                             .queue = queue_,
+                                             .maintenance = *maintenance_,
+                                             .metrics = metrics_.get()},
+                                            config));
     if (config.address.empty()) return {};
     RETURN_IF_ERROR(ListenAt({.address = config.address, .tls = config.tls, .traffic = kTraffic}));
     spdlog::info("clients over TLS: {}", servers_.back()->address());
@@ -187,7 +201,7 @@ class Daemon final : private NightObserver {
   // Blocks until what runs has stopped and what is to be told has been told.
   void Stop() {
     servers_.clear();  // nobody submits any more
-    http_.reset();
+    web_.reset();
     std::promise<void> stopped;
     reactor_.Post([&] {
       notify_->Send("STOPPING=1");
@@ -215,8 +229,8 @@ class Daemon final : private NightObserver {
     ASSIGN_OR_RETURN(auto peers, CheckPeers(listen, Role::kTracker, clock_));
     peers_.push_back(std::move(peers));
     services_.push_back(
-        NewDaemonService({reactor_, clock_, *peers_.back(), *night_, *store_,
-                          [this] { return maintenance_->standing().trouble; }, this}));
+        NewDaemonService({reactor_, clock_, *peers_.back(), *night_, *store_, queue_,
+                          [this] { return maintenance_->standing().trouble; }}));
     ASSIGN_OR_RETURN(auto server, ListenAsAsked(listen, {&services_.back()->service()}));
     servers_.push_back(std::move(server));
     return {};
@@ -233,8 +247,9 @@ class Daemon final : private NightObserver {
       const DaemonConfig& old = night_->config();
       if (config->name != old.name || config->database != old.database ||
           config->socket != old.socket || config->socket_mode != old.socket_mode ||
-          config->address != old.address || config->metrics != old.metrics) {
-        spdlog::warn("name, database and addresses change with a restart only");
+          config->address != old.address || config->metrics != old.metrics ||
+          config->page != old.page || config->token_file != old.token_file) {
+        spdlog::warn("name, database, addresses and token change with a restart only");
       }
       config->name = old.name;
       config->database = old.database;
@@ -329,7 +344,8 @@ class Daemon final : private NightObserver {
   std::shared_ptr<NightDaemon> night_;
   std::string forgotten_on_;  // a local date
   std::optional<NightMetrics> counts_;
-  std::unique_ptr<HttpServer> http_;
+  JobQueue queue_;
+  std::unique_ptr<DaemonWeb> web_;
   std::vector<std::unique_ptr<PeerCheck>> peers_;
   std::vector<std::unique_ptr<DaemonService>> services_;
   std::vector<std::unique_ptr<RpcServer>> servers_;  // they go first
@@ -342,7 +358,7 @@ Status Serve(const DaemonOptions& options, const DaemonConfig& config) {
   ASSIGN_OR_RETURN(std::unique_ptr<JobStore> store,
                    OpenSqliteJobStore(config.database, OpenMode::kReadWrite, kStorePatience));
   ASSIGN_OR_RETURN(std::unique_ptr<Metrics> metrics,
-                   MetricsIfAsked(MetricsOf(config), MetricSource::kDaemon));
+                   MetricsIfAsked({config.metrics, true}, MetricSource::kDaemon));
   ASSIGN_OR_RETURN(const std::string program, OwnProgram());
   const std::unique_ptr<Clock> test_clock =
       options.test_clock.empty() ? nullptr : NewTestClock(options.test_clock);
@@ -372,7 +388,7 @@ StatusOr<int> RunDaemon(const DaemonOptions& options) {
 void AddDaemon(CLI::App& app, Environment& env) {
   auto* command =
       app.add_subcommand("daemon", "Tune at night: run the jobs of a queue when they may");
-  auto o = std::make_shared<DaemonOptions>();
+  auto o = std::make_shared<DaemonOptions>(DaemonOptions{env.registry});
   command->add_option("--config", o->config, "windows, farm, limits: docs/night.md")
       ->type_name("FILE.toml")
       ->required();

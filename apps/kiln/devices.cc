@@ -1,27 +1,16 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
-#include <chrono>
 #include <nlohmann/json.hpp>
 
 #include "apps/kiln/command.h"
+#include "apps/kiln/device_trouble.h"
 #include "apps/kiln/output.h"
 #include "apps/kiln/table.h"
 #include "rpc_client/rpc_client.h"
 
 namespace kiln {
 namespace {
-
-// What is wrong with it, and when that is over.
-std::string TroubleOf(const DeviceInfo& device) {
-  if (device.failures == 0) return "";
-  const std::string retry =
-      device.retry.count() > 0
-          ? fmt::format("; tried again in {} s",
-                        std::chrono::ceil<std::chrono::seconds>(device.retry).count())
-          : "";
-  return fmt::format("{} failures, the last: {}{}", device.failures, device.fault, retry);
-}
 
 StatusOr<int> ShowDevices(const Environment& env, bool json) {
   if (env.tracker.empty()) {

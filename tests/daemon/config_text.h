@@ -22,6 +22,8 @@ cert = "/etc/kiln/daemon.crt"
 key = "/etc/kiln/daemon.key"
 crl = "/etc/kiln/crl.pem"
 metrics = "127.0.0.1:9100"
+page = "127.0.0.1:9101"
+token_file = "/etc/kiln/page.token"
 
 [farm]
 tracker = "tracker:7000"

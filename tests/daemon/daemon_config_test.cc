@@ -31,6 +31,8 @@ TEST(DaemonConfigTest, FullFileIsRead) {
   EXPECT_EQ(config.tls.key, "/etc/kiln/daemon.key");
   EXPECT_EQ(config.tls.crl, "/etc/kiln/crl.pem");
   EXPECT_EQ(config.metrics, "127.0.0.1:9100");
+  EXPECT_EQ(config.page, "127.0.0.1:9101");
+  EXPECT_EQ(config.token_file, "/etc/kiln/page.token");
   EXPECT_EQ(config.tracker, "tracker:7000");
   EXPECT_EQ(config.farm_tls.ca, "/etc/kiln/ca.crt");
   EXPECT_EQ(config.farm_tls.cert, "/etc/kiln/farm.crt");
@@ -217,6 +219,10 @@ TEST(DaemonConfigTest, AddressesHaveTheirForm) {
   EXPECT_EQ(ErrorOf("[listen]\nmetrics = 'unix:/m'"),
             "night.toml:2: `metrics` in [listen] is `unix:/m`: write HOST:PORT");
   EXPECT_EQ(ErrorOf("[listen]\nmetrics = '127.0.0.1:0'"), "");  // any port
+  EXPECT_EQ(ErrorOf("[listen]\npage = '9192'"),
+            "night.toml:2: `page` in [listen] is `9192`: write HOST:PORT");
+  EXPECT_EQ(ErrorOf("[listen]\ntoken_file = '/t'"),
+            "night.toml:2: `token_file` in [listen] is for `page`, which is missing");
   EXPECT_EQ(ErrorOf("[listen]\naddress = ':7'"),
             "night.toml:2: `address` in [listen] is `:7`: write HOST:PORT");
   EXPECT_EQ(ErrorOf("[listen]\nsocket = '/run/s'"),

@@ -185,5 +185,58 @@ TEST(ReportPageTest, TextIsReadableInLightAndDark) {
   }
 }
 
+LiveParts Evening() {
+  LiveParts live{.has_token = true, .networks = {"mobilenet_v1"}, .network = "", .since = "8h"};
+  live.queue.daemon = "box";
+  live.queue.local = "Fri 22:00 CET";
+  live.queue.windows = {{"night", "open until Sat 06:00 CET (in 8h)", true}};
+  live.queue.waiting = {{.id = 7,
+                         .name = "<b>nightly</b>",
+                         .user = "ann",
+                         .state = "running",
+                         .why = "3 layers left",
+                         .done = "Sat 02:00 CET (from its pace)",
+                         .since_ms = kTonight,
+                         .wishes = {"pause", "cancel"}}};
+  live.queue.ended = {{.id = 6, .name = "old", .state = "failed", .why = "no such model"}};
+  live.farm = FarmView{.tracker = "farm:9190",
+                       .rows = {{"pixel-1", "pixel6", "leased", "ann@box:1", ""}},
+                       .waiting = 2};
+  return live;
+}
+
+TEST(LivePageTest, HasTheQueueAndTheFarmAndLoadsOnlyItsOwnScript) {
+  const std::string page = RenderLivePage(Scene().Read(), Evening());
+  EXPECT_EQ(FaultOfPage(page), "");
+  EXPECT_EQ(AllOfIt(page, " src=\"([^\"]*)\""), std::set<std::string>{"/page.js"});
+  EXPECT_THAT(page, AllOf(Not(HasSubstr("http:")), Not(HasSubstr("https:")),
+                          Not(HasSubstr("onclick")), HasSubstr("href=\"#queue\"")));
+  for (const char* words : {"open until Sat 06:00 CET", "&lt;b&gt;nightly&lt;/b&gt;",
+                            "3 layers left", "Sat 02:00 CET (from its pace)", "no such model",
+                            "pixel-1", "ann@box:1", "2 clients waiting"}) {
+    EXPECT_THAT(page, HasSubstr(words));
+  }
+  EXPECT_EQ(AllOfIt(page, "data-wish=\"([^\"]*)\""), (std::set<std::string>{"cancel", "pause"}));
+}
+
+TEST(LivePageTest, SaysWhatThereIsNot) {
+  LiveParts live;
+  live.farm = FarmView{.tracker = "farm:9190", .trouble = "nobody answers"};
+  live.queue.troubles = {"the database is locked"};
+  const std::string page = RenderLivePage(Scene().Read(), live);
+  for (const char* words :
+       {"No windows: jobs run at any time", "No job waits or runs", "No job has ended yet",
+        "farm:9190 says nothing now: nobody answers", "the database is locked"}) {
+    EXPECT_THAT(page, HasSubstr(words));
+  }
+  EXPECT_THAT(page, Not(HasSubstr("id=\"unlock\""))) << "without a token nothing can be changed";
+}
+
+TEST(LivePageTest, ReportHasNothingOfIt) {
+  EXPECT_THAT(RenderReport(Scene().Read()),
+              AllOf(Not(HasSubstr("id=\"queue\"")), Not(HasSubstr("<form")),
+                    Not(HasSubstr("<button")), HasSubstr("only a tracker knows it")));
+}
+
 }  // namespace
 }  // namespace kiln

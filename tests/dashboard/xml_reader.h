@@ -11,7 +11,8 @@ namespace kiln {
 // closed in order, attributes are quoted and named once, and a character of markup never stands for
 // itself. Empty: the page is sound; else where it is not.
 inline std::string FaultOfPage(std::string_view page) {
-  static const std::set<std::string_view> kWithoutEnd = {"meta", "br", "img", "hr", "link"};
+  static const std::set<std::string_view> kWithoutEnd = {"meta", "br",   "img",
+                                                         "hr",   "link", "input"};
   constexpr std::string_view kDoctype = "<!DOCTYPE html>\n";
   const auto at = [&](std::string_view rest, const std::string& why) {
     return why + " before: " + std::string(rest.substr(0, 80));

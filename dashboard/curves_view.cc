@@ -28,18 +28,17 @@ std::string WhyStopped(const BestSoFarCurve& curve, const LayerFacts& layer) {
   return fmt::format("nothing gained in the last {} of {}", idle, CountedText(trials, "trial"));
 }
 
-// Keeps the first and the last, and of the others equally many everywhere.
-void Thin(std::vector<BestSoFarCurve::Point>& points) {
-  const std::size_t count = points.size();
-  if (count <= kMostGainPoints) return;
-  for (std::size_t i = 0; i < kMostGainPoints; ++i) {
-    points[i] = points[i * (count - 1) / (kMostGainPoints - 1)];
+// By trial, in ns.
+std::vector<CurvePoint> PointsOf(const BestSoFarCurve& curve) {
+  std::vector<CurvePoint> points;
+  for (const BestSoFarCurve::Point& gain : curve.gains) {
+    points.push_back({static_cast<double>(gain.seq), gain.ns});
   }
-  points.resize(kMostGainPoints);
+  return points;
 }
 
 // The curve that the best of the layer is of.
-BestSoFarCurve* Own(std::vector<BestSoFarCurve>& curves, const LayerFacts& layer) {
+const BestSoFarCurve* Own(const std::vector<BestSoFarCurve>& curves, const LayerFacts& layer) {
   const Trial& judged = layer.best->best.judged;
   const auto found = std::ranges::find_if(curves, [&](const BestSoFarCurve& curve) {
     return curve.kind == judged.kind && curve.device == judged.device;
@@ -60,7 +59,7 @@ std::vector<TaskNames> CurveTasks(const std::vector<LayerFacts>& layers, std::si
 
 CurvesView MakeCurvesView(const std::vector<LayerFacts>& layers,
                           const std::vector<TaskNames>& tasks,
-                          std::vector<std::vector<BestSoFarCurve>> curves) {
+                          const std::vector<std::vector<BestSoFarCurve>>& curves) {
   std::map<TaskNames, const LayerFacts*> by_task;
   CurvesView view;
   for (const LayerFacts& layer : layers) {
@@ -69,7 +68,7 @@ CurvesView MakeCurvesView(const std::vector<LayerFacts>& layers,
   }
   for (std::size_t i = 0; i < tasks.size() && i < curves.size(); ++i) {
     const LayerFacts& layer = *by_task.at(tasks[i]);
-    BestSoFarCurve* own = Own(curves[i], layer);
+    const BestSoFarCurve* own = Own(curves[i], layer);
     if (own == nullptr) continue;
     CurvesView::Curve curve{.name = layer.name,
                             .key = layer.task.workload,
@@ -77,8 +76,7 @@ CurvesView MakeCurvesView(const std::vector<LayerFacts>& layers,
                             .device = own->device,
                             .trials = own->last_seq,
                             .why = WhyStopped(*own, layer)};
-    Thin(own->gains);
-    curve.gains = std::move(own->gains);
+    curve.gains = ThinCurve(PointsOf(*own), kMostGainPoints);
     view.curves.push_back(std::move(curve));
   }
   view.left_out -= view.curves.size();

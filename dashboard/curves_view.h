@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "dashboard/curve_scale.h"
 #include "dashboard/layer_facts.h"
 #include "db/trial_statistics.h"
 
@@ -13,7 +14,7 @@ namespace kiln {
 struct CurvesView {
   struct Curve {
     std::string name, key, setting, device;
-    std::vector<BestSoFarCurve::Point> gains;  // at most kMostGainPoints
+    std::vector<CurvePoint> gains;  // ns by trial, at most kMostGainPoints
     std::int64_t trials = 0;
     std::string why;  // why it stopped, where that can be known; else how long it gained nothing
   };
@@ -30,6 +31,6 @@ std::vector<TaskNames> CurveTasks(const std::vector<LayerFacts>& layers, std::si
 // best is of.
 CurvesView MakeCurvesView(const std::vector<LayerFacts>& layers,
                           const std::vector<TaskNames>& tasks,
-                          std::vector<std::vector<BestSoFarCurve>> curves);
+                          const std::vector<std::vector<BestSoFarCurve>>& curves);
 
 }  // namespace kiln

@@ -21,10 +21,6 @@ Place PlaceOf(const Named& named) {
   return {{named.target, named.threads, named.cache}, named.workload};
 }
 
-TaskNames NamesOf(const TrialRecord& r) {
-  return {r.workload, r.target, r.threads, r.cache, r.kernel_template};
-}
-
 std::vector<KnobChange> ChangesOf(const ConfigLabels& untuned, const ConfigLabels& tuned) {
   std::vector<KnobChange> changes;
   for (const auto& [knob, label] : tuned) {

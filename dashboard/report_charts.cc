@@ -75,7 +75,8 @@ void WriteGains(HtmlWriter& html, const CurvesView::Curve& curve) {
   const std::size_t count = curve.gains.size();
   const std::size_t first = count > kMostGainRows ? count - kMostGainRows : 0;
   for (std::size_t i = first; i < count; ++i) {
-    table.rows.push_back({{CountText(curve.gains[i].seq)}, {MicrosecondsText(curve.gains[i].ns)}});
+    table.rows.push_back({{CountText(static_cast<std::int64_t>(curve.gains[i].x))},
+                          {MicrosecondsText(curve.gains[i].y)}});
   }
   html.Open("details");
   html.Element("summary", first > 0 ? fmt::format("the last {} of {} gains", kMostGainRows, count)
@@ -89,10 +90,8 @@ void WriteCurve(HtmlWriter& html, const CurvesView::Curve& curve) {
                   .description = {},
                   .points = {},
                   .end = static_cast<double>(curve.trials)};
-  const double first = curve.gains.front().ns, last = curve.gains.back().ns;
-  for (const BestSoFarCurve::Point& point : curve.gains) {
-    chart.points.emplace_back(static_cast<double>(point.seq), point.ns);
-  }
+  const double first = curve.gains.front().y, last = curve.gains.back().y;
+  chart.points = curve.gains;
   chart.first_label = MicrosecondsText(first) + " us";
   chart.last_label = MicrosecondsText(last) + " us";
   chart.end_label = CountedText(curve.trials, "trial");

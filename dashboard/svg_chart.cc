@@ -73,11 +73,10 @@ std::string StepPath(const StepChart& chart, const Scale& x, const Scale& y) {
 
 void WriteStepChart(HtmlWriter& html, const StepChart& chart) {
   if (chart.points.empty()) return;
-  const auto [lowest, highest] =
-      std::ranges::minmax_element(chart.points, {}, [](const auto& point) { return point.second; });
-  const Scale x{chart.points.front().first, std::max(chart.end, chart.points.back().first), kLeft,
+  const auto [lowest, highest] = std::ranges::minmax_element(chart.points, {}, &CurvePoint::y);
+  const Scale x{chart.points.front().x, std::max(chart.end, chart.points.back().x), kLeft,
                 kWidth - kRight};
-  const Scale y{lowest->second, highest->second, kHeight - kBottom - 6, kTop + 4};
+  const Scale y{lowest->y, highest->y, kHeight - kBottom - 6, kTop + 4};
   OpenImage(html, chart.title, chart.description, {kWidth, kHeight});
   WriteAxis(html);
   html.Element("path", "", {{"class", "curve"}, {"d", StepPath(chart, x, y)}});

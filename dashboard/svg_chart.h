@@ -1,9 +1,9 @@
 #pragma once
 
 #include <string>
-#include <utility>
 #include <vector>
 
+#include "dashboard/curve_scale.h"
 #include "dashboard/html.h"
 
 namespace kiln {
@@ -14,12 +14,12 @@ namespace kiln {
 
 // A quantity that only falls: it keeps a value until the next one.
 struct StepChart {
-  std::string title;                              // of what
-  std::string description;                        // what it shows, in a sentence
-  std::vector<std::pair<double, double>> points;  // by x; y above 0
-  double end = 0;                                 // x where it stops
-  std::string first_label, last_label;            // at both ends of the line: the first and last y
-  std::string end_label;                          // below the end of the x axis
+  std::string title;                    // of what
+  std::string description;              // what it shows, in a sentence
+  std::vector<CurvePoint> points;       // by x; y above 0
+  double end = 0;                       // x where it stops
+  std::string first_label, last_label;  // at both ends of the line: the first and last y
+  std::string end_label;                // below the end of the x axis
 };
 void WriteStepChart(HtmlWriter& html, const StepChart& chart);
 

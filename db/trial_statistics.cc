@@ -13,11 +13,12 @@
 #include "db/statistics_rules.h"
 
 namespace kiln {
-namespace {
 
 TaskNames NamesOf(const TrialRecord& r) {
   return {r.workload, r.target, r.threads, r.cache, r.kernel_template};
 }
+
+namespace {
 
 bool Failed(const Trial& trial) { return std::holds_alternative<Failure>(trial.outcome); }
 

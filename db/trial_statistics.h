@@ -22,6 +22,8 @@ struct TaskNames {
   auto operator<=>(const TaskNames&) const = default;  // NOLINT(modernize-use-nullptr)
 };
 
+TaskNames NamesOf(const TrialRecord& record);
+
 // How many trials of a task there are, each as it was tuned first.
 struct TaskActivity {
   TaskNames task;

@@ -207,9 +207,9 @@ TEST(CurvesViewTest, CurveOfManyGainsIsThinnedAndKeepsBothEnds) {
   for (std::uint64_t i = 0; i < 700; ++i) scene.Add(task, i, 10'000 - static_cast<double>(i));
   const CurvesView::Curve curve = scene.Read().curves.curves.at(0);
   EXPECT_LE(curve.gains.size(), kMostGainPoints);
-  EXPECT_EQ(curve.gains.front().seq, 1);
-  EXPECT_EQ(curve.gains.back().seq, 700);
-  EXPECT_EQ(curve.gains.back().ns, 9301);
+  EXPECT_EQ(curve.gains.front().x, 1);
+  EXPECT_EQ(curve.gains.back().x, 700);
+  EXPECT_EQ(curve.gains.back().y, 9301);
 }
 
 TEST(CurvesViewTest, LayersBeyondTheLimitAreCounted) {

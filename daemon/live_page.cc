@@ -55,6 +55,7 @@ struct PageOrder {
   PageKey key;
   std::optional<QueueView> queue;  // as it was then
   std::optional<WallTime> last_backup;
+  std::function<FarmView()> farm;  // null: there is no tracker
   struct Waiting {
     std::string known;  // If-None-Match
     HttpRespond respond;
@@ -229,6 +230,7 @@ class ThreadedPage final : public LivePage {
     orders_.push_back({.key = std::move(key),
                        .queue = Queue(),
                        .last_backup = sources_.last_backup(),
+                       .farm = sources_.farm(),
                        .waiting = {{known, respond}}});
     changed_.notify_all();
   }
@@ -291,7 +293,7 @@ class ThreadedPage final : public LivePage {
       const PageOrder order = orders_.front();
       lock.unlock();
       std::optional<FarmView> farm;
-      if (sources_.farm) farm = sources_.farm();  // waits, but works little
+      if (order.farm) farm = order.farm();  // waits, but works little
       const SteadyTime start = sources_.clock.Now();
       StatusOr<std::string> body = maker_.Make(order, std::move(farm));
       const Nanoseconds cost = sources_.clock.Now() - start;

@@ -34,8 +34,8 @@ class LivePage {
     std::function<StatusOr<QueueView>()> queue;
     std::function<Status(std::int64_t job, JobWish wish)> wish;
     std::function<std::optional<WallTime>()> last_backup;
-    // On the page's thread, may take seconds; null: there is no tracker.
-    std::function<FarmView()> farm;
+    // What to ask a tracker on the page's thread, which may take seconds; null: there is no tracker.
+    std::function<std::function<FarmView()>()> farm;
   };
   // The thread ends. Of what is under way nobody hears.
   virtual ~LivePage() = default;

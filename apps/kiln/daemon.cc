@@ -173,14 +173,17 @@ class Daemon final : private NightObserver {
     RETURN_IF_ERROR(ListenAt({.address = config.socket, .traffic = kTraffic}));
     RETURN_IF_ERROR(SetSocketMode(config));
     AnnounceAddress(servers_.back()->address());
-    ASSIGN_OR_RETURN(web_, DaemonWeb::Start({.reactor = reactor_,
-                                             .clock = clock_,
-                                             .registry = options_.registry,
-                                             .store = *store_,
-                                             .queue = queue_,
-                                             .maintenance = *maintenance_,
-                                             .metrics = metrics_.get()},
-                                            config));
+    ASSIGN_OR_RETURN(
+        web_,
+        DaemonWeb::Start({.reactor = reactor_,
+                          .clock = clock_,
+                          .registry = options_.registry,
+                          .store = *store_,
+                          .queue = queue_,
+                          .maintenance = *maintenance_,
+                          .config = [this]() -> const DaemonConfig& { return night_->config(); },
+                          .metrics = metrics_.get()},
+                         config));
     if (config.address.empty()) return {};
     RETURN_IF_ERROR(ListenAt({.address = config.address, .tls = config.tls, .traffic = kTraffic}));
     spdlog::info("clients over TLS: {}", servers_.back()->address());

@@ -70,12 +70,6 @@ Status DaemonWeb::MakePage(const DaemonConfig& config) {
   if (!config.token_file.empty()) {
     ASSIGN_OR_RETURN(token, ReadToken(config.token_file));
   }
-  std::function<FarmView()> farm;
-  if (!config.tracker.empty()) {
-    farm = [tracker = TrackerEndpoint(config.tracker, config.farm_tls)] {
-      return LookAtFarm(tracker);
-    };
-  }
   page_ = NewLivePage({.clock = parts_.clock,
                        .database = config.database,
                        .registry = parts_.registry,
@@ -83,7 +77,7 @@ Status DaemonWeb::MakePage(const DaemonConfig& config) {
                        .queue = [this] { return LookAtQueue(); },
                        .wish = [this](std::int64_t job, JobWish wish) { return WishOf(job, wish); },
                        .last_backup = [this] { return parts_.maintenance.standing().last_backup; },
-                       .farm = farm});
+                       .farm = [this] { return FarmToAsk(); }});
   return {};
 }
 
@@ -92,6 +86,14 @@ StatusOr<QueueView> DaemonWeb::LookAtQueue() {
   const std::string& trouble = parts_.maintenance.standing().trouble;
   if (!trouble.empty()) view.troubles.push_back("maintenance: " + trouble);
   return view;
+}
+
+// Of the configuration as it is now.
+std::function<FarmView()> DaemonWeb::FarmToAsk() const {
+  const DaemonConfig& config = parts_.config();
+  if (config.tracker.empty()) return nullptr;
+  return
+      [tracker = TrackerEndpoint(config.tracker, config.farm_tls)] { return LookAtFarm(tracker); };
 }
 
 Status DaemonWeb::WishOf(std::int64_t id, JobWish wish) {

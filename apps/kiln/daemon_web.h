@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <memory>
 
 #include "base/clock.h"
@@ -24,7 +25,8 @@ class DaemonWeb {
     JobStore& store;
     JobQueue& queue;
     const Maintenance& maintenance;
-    Metrics* metrics = nullptr;  // null: nobody asked for them
+    std::function<const DaemonConfig&()> config;  // as it is now
+    Metrics* metrics = nullptr;                   // null: nobody asked for them
   };
   // Says in the log where. What is wrong with an address or the token is an error.
   static StatusOr<std::unique_ptr<DaemonWeb>> Start(const Parts& parts, const DaemonConfig& config);
@@ -34,6 +36,7 @@ class DaemonWeb {
   Status ServePage(const DaemonConfig& config);
   Status MakePage(const DaemonConfig& config);
   StatusOr<QueueView> LookAtQueue();
+  std::function<FarmView()> FarmToAsk() const;
   Status WishOf(std::int64_t id, JobWish wish);
 
   const Parts parts_;

@@ -75,7 +75,7 @@ class LivePageMakingTest : public testing::Test {
                              },
                          .wish = [this](std::int64_t, JobWish) { return wish_; },
                          .last_backup = [] { return std::nullopt; },
-                         .farm = farm_});
+                         .farm = [this] { return farm_; }});
     handler_ = RouteHttp(page_->routes());
   }
   HttpResponse Get(const std::string& query = "", const std::string& known = "") {

@@ -172,7 +172,6 @@ class Daemon final : private NightObserver {
     RETURN_IF_ERROR(MakeSocketDirectory(config));
     RETURN_IF_ERROR(ListenAt({.address = config.socket, .traffic = kTraffic}));
     RETURN_IF_ERROR(SetSocketMode(config));
-    AnnounceAddress(servers_.back()->address());
     ASSIGN_OR_RETURN(
         web_,
         DaemonWeb::Start({.reactor = reactor_,
@@ -184,9 +183,12 @@ class Daemon final : private NightObserver {
                           .config = [this]() -> const DaemonConfig& { return night_->config(); },
                           .metrics = metrics_.get()},
                          config));
-    if (config.address.empty()) return {};
-    RETURN_IF_ERROR(ListenAt({.address = config.address, .tls = config.tls, .traffic = kTraffic}));
-    spdlog::info("clients over TLS: {}", servers_.back()->address());
+    if (!config.address.empty()) {
+      RETURN_IF_ERROR(
+          ListenAt({.address = config.address, .tls = config.tls, .traffic = kTraffic}));
+      spdlog::info("clients over TLS: {}", servers_.back()->address());
+    }
+    AnnounceAddress(servers_.front()->address());  // last: all of it answers now
     return {};
   }
 

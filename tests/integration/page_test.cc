@@ -18,6 +18,7 @@ using testing::HasSubstr;
 using testing::Not;
 
 constexpr const char* kDense = "dense/i8/n1c64/o10/pt/wz0/act=none/rq=signed1/double";
+constexpr const char* kPageOn = "page on http://";
 constexpr const char* kToken = "0123456789abcdef0123456789abcdef";
 
 class PageTest : public KilnTest {
@@ -33,14 +34,12 @@ class PageTest : public KilnTest {
     auto daemon = std::make_unique<RunningProgram>(
         scratch_,
         std::vector<std::string>{"kiln", "daemon", "--config", scratch_.Path("night.toml")});
-    EXPECT_TRUE(daemon->WaitUntil([&] { return daemon->out().ends_with('\n'); })) << daemon->err();
+    EXPECT_TRUE(daemon->WaitUntil([&] {
+      return daemon->out().ends_with('\n') && daemon->err().find(kPageOn) != std::string::npos;
+    })) << daemon->err();
     const std::string log = daemon->err();
-    const std::size_t at = log.find("page on http://");
-    EXPECT_NE(at, std::string::npos) << log;
-    if (at != std::string::npos) {
-      const std::size_t begin = at + std::string("page on http://").size();
-      page_ = log.substr(begin, log.find('/', begin) - begin);
-    }
+    const std::size_t begin = log.find(kPageOn) + std::string(kPageOn).size();
+    page_ = log.substr(begin, log.find('/', begin) - begin);
     return daemon;
   }
   std::string TokenLine() const { return "token_file = \"" + scratch_.Path("token") + "\""; }

@@ -134,6 +134,7 @@ void Run(int tasks, std::uint64_t trials, const Kept& kept) {
   say("tasks", Milliseconds([&] { Check(s.Tasks(since).status()); }));
   say("failures", Milliseconds([&] { Check(s.Failures(since, 40).status()); }));
   say("devices", Milliseconds([&] { Check(s.Devices(since).status()); }));
+  say("readings", Milliseconds([&] { Check(s.Readings(since).status()); }));
   say("repetitions", Milliseconds([&] { Check(s.Repetitions().status()); }));
   say("bests", Milliseconds([&] { Check((*store)->Bests({}).status()); }));
   say("bests of before", Milliseconds([&] { Check(s.BestsBefore(since).status()); }));

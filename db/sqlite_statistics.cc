@@ -28,6 +28,9 @@ class SqliteStatistics final : public TrialStatistics {
   StatusOr<std::vector<DeviceActivity>> Devices(std::int64_t since_ms) const override {
     return Read([&](SQLite::Database& d) { return StatisticsTables(d).Devices(since_ms); });
   }
+  StatusOr<std::vector<DeviceReading>> Readings(std::int64_t since_ms) const override {
+    return Read([&](SQLite::Database& d) { return StatisticsTables(d).Readings(since_ms); });
+  }
   StatusOr<std::vector<Repetition>> Repetitions() const override {
     return Read([](SQLite::Database& d) { return StatisticsTables(d).Repetitions(); });
   }

@@ -110,6 +110,23 @@ std::vector<DeviceActivity> StatisticsTables::Devices(std::int64_t since_ms) {
   return devices;
 }
 
+// Columns beside a max() that stands alone are those of its row.
+std::vector<DeviceReading> StatisticsTables::Readings(std::int64_t since_ms) {
+  Statement row(database_,
+                "SELECT coalesce(device, ''), sum(measured_ms >= :since),"
+                " sum(stage IS NOT NULL AND measured_ms >= :since), max(measured_ms),"
+                " coalesce(temperature_after_c, 0), coalesce(load_after, 0)"
+                " FROM measurements GROUP BY 1 ORDER BY 1");
+  row.bind(":since", since_ms);
+  std::vector<DeviceReading> readings;
+  while (row.executeStep()) {
+    readings.push_back({row.getColumn(0).getString(), row.getColumn(1).getInt64(),
+                        row.getColumn(2).getInt64(), row.getColumn(3).getInt64(),
+                        row.getColumn(4).getDouble(), row.getColumn(5).getDouble()});
+  }
+  return readings;
+}
+
 std::vector<Repetition> StatisticsTables::Repetitions() {
   Statement row(database_,
                 "SELECT again.device, again.measured_ms, first.min_ns, again.min_ns"

@@ -22,6 +22,7 @@ class StatisticsTables {
   std::vector<TaskActivity> Tasks(std::int64_t since_ms);
   FailureSummary Failures(std::int64_t since_ms, std::size_t limit);
   std::vector<DeviceActivity> Devices(std::int64_t since_ms);
+  std::vector<DeviceReading> Readings(std::int64_t since_ms);
   std::vector<Repetition> Repetitions();
   std::vector<std::vector<BestSoFarCurve>> Curves(std::span<const TaskNames> tasks);
   TrialStatistics::Sessions NewestSessions(std::size_t limit);

@@ -65,6 +65,17 @@ void AddToDevice(const Trial& trial, std::int64_t since_ms, DeviceActivity& devi
   device.hottest_since_c = std::max(device.hottest_since_c, trial.after.temperature_c);
 }
 
+void AddToReading(const Trial& trial, std::int64_t since_ms, DeviceReading& reading) {
+  const bool recent = trial.measured_at_ms >= since_ms;
+  reading.device = trial.device;
+  reading.since += recent;
+  reading.failed_since += recent && Failed(trial);
+  if (trial.measured_at_ms < reading.last_ms) return;
+  reading.last_ms = trial.measured_at_ms;
+  reading.temperature_c = trial.after.temperature_c;
+  reading.load = trial.after.load_1min;
+}
+
 class RecordStatistics final : public TrialStatistics {
  public:
   explicit RecordStatistics(const TuningStore& store) : store_(store) {}
@@ -120,6 +131,19 @@ class RecordStatistics final : public TrialStatistics {
     }
     std::vector<DeviceActivity> result;
     for (auto& [name, device] : devices) result.push_back(std::move(device));
+    return result;
+  }
+
+  StatusOr<std::vector<DeviceReading>> Readings(std::int64_t since_ms) const override {
+    ASSIGN_OR_RETURN(const std::vector<TrialRecord> records, store_.Records({}));
+    std::map<std::string, DeviceReading> readings;
+    for (const TrialRecord& record : records) {
+      ForEachMeasurement(record, [&](const Trial& trial) {
+        AddToReading(trial, since_ms, readings[trial.device]);
+      });
+    }
+    std::vector<DeviceReading> result;
+    for (auto& [name, reading] : readings) result.push_back(std::move(reading));
     return result;
   }
 

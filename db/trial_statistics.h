@@ -64,6 +64,14 @@ struct DeviceActivity {
   double hottest_since_c = 0;  // 0: it did not say
 };
 
+// How a device was doing at its latest measurement, and what it did of late.
+struct DeviceReading {
+  std::string device;                        // empty: measurements that reached none
+  std::int64_t since = 0, failed_since = 0;  // measurements
+  std::int64_t last_ms = 0;
+  double temperature_c = 0, load = 0;  // after it (DeviceState); 0: it did not say
+};
+
 // A config that one device measured again: how it did first, and later.
 struct Repetition {
   std::string device;
@@ -107,6 +115,7 @@ class TrialStatistics {
   virtual StatusOr<std::vector<TaskActivity>> Tasks(std::int64_t since_ms) const = 0;  // by task
   virtual StatusOr<FailureSummary> Failures(std::int64_t since_ms, std::size_t limit) const = 0;
   virtual StatusOr<std::vector<DeviceActivity>> Devices(std::int64_t since_ms) const = 0;
+  virtual StatusOr<std::vector<DeviceReading>> Readings(std::int64_t since_ms) const = 0;
   virtual StatusOr<std::vector<Repetition>> Repetitions() const = 0;  // sorted
 
   // For each task its curves, by kind and device; none: nothing of it was ever timed.

@@ -73,6 +73,7 @@ TEST_F(TrialStatisticsTest, EmptyStoreHasNothingToSay) {
     EXPECT_THAT(*statistics->Tasks(0), IsEmpty());
     EXPECT_EQ(statistics->Failures(0, 10)->count, 0);
     EXPECT_THAT(*statistics->Devices(0), IsEmpty());
+    EXPECT_THAT(*statistics->Readings(0), IsEmpty());
     EXPECT_THAT(*statistics->Repetitions(), IsEmpty());
     EXPECT_THAT(*statistics->BestsBefore(kNight), IsEmpty());
     EXPECT_THAT(*statistics->Curves(std::vector<TaskNames>{Names()}), ElementsAre(IsEmpty()));
@@ -155,6 +156,32 @@ TEST_F(TrialStatisticsTest, BestOfBeforeDoesNotKnowWhatCameLater) {
     EXPECT_EQ(statistics->BestsBefore(kNight + 2)->at(0).record.config_id, Id(1));
   }
   EXPECT_EQ(memory_->Bests({})->at(0).record.config_id, Id(1)) << "confirmed before not";
+}
+
+TEST_F(TrialStatisticsTest, ReadingsAreThoseOfTheLatestMeasurement) {
+  const auto read = [&](std::uint64_t index, double celsius, std::int64_t at_ms) {
+    Trial trial = Ok(index, 100, at_ms);
+    trial.after = {.frequency_mhz = 1500, .temperature_c = celsius, .load_1min = celsius / 10};
+    return trial;
+  };
+  Append(task_, read(0, 70, kNight + 5));
+  Append(task_, read(1, 50, kNight + 9));
+  Append(task_, read(2, 60, kNight - 1));
+  Trial failed = Failed(3, {Stage::kCompile, FailureKind::kCompileError, "no"}, kNight);
+  failed.device.clear();
+  Append(task_, failed);
+  for (const TrialStatistics* statistics : Both()) {
+    const std::vector<DeviceReading> readings = *statistics->Readings(kNight);
+    ASSERT_THAT(readings, SizeIs(2));
+    EXPECT_EQ(readings[0].device, "") << "what reached none";
+    EXPECT_EQ(readings[0].failed_since, 1);
+    EXPECT_EQ(readings[1].device, "board-1");
+    EXPECT_EQ(readings[1].since, 2);
+    EXPECT_EQ(readings[1].failed_since, 0);
+    EXPECT_EQ(readings[1].last_ms, kNight + 9);
+    EXPECT_EQ(readings[1].temperature_c, 50) << "not the hottest";
+    EXPECT_EQ(readings[1].load, 5);
+  }
 }
 
 TEST_F(TrialStatisticsTest, SessionsSayWhoWroteHowMuch) {

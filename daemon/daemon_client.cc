@@ -14,17 +14,16 @@
 namespace kiln {
 namespace {
 
-constexpr std::chrono::seconds kConnectTime{3}, kAnswerTime{30};
-
-std::chrono::system_clock::time_point In(std::chrono::seconds time) {
+std::chrono::system_clock::time_point In(std::chrono::milliseconds time) {
   return std::chrono::system_clock::now() + time;
 }
 
 class GrpcDaemonClient final : public DaemonClient {
  public:
-  GrpcDaemonClient(std::string address, TlsFiles tls)
+  GrpcDaemonClient(std::string address, TlsFiles tls, DaemonPatience patience)
       : address_(std::move(address)),
         tls_(std::move(tls)),
+        patience_(patience),
         channel_(Dial(address_, {tls_})),
         stub_(v1::Daemon::NewStub(channel_)) {}
 
@@ -99,14 +98,14 @@ class GrpcDaemonClient final : public DaemonClient {
     RETURN_IF_ERROR(Connect());
     request.set_protocol(kProtocolVersion);
     grpc::ClientContext context;
-    context.set_deadline(In(kAnswerTime));
+    context.set_deadline(In(patience_.answer));
     Reply reply;
     RETURN_IF_ERROR(FromGrpc((stub_.get()->*function)(&context, request, &reply)));
     return reply;
   }
 
   Status Connect() {
-    if (!SocketIsMissing() && channel_->WaitForConnected(In(kConnectTime))) return {};
+    if (!SocketIsMissing() && channel_->WaitForConnected(In(patience_.connect))) return {};
     const Status why = WhyNoConnection(address_, tls_, "", std::chrono::seconds(2));
     if (!why.ok() && why.code() != StatusCode::kUnavailable) return why;
     return Error(StatusCode::kUnavailable, "no daemon answers at ", address_,
@@ -122,14 +121,16 @@ class GrpcDaemonClient final : public DaemonClient {
 
   const std::string address_;
   const TlsFiles tls_;
+  const DaemonPatience patience_;
   const std::shared_ptr<grpc::Channel> channel_;
   const std::unique_ptr<v1::Daemon::Stub> stub_;
 };
 
 }  // namespace
 
-std::unique_ptr<DaemonClient> NewDaemonClient(const std::string& address, const TlsFiles& tls) {
-  return std::make_unique<GrpcDaemonClient>(address, tls);
+std::unique_ptr<DaemonClient> NewDaemonClient(const std::string& address, const TlsFiles& tls,
+                                              DaemonPatience patience) {
+  return std::make_unique<GrpcDaemonClient>(address, tls, patience);
 }
 
 }  // namespace kiln

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -37,7 +38,13 @@ class DaemonClient {
   virtual Status EndSeries(const std::string& name, const std::string& user) = 0;
 };
 
+// How long a call waits: for a connection, if there is none yet, and then for the answer.
+struct DaemonPatience {
+  std::chrono::milliseconds connect{3'000}, answer{30'000};
+};
+
 // `address`: unix:PATH, or HOST:PORT with credentials.
-std::unique_ptr<DaemonClient> NewDaemonClient(const std::string& address, const TlsFiles& tls);
+std::unique_ptr<DaemonClient> NewDaemonClient(const std::string& address, const TlsFiles& tls,
+                                              DaemonPatience patience = {});
 
 }  // namespace kiln

@@ -25,9 +25,9 @@ void AddDaemonAccess(CLI::App& command, DaemonAccess& access) {
   command.add_flag("--json", access.json, "one JSON object per line");
 }
 
-std::unique_ptr<DaemonClient> ClientOf(const DaemonAccess& access) {
+std::unique_ptr<DaemonClient> ClientOf(const DaemonAccess& access, DaemonPatience patience) {
   const std::string address = access.address.empty() ? DefaultDaemonSocket() : access.address;
-  return NewDaemonClient(address, IsUnixAddress(address) ? TlsFiles() : access.tls);
+  return NewDaemonClient(address, IsUnixAddress(address) ? TlsFiles() : access.tls, patience);
 }
 
 std::string UserName() {
@@ -42,6 +42,12 @@ JobObject ParseJob(const std::string& text) {
 
 std::string TextOf(const JobObject& job, const char* name) {
   return job.value(name, std::string());
+}
+
+std::string ProgressOf(const JobObject& job) {
+  const std::int64_t stored = job.value("stored", job.value("trials", std::int64_t{0}));
+  const std::int64_t expected = job.value("expected", std::int64_t{0});
+  return expected > 0 ? fmt::format("{}/{}", stored, expected) : std::to_string(stored);
 }
 
 void PrintJobLine(const JobObject& job) {

@@ -25,7 +25,7 @@ struct DaemonAccess {
 // --daemon, --ca, --cert, --key, --json.
 void AddDaemonAccess(CLI::App& command, DaemonAccess& access);
 
-std::unique_ptr<DaemonClient> ClientOf(const DaemonAccess& access);
+std::unique_ptr<DaemonClient> ClientOf(const DaemonAccess& access, DaemonPatience patience = {});
 
 // Who asks, where no certificate says it.
 std::string UserName();
@@ -37,6 +37,8 @@ using JobObject = nlohmann::ordered_json;
 JobObject ParseJob(const std::string& text);
 // A member that is text; empty if it is missing.
 std::string TextOf(const JobObject& job, const char* name);
+// Its trials: "120/400", or "120" where it is not known how many it will have.
+std::string ProgressOf(const JobObject& job);
 // "job 7 (nightly): queued: window night opens ...".
 void PrintJobLine(const JobObject& job);
 

@@ -19,12 +19,6 @@ struct JobsOptions {
   std::int64_t limit = 200;
 };
 
-std::string Progress(const JobObject& job) {
-  const std::int64_t stored = job.value("stored", job.value("trials", std::int64_t{0}));
-  const std::int64_t expected = job.value("expected", std::int64_t{0});
-  return expected > 0 ? fmt::format("{}/{}", stored, expected) : std::to_string(stored);
-}
-
 void PrintDaemon(const JobObject& daemon) {
   for (const JobObject& window : daemon.value("windows", JobObject::array())) {
     WriteOutput(fmt::format("window {}: {}\n", TextOf(window, "name"), TextOf(window, "text")));
@@ -67,7 +61,7 @@ StatusOr<int> ListJobs(const JobsOptions& options) {
     const JobObject job = ParseJob(text);
     table.Add({std::to_string(job.value("id", 0)), TextOf(job, "state"), TextOf(job, "name"),
                TextOf(job, "user"), TextOf(job, "target"), std::to_string(job.value("priority", 0)),
-               Progress(job), TextOf(job, "text")});
+               ProgressOf(job), TextOf(job, "text")});
   }
   if (table.empty()) {
     WriteOutput(options.all ? "no jobs: `kiln submit` makes one\n"
@@ -111,7 +105,7 @@ void PrintJob(const JobObject& job) {
   PrintField("window", TextOf(job, "window"));
   PrintField("deadline", TextOf(job, "deadline"));
   PrintField("priority", std::to_string(job.value("priority", 0)));
-  PrintField("trials", fmt::format("{}, {} made in {}", Progress(job), job.value("trials", 0),
+  PrintField("trials", fmt::format("{}, {} made in {}", ProgressOf(job), job.value("trials", 0),
                                    FormatSpan(std::chrono::milliseconds(static_cast<std::int64_t>(
                                        1000 * job.value("ran_seconds", 0.0))))));
   if (job.contains("forecast")) {

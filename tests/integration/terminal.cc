@@ -1,8 +1,6 @@
 #include "tests/integration/terminal.h"
 
-#include <fcntl.h>
 #include <gtest/gtest.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -18,39 +16,22 @@ constexpr char kEnd[] = "\x04 the end \x04";  // nothing that a program sends
 }  // namespace
 
 TestTerminal::TestTerminal(int columns, int rows)
-    : columns_(columns), master_(posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC)) {
-  EXPECT_GE(master_, 0);
-  EXPECT_EQ(grantpt(master_), 0);
-  EXPECT_EQ(unlockpt(master_), 0);
-  char name[64] = "";
-  EXPECT_EQ(ptsname_r(master_, name, sizeof name), 0);
-  path_ = name;
-  keeper_ = open(name, O_RDWR | O_NOCTTY | O_CLOEXEC);
-  EXPECT_GE(keeper_, 0);
-  winsize size{};
-  size.ws_col = static_cast<unsigned short>(columns);
-  size.ws_row = static_cast<unsigned short>(rows);
-  EXPECT_EQ(ioctl(master_, TIOCSWINSZ, &size), 0);
-  reader_ = std::thread([this] { Read(); });
-}
+    : columns_(columns), terminal_(columns, rows), reader_([this] { Read(); }) {}
 
-TestTerminal::~TestTerminal() {
-  Finish();
-  close(master_);
-}
+TestTerminal::~TestTerminal() { Finish(); }
 
 void TestTerminal::Finish() {
   if (!reader_.joinable()) return;
-  EXPECT_EQ(write(keeper_, kEnd, sizeof kEnd - 1), static_cast<ssize_t>(sizeof kEnd - 1));
+  EXPECT_EQ(write(terminal_.keeper(), kEnd, sizeof kEnd - 1),
+            static_cast<ssize_t>(sizeof kEnd - 1));
   reader_.join();
-  close(keeper_);
   while (!screen_.empty() && screen_.back().empty()) screen_.pop_back();
 }
 
 void TestTerminal::Read() {
   std::string all;
   char bytes[4096];
-  for (ssize_t size = 0; (size = read(master_, bytes, sizeof bytes)) > 0;) {
+  for (ssize_t size = 0; (size = read(terminal_.master(), bytes, sizeof bytes)) > 0;) {
     all.append(bytes, static_cast<std::size_t>(size));
     const std::size_t end = all.find(kEnd);
     if (end == std::string::npos) continue;

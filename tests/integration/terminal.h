@@ -4,6 +4,8 @@
 #include <thread>
 #include <vector>
 
+#include "tests/integration/pseudo_terminal.h"
+
 namespace kiln {
 
 // This is a terminal for a program under test, and the screen that a person would see on it: of what
@@ -15,7 +17,7 @@ class TestTerminal {
   ~TestTerminal();
   TestTerminal(const TestTerminal&) = delete;
 
-  const std::string& path() const { return path_; }  // for Streams
+  const std::string& path() const { return terminal_.path(); }  // for Streams
   // To be called once, when the program has ended.
   void Finish();
   // The screen at the end, without empty lines below the last one.
@@ -29,11 +31,10 @@ class TestTerminal {
   void Put(const std::string& character);
 
   const int columns_;
-  int master_ = -1, keeper_ = -1;  // the keeper holds the other end open
-  std::string path_, unfinished_;
-  std::thread reader_;
+  PseudoTerminal terminal_;
   std::vector<std::string> screen_, seen_;
   std::size_t row_ = 0, column_ = 0;
+  std::thread reader_;  // the last: it uses the others
 };
 
 }  // namespace kiln

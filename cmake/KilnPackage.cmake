@@ -12,4 +12,5 @@ configure_package_config_file(
 write_basic_package_version_file("${PROJECT_BINARY_DIR}/KilnConfigVersion.cmake" COMPATIBILITY SameMinorVersion)
 install(FILES "${PROJECT_BINARY_DIR}/KilnConfig.cmake" "${PROJECT_BINARY_DIR}/KilnConfigVersion.cmake"
   "${CMAKE_CURRENT_LIST_DIR}/FindXGBoost.cmake" "${CMAKE_CURRENT_LIST_DIR}/FindPrometheusCore.cmake"
+  "${CMAKE_CURRENT_LIST_DIR}/FindNcursesw.cmake"
   "${CMAKE_CURRENT_LIST_DIR}/KilnKernels.cmake" DESTINATION "${package_dir}")

@@ -49,7 +49,7 @@ const std::vector<CommandGroup>& CommandGroups() {
   static const std::vector<CommandGroup> groups = {
       {"Tune (find the fastest kernels, and check them)", {AddTune, AddBench, AddVerify, AddSpace}},
       {"Look (at what was found)",
-       {AddBest, AddReport, AddHistory, AddWorkloads, AddTargets, AddDb}},
+       {AddBest, AddTop, AddReport, AddHistory, AddWorkloads, AddTargets, AddDb}},
       {"Build (link what was found)", {AddLock, AddExport}},
       {"Farm (devices on other machines)", {AddDevices}},
       {"Night (a daemon that tunes when nobody works)",

@@ -37,6 +37,7 @@ void AddTune(CLI::App& app, Environment& env);
 void AddBest(CLI::App& app, Environment& env);
 void AddHistory(CLI::App& app, Environment& env);
 void AddReport(CLI::App& app, Environment& env);
+void AddTop(CLI::App& app, Environment& env);
 void AddBench(CLI::App& app, Environment& env);
 void AddExport(CLI::App& app, Environment& env);
 void AddLock(CLI::App& app, Environment& env);

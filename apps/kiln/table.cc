@@ -6,9 +6,7 @@
 #include <cstddef>
 
 namespace kiln {
-namespace {
 
-// How many characters a terminal shows, for text without wide ones.
 std::size_t WidthOf(std::string_view utf8) {
   const auto begins = [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; };
   return static_cast<std::size_t>(std::ranges::count_if(utf8, begins));
@@ -18,8 +16,6 @@ std::string Padded(const std::string& cell, std::size_t width, Table::Align alig
   const std::string space(width - std::min(width, WidthOf(cell)), ' ');
   return align == Table::Align::kLeft ? cell + space : space + cell;
 }
-
-}  // namespace
 
 std::string EscapeControls(std::string_view text) {
   std::string escaped;

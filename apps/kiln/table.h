@@ -31,4 +31,10 @@ class Table {
 // The text with control characters as \n, \t, \x1b: one line that a terminal takes for text.
 std::string EscapeControls(std::string_view text);
 
+// How many characters a terminal shows, for text without wide ones.
+std::size_t WidthOf(std::string_view utf8);
+
+// The cell with spaces up to this width.
+std::string Padded(const std::string& cell, std::size_t width, Table::Align align);
+
 }  // namespace kiln

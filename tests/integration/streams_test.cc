@@ -89,6 +89,7 @@ TEST_F(StreamsTest, EveryCommandSaysThatItsOutputIsLost) {
         {"--workload", kDense, "--json"},
         {"--workload", kDense, "--plot"},
         {"--workload", kDense, "--svg", scratch_.Path("curve.svg")}}},
+      {"top", {{"--once"}, {"--once", "--tracker", "unix:" + scratch_.Path("t")}}},
       {"report", {{"--out", "-"}, {"--out", scratch_.Path("report.html")}}},
       {"bench", {{"--workload", kDense, "--rounds", "1"}}},
       {"verify",

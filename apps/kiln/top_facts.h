@@ -60,7 +60,8 @@ struct StoreFacts {
   std::vector<Task> tasks;             // with trials in the last hour, the latest first
   std::int64_t active_tasks = 0;       // also those that `tasks` leaves out
   std::vector<DeviceReading> devices;  // `since` the last hour; with the one without a name
-  std::int64_t trials = 0, recent = 0;
+  std::int64_t trials = 0;
+  std::int64_t measured = 0, failed = 0;  // measurements of the last hour
   std::string failure;  // where all of the last hour failed: what was said most often
 };
 

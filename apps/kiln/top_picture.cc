@@ -47,18 +47,31 @@ void Sort(TopSort sort, std::vector<Row>& rows) {
   }
 }
 
-// The section as lines: what stands above its rows, and the rows. An empty one has one row, which
-// says so.
+// The section as lines: what stands above its rows, and the rows. Those of an empty one say so.
 struct Lines {
   std::vector<TopLine> above, rows;
 };
 
+// A text in a few lines between words, indented. What does not fit is cut off later on.
+void AddWrapped(const TopLine& text, const Canvas& canvas, std::vector<TopLine>& lines) {
+  constexpr std::size_t kMostLines = 3;
+  const std::size_t width = canvas.columns > 2 ? canvas.columns - 2 : 1;
+  std::string rest = Printable(text.text, canvas.unicode);
+  for (std::size_t i = 1; i < kMostLines && WidthOf(rest) > width; ++i) {
+    const std::size_t end = CutOff(rest, width).rfind(' ');
+    if (end == std::string::npos) break;
+    lines.push_back({"  " + rest.substr(0, end), text.kind});
+    rest.erase(0, end + 1);
+  }
+  lines.push_back({"  " + rest, text.kind});
+}
+
 Lines LinesOf(TopSection section, const Canvas& canvas) {
   Lines lines;
   lines.above.push_back({section.heading, Kind::kHeading});
-  for (TopLine& note : section.notes) lines.above.push_back({"  " + note.text, note.kind});
+  for (const TopLine& note : section.notes) AddWrapped(note, canvas, lines.above);
   if (section.rows.empty()) {
-    if (!section.empty.empty()) lines.rows.push_back({"  " + section.empty});
+    if (!section.empty.empty()) AddWrapped({section.empty}, canvas, lines.rows);
     return lines;
   }
   std::vector<std::vector<std::string>> cells;
@@ -87,17 +100,18 @@ std::vector<std::size_t> Shares(const std::vector<Lines>& sections, std::size_t 
   return shares;
 }
 
-// `room` rows from `first` on; where some are left out, the last line counts them instead.
+// How many rows are shown where there is room for so many: of the last line, it is said how many are
+// left out, unless it is the only one.
+std::size_t ShownOf(std::size_t count, std::size_t room) {
+  return room >= count || room < 2 ? std::min(count, room) : room - 1;
+}
+
 void AddRows(std::vector<TopLine> rows, std::size_t first, std::size_t room,
              std::vector<TopLine>& lines) {
-  const std::size_t count = rows.size();
-  const bool all = room >= count;
-  const std::size_t shown = all ? count : room - std::min<std::size_t>(room, 1);
+  const std::size_t count = rows.size(), shown = ShownOf(count, room);
   for (std::size_t i = 0; i < shown; ++i) lines.push_back(std::move(rows[first + i]));
-  if (all || room == 0) return;
-  lines.push_back({shown == 0
-                       ? fmt::format("  ... none of {} shown", count)
-                       : fmt::format("  ... {}-{} of {} shown", first + 1, first + shown, count)});
+  if (shown == count || shown == room) return;
+  lines.push_back({fmt::format("  ... {}-{} of {} shown", first + 1, first + shown, count)});
 }
 
 std::vector<TopLine> Help() {
@@ -120,8 +134,8 @@ std::vector<TopLine> Help() {
           {"`kiln top --once` prints it and ends; NO_COLOR=1 leaves colours out"}};
 }
 
-// All that is chosen, of each section its share.
-TopPicture Sections(const TopFacts& facts, const TopChoice& choice, const Canvas& canvas) {
+std::vector<TopSection> Chosen(const TopFacts& facts, const TopChoice& choice,
+                               const Canvas& canvas) {
   const SparkStyle sparks{.width = canvas.columns >= kWideColumns ? 24u : 10u,
                           .unicode = canvas.unicode};
   std::vector<TopSection> chosen{VerdictSection(facts)};
@@ -129,11 +143,35 @@ TopPicture Sections(const TopFacts& facts, const TopChoice& choice, const Canvas
   if (choice.queue) chosen.push_back(QueueSection(facts));
   if (choice.tasks) chosen.push_back(TaskSection(facts, sparks));
   if (chosen.size() == 1) chosen[0].empty = "all else is hidden: 1, 2 and 3 show it";
-  std::vector<Lines> sections;
-  std::size_t above = 0;
   for (TopSection& section : chosen) {
     Filter(choice.filter, section);
     Sort(choice.sort, section.rows);
+  }
+  return chosen;
+}
+
+// Where rows would find no room, what is said above them gives way: what is no trouble first.
+void MakeRoom(const Canvas& canvas, std::vector<TopSection>& sections) {
+  for (const bool all : {false, true}) {
+    std::size_t least = 0;  // the heading each, then titles and a row
+    for (const TopSection& section : sections) {
+      least += 1 + section.notes.size() + (section.rows.empty() ? 1 : 2);
+    }
+    if (least <= canvas.rows) return;
+    for (TopSection& section : sections) {
+      std::erase_if(section.notes,
+                    [all](const TopLine& note) { return all || note.kind != Kind::kBad; });
+    }
+  }
+}
+
+// All that is chosen, of each section its share.
+TopPicture Sections(const TopFacts& facts, const TopChoice& choice, const Canvas& canvas) {
+  std::vector<TopSection> chosen = Chosen(facts, choice, canvas);
+  MakeRoom(canvas, chosen);
+  std::vector<Lines> sections;
+  std::size_t above = 0;
+  for (TopSection& section : chosen) {
     sections.push_back(LinesOf(std::move(section), canvas));
     above += sections.back().above.size();
   }
@@ -143,8 +181,8 @@ TopPicture Sections(const TopFacts& facts, const TopChoice& choice, const Canvas
     Lines& section = sections[i];
     std::ranges::move(section.above, std::back_inserter(picture.lines));
     std::size_t first = 0;
-    if (i + 1 == sections.size() && shares[i] < section.rows.size()) {
-      picture.furthest = section.rows.size() - (shares[i] - std::min<std::size_t>(shares[i], 1));
+    if (i + 1 == sections.size()) {
+      picture.furthest = section.rows.size() - ShownOf(section.rows.size(), shares[i]);
       first = std::min(choice.scroll, picture.furthest);
     }
     AddRows(std::move(section.rows), first, shares[i], picture.lines);

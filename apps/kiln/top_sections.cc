@@ -59,7 +59,7 @@ TopSection SectionOf(const std::string& name, const std::string& absent,
 // Those that the database knows come last.
 const std::vector<TopColumn> kDeviceColumns{
     {"device", kLeft, 9, 12}, {"state", kLeft, 8},   {"temp", kRight, 7}, {"load", kRight, 6},
-    {"hour", kRight, 4},      {"failed", kRight, 3}, {"last", kRight, 6}};
+    {"hour", kRight, 4},      {"failed", kRight, 4}, {"last", kRight, 6}};
 const std::vector<TopColumn> kFarmColumns{{"target", kLeft, 3, 10}, {"who or why", kLeft, 9, 20}};
 
 TopSection::Row DeviceRow(const std::string& name, const std::string& state,
@@ -165,17 +165,21 @@ std::string SumOf(const StoreFacts& store) {
     before_ns += *task.gain * task.best_ns;
   }
   if (now_ns <= 0 || store.active_tasks != std::ssize(store.tasks)) return "";
-  return fmt::format("; {} -> {} ms together, {}", MillisecondsText(before_ns),
-                     MillisecondsText(now_ns), GainText(before_ns / now_ns));
+  const bool ms = now_ns >= 1e5;
+  const auto text = ms ? MillisecondsText : MicrosecondsText;
+  return fmt::format("; {} -> {} {} together, {}", text(before_ns), text(now_ns), ms ? "ms" : "us",
+                     GainText(before_ns / now_ns));
 }
 
 TopSection DrawTasks(const StoreFacts& store, std::int64_t now_ms, const SparkStyle& sparks) {
+  const bool failed = std::ranges::any_of(
+      store.tasks, [](const StoreFacts::Task& task) { return task.failed > 0; });
   TopSection section{.heading = fmt::format("Tasks of the last hour: {}", store.active_tasks),
                      .columns = {{"layer", kLeft, 9, 14},
                                  {"where", kLeft, 1, 10},
                                  {"trials", kRight, 6},
                                  {"hour", kRight, 5},
-                                 {"failed", kRight, 2},
+                                 {"failed", kRight, failed ? 7 : 2},
                                  {"best us", kRight, 8},
                                  {"gain/h", kRight, 8},
                                  {"best so far", kLeft, 7},
@@ -212,7 +216,7 @@ TopSection DrawTasks(const StoreFacts& store, std::int64_t now_ms, const SparkSt
 void AddQueueVerdict(const QueueFacts& queue, std::vector<std::string>& parts,
                      TopSection& section) {
   const auto failed = std::ranges::count_if(queue.ended, &QueueFacts::EndedJob::failed);
-  parts.push_back(fmt::format("Day: {} done, {} failed.",
+  parts.push_back(fmt::format("day: {} done, {} failed",
                               CountedText(std::ssize(queue.ended) - failed, "job"), failed));
   for (const std::string& trouble : queue.troubles) {
     section.notes.push_back({"trouble: " + trouble, Kind::kBad});
@@ -229,10 +233,8 @@ void AddQueueVerdict(const QueueFacts& queue, std::vector<std::string>& parts,
 
 void AddStoreVerdict(const StoreFacts& store, std::vector<std::string>& parts,
                      TopSection& section) {
-  std::int64_t failed = 0;
-  for (const DeviceReading& reading : store.devices) failed += reading.failed_since;
-  parts.push_back(fmt::format("Hour: {}, {} failed. All: {}.", CountedText(store.recent, "trial"),
-                              CountText(failed), CountText(store.trials)));
+  parts.push_back(fmt::format("hour: {} measured, {} failed; {}", CountText(store.measured),
+                              CountText(store.failed), CountedText(store.trials, "trial")));
   if (store.failure.empty()) return;
   section.notes.push_back({"trouble: all that ran in the last hour failed, most often with " +
                                Shortened(store.failure, 300),
@@ -246,10 +248,12 @@ TopSection VerdictSection(const TopFacts& facts) {
   std::vector<std::string> parts;
   if (const QueueFacts* queue = LastOf(facts.queue)) AddQueueVerdict(*queue, parts, section);
   if (const StoreFacts* store = LastOf(facts.store)) AddStoreVerdict(*store, parts, section);
-  section.heading = fmt::format("{}", fmt::join(parts, " "));
-  if (parts.empty()) {
-    section.heading = "What became of it is not known here: --daemon ADDRESS or --db FILE shows it";
-  }
+  section.heading = fmt::format("Last {}", fmt::join(parts, "; "));
+  if (!parts.empty()) return section;
+  section.heading = facts.queue || facts.store
+                        ? "What became of it is not known: see below"
+                        : "What became of it is not known here: --daemon ADDRESS or --db FILE "
+                          "shows it";
   return section;
 }
 

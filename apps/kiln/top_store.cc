@@ -85,20 +85,18 @@ StatusOr<StoreFacts> ReadStoreFacts(const std::string& database, std::int64_t no
                    OpenSqliteStatistics(database));
   ASSIGN_OR_RETURN(std::vector<TaskActivity> tasks, statistics->Tasks(since_ms));
   StoreFacts facts;
-  for (const TaskActivity& task : tasks) {
-    facts.trials += task.trials;
-    facts.recent += task.since;
-  }
+  for (const TaskActivity& task : tasks) facts.trials += task.trials;
   std::erase_if(tasks, [](const TaskActivity& task) { return task.since == 0; });
   facts.active_tasks = std::ssize(tasks);
   std::ranges::stable_sort(tasks, std::greater(), &TaskActivity::last_ms);
   if (tasks.size() > kMostTasks) tasks.resize(kMostTasks);
   ASSIGN_OR_RETURN(facts.tasks, ReadTasks(*statistics, tasks));
   ASSIGN_OR_RETURN(facts.devices, statistics->Readings(since_ms));
-  const bool all_failed = facts.recent > 0 && std::ranges::all_of(facts.devices, [](const auto& d) {
-                            return d.since == d.failed_since;
-                          });
-  if (all_failed) {
+  for (const DeviceReading& reading : facts.devices) {
+    facts.measured += reading.since;
+    facts.failed += reading.failed_since;
+  }
+  if (facts.measured > 0 && facts.failed == facts.measured) {
     ASSIGN_OR_RETURN(facts.failure, CommonFailure(*statistics, since_ms));
   }
   return facts;

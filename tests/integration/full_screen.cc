@@ -162,7 +162,7 @@ bool FullScreen::TakeEscape(std::string_view& bytes) {
     const std::size_t size = kind == '(' ? 3 : 2;
     if (bytes.size() < size) return false;
     EXPECT_TRUE(std::string_view("(=>M").find(kind) != std::string_view::npos) << "ESC " << kind;
-    if (kind == 'M') row_ == top_ ? ScrollDown() : void(row_ -= std::min<std::size_t>(row_, 1));
+    if (kind == 'M') row_ == top_ ? MoveDown(top_) : void(row_ -= std::min<std::size_t>(row_, 1));
     bytes.remove_prefix(size);
     return true;
   }
@@ -185,84 +185,107 @@ void FullScreen::Switch(const std::string& mode, bool on) {
 }
 
 void FullScreen::Do(char command, const std::string& parameters) {
-  const std::size_t count = First(parameters, 1), width = cells_[0].size();
+  const std::size_t count = First(parameters, 1);
+  const bool known = MoveCursor(command, count, parameters) ||
+                     EraseCells(command, count, parameters) || MoveRows(command, count);
+  if (known) return;
+  if (command == 'm') has_colours_ = has_colours_ || SetsColour(parameters);
+  if (command == 'b') {
+    for (std::size_t i = 0; i < count; ++i) Put(std::string(last_));
+  }
+  // l and h: modes; t: the window's title.
+  EXPECT_TRUE(std::string_view("mblht").find(command) != std::string_view::npos)
+      << "ESC [ " << parameters << command;
+}
+
+bool FullScreen::MoveCursor(char command, std::size_t count, const std::string& parameters) {
   const auto row = [&](std::size_t number) { return std::min(number, cells_.size()) - 1; };
-  const auto column = [&](std::size_t number) { return std::min(number, width) - 1; };
+  const auto column = [&](std::size_t number) { return std::min(number, cells_[0].size()) - 1; };
   switch (command) {
     case 'H':
       row_ = row(count);
       column_ = column(Second(parameters));
-      break;
+      return true;
     case 'A':
       row_ -= std::min(row_, count);
-      break;
+      return true;
     case 'B':
       row_ = row(row_ + count + 1);
-      break;
+      return true;
     case 'C':
       column_ = column(column_ + count + 1);
-      break;
+      return true;
     case 'D':
       column_ -= std::min(column_, count);
-      break;
+      return true;
     case 'G':
       column_ = column(count);
-      break;
+      return true;
     case 'd':
       row_ = row(count);
-      break;
+      return true;
+    case 'r':  // what scrolls
+      top_ = row(count);
+      bottom_ = row(Second(parameters));
+      row_ = column_ = 0;
+      return true;
+    default:
+      return false;
+  }
+}
+
+bool FullScreen::EraseCells(char command, std::size_t count, const std::string& parameters) {
+  std::vector<std::string>& line = cells_[row_];
+  const std::size_t width = line.size();
+  const auto here = [&] { return line.begin() + static_cast<std::ptrdiff_t>(column_); };
+  switch (command) {
     case 'K':
       parameters == "1" ? Erase(row_, 0, column_ + 1) : Erase(row_, column_, width);
-      break;
+      return true;
     case 'J':
       Erase(row_, parameters == "2" ? 0 : column_, width);
       for (std::size_t i = parameters == "2" ? 0 : row_ + 1; i < cells_.size(); ++i) {
         Erase(i, 0, width);
       }
-      break;
+      return true;
     case 'X':
       Erase(row_, column_, column_ + count);
-      break;
+      return true;
     case 'P':
-      cells_[row_].erase(
-          cells_[row_].begin() + static_cast<std::ptrdiff_t>(column_),
-          cells_[row_].begin() + static_cast<std::ptrdiff_t>(std::min(width, column_ + count)));
-      cells_[row_].resize(width, " ");
-      break;
+      line.erase(here(), here() + static_cast<std::ptrdiff_t>(std::min(count, width - column_)));
+      line.resize(width, " ");
+      return true;
     case '@':
-      cells_[row_].insert(cells_[row_].begin() + static_cast<std::ptrdiff_t>(column_), count, " ");
-      cells_[row_].resize(width, " ");
-      break;
-    case 'b':
-      for (std::size_t i = 0; i < count; ++i) Put(std::string(last_));
-      break;
-    case 'm':
-      has_colours_ = has_colours_ || SetsColour(parameters);
-      break;
-    case 'r':
-      top_ = row(count);
-      bottom_ = row(Second(parameters));
-      row_ = column_ = 0;
-      break;
-    default:  // l and h: modes; t: the window's title
-      EXPECT_TRUE(std::string_view("lht").find(command) != std::string_view::npos)
-          << "ESC [ " << parameters << command;
+      line.insert(here(), count, " ");
+      line.resize(width, " ");
+      return true;
+    default:
+      return false;
   }
+}
+
+bool FullScreen::MoveRows(char command, std::size_t count) {
+  const std::size_t from = command == 'L' || command == 'M' ? row_ : top_;
+  const bool up = command == 'S' || command == 'M';
+  if (!up && command != 'T' && command != 'L') return false;
+  for (std::size_t i = 0; i < count; ++i) up ? MoveUp(from) : MoveDown(from);
+  return true;
 }
 
 // What scrolls is between top_ and bottom_.
 void FullScreen::NextRow() {
-  if (row_ != bottom_) {
-    row_ = std::min(row_ + 1, cells_.size() - 1);
-    return;
-  }
-  std::rotate(RowAt(top_), RowAt(top_ + 1), RowAt(bottom_ + 1));
+  if (row_ == bottom_) return MoveUp(top_);
+  row_ = std::min(row_ + 1, cells_.size() - 1);
+}
+
+void FullScreen::MoveUp(std::size_t from) {
+  std::rotate(RowAt(from), RowAt(from + 1), RowAt(bottom_ + 1));
   Erase(bottom_, 0, cells_[0].size());
 }
 
-void FullScreen::ScrollDown() {
-  std::rotate(RowAt(top_), RowAt(bottom_), RowAt(bottom_ + 1));
-  Erase(top_, 0, cells_[0].size());
+void FullScreen::MoveDown(std::size_t from) {
+  std::rotate(RowAt(from), RowAt(bottom_), RowAt(bottom_ + 1));
+  Erase(from, 0, cells_[0].size());
 }
 
 FullScreen::Rows::iterator FullScreen::RowAt(std::size_t row) {

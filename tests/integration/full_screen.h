@@ -49,9 +49,15 @@ class FullScreen {
   bool TakeCharacter(std::string_view& bytes);
   bool TakeEscape(std::string_view& bytes);
   void Do(char command, const std::string& parameters);
+  // What ESC [ does; false: the command does something else.
+  bool MoveCursor(char command, std::size_t count, const std::string& parameters);
+  bool EraseCells(char command, std::size_t count, const std::string& parameters);
+  bool MoveRows(char command, std::size_t count);
   void Switch(const std::string& mode, bool on);
   void NextRow();
-  void ScrollDown();
+  // The rows from there to bottom_, by one; the one that comes is empty.
+  void MoveUp(std::size_t from);
+  void MoveDown(std::size_t from);
   void Put(const std::string& character);
   void Erase(std::size_t row, std::size_t from, std::size_t to);
   Rows::iterator RowAt(std::size_t row);

@@ -71,7 +71,7 @@ TEST_F(TopTest, ADatabaseAloneIsEnough) {
   Tune();
   const Outcome top = ExpectKiln(0, {"top", "--once"});
   EXPECT_THAT(top.out,
-              AllOf(HasSubstr("Hour: 8 trials, 0 failed. All: 8."), HasSubstr("fc 64->10"),
+              AllOf(HasSubstr("0 failed; 8 trials"), HasSubstr("fc 64->10"),
                     HasSubstr("`kiln submit` makes one"), HasSubstr("as the database has them"),
                     HasSubstr("Tasks of the last hour: 1;"), Not(HasSubstr("\033"))));
   EXPECT_EQ(top.err, "");
@@ -125,7 +125,7 @@ TEST_F(TopTest, AJobThatHasEndedIsInTheVerdict) {
   const std::int64_t id = Submit({"--workload", kDense, "--trials", "8", "--name", "mine"})["id"];
   ASSERT_TRUE(EventuallyIn(id, "done"));
   EXPECT_THAT(ExpectKiln(0, ToDaemon({"top", "--once"})).out,
-              AllOf(HasSubstr("Day: 1 job done, 0 failed."), HasSubstr("done: mine (")));
+              AllOf(HasSubstr("Last day: 1 job done, 0 failed;"), HasSubstr("done: mine (")));
 }
 
 // ---- on a terminal

@@ -65,7 +65,7 @@ class TopPictureTest : public testing::Test {
     facts_.queue = {.last = queue, .at_ms = kNow};
   }
   void AddTasks(int count) {
-    StoreFacts store{.active_tasks = count, .trials = 5000, .recent = 600};
+    StoreFacts store{.active_tasks = count, .trials = 5000, .measured = 600, .failed = 7};
     store.devices = {{.device = "pi-0",
                       .since = 590,
                       .failed_since = 7,
@@ -96,7 +96,7 @@ TEST_F(TopPictureTest, ShowsVerdictDevicesQueueAndTasks) {
   AddJobs(2);
   AddTasks(2);
   const auto lines = Draw();
-  EXPECT_EQ(lines[0], "Day: 1 job done, 1 failed. Hour: 600 trials, 7 failed. All: 5,000.");
+  EXPECT_EQ(lines[0], "Last day: 1 job done, 1 failed; hour: 600 measured, 7 failed; 5,000 trials");
   EXPECT_THAT(lines, Contains("  done: nightly (ann): net 2.000 -> 1.000 ms, 2.00x"));
   EXPECT_THAT(lines, Contains("Devices: 2; 3 clients waiting for one"));
   EXPECT_THAT(LineOf("pi-0 "),
@@ -170,6 +170,35 @@ TEST_F(TopPictureTest, FitsAnyTerminal) {
   }
   canvas_ = {.columns = 80, .rows = 22};
   EXPECT_THAT(Draw(), AllOf(SizeIs(22), Contains(HasSubstr(" of 40 shown"))));
+}
+
+TEST_F(TopPictureTest, InTheSmallestTerminalRowsComeBeforeNotes) {
+  AddDevices(1);
+  AddJobs(1);
+  AddTasks(9);
+  canvas_ = {.columns = 80, .rows = 10};
+  EXPECT_THAT(Draw(), SizeIs(10));
+  for (const char* begin : {"pi-0", " 1  running", "conv 0"}) EXPECT_NE(LineOf(begin), "") << begin;
+  canvas_.rows = 13;
+  EXPECT_NE(LineOf("  failed: vgg"), "") << "what is wrong stays longer";
+  EXPECT_EQ(LineOf("  window"), "");
+}
+
+TEST_F(TopPictureTest, WhatIsWrongIsReadToItsEnd) {
+  facts_.store = {.trouble = Error(StatusCode::kFailedPrecondition, "a/rather/long/path/tuning.db",
+                                   " was written by a newer Kiln (schema 99): update this one")};
+  canvas_ = {.columns = 60, .rows = 22};
+  EXPECT_THAT(Draw(), AllOf(Contains("  a/rather/long/path/tuning.db was written by a newer Kiln"),
+                            Contains("  (schema 99): update this one")));
+}
+
+TEST_F(TopPictureTest, FailuresOfTasksAreWorthAColumn) {
+  AddTasks(2);
+  facts_.store->last->tasks[0].layer = "conv3x3s2 224x224 3->32";
+  canvas_ = {.columns = 80, .rows = 22};
+  EXPECT_THAT(LineOf("layer"), Not(HasSubstr("failed")));
+  facts_.store->last->tasks[1].failed = 3;
+  EXPECT_THAT(LineOf("layer"), HasSubstr("failed"));
 }
 
 TEST_F(TopPictureTest, EightyColumnsHaveTheSparklineAndTheWholeLayer) {

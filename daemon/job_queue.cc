@@ -3,8 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <limits>
-#include <tuple>
 #include <utility>
 
 #include "daemon/agenda.h"
@@ -50,14 +48,6 @@ const std::vector<JobState>& FinalStates() {
   static const std::vector<JobState> states{JobState::kDone, JobState::kFailed,
                                             JobState::kCancelled, JobState::kExpired};
   return states;
-}
-
-void SortForPeople(std::vector<Job>& jobs) {
-  std::ranges::sort(jobs, {}, [](const Job& job) {
-    return std::tuple(!IsHeld(job.standing.state), -job.job.priority,
-                      job.job.deadline_ms.value_or(std::numeric_limits<std::int64_t>::max()),
-                      job.id);
-  });
 }
 
 Status JobQueue::Wish(const Job& job, JobWish wish, const std::string& user) {

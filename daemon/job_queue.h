@@ -14,9 +14,6 @@ namespace kiln {
 const std::vector<JobState>& UnfinishedStates();
 const std::vector<JobState>& FinalStates();
 
-// What is running comes first, then what is next.
-void SortForPeople(std::vector<Job>& jobs);
-
 // This is the queue as people see and change it, whatever they do it with. On the reactor's thread.
 class JobQueue {
  public:

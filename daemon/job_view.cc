@@ -145,6 +145,11 @@ JobForecast ForecastOf(const Job& job, const std::vector<Job>& jobs,
   return {done, std::move(why)};
 }
 
+void SortForPeople(std::vector<Job>& jobs) {
+  std::ranges::sort(
+      jobs, {}, [](const Job& job) { return std::pair(!IsHeld(job.standing.state), RankOf(job)); });
+}
+
 std::string JobJson(const JobView& view) {
   const Job& job = view.job;
   const Json progress = ParseOr(job.progress, Json::object());

@@ -21,6 +21,9 @@ struct JobForecast {
 JobForecast ForecastOf(const Job& job, const std::vector<Job>& jobs,
                        const std::vector<JobRun>& runs, const DaemonConfig& config, WallTime now);
 
+// What is running comes first, then what is next but for fair shares.
+void SortForPeople(std::vector<Job>& jobs);
+
 // All that there is to say of a job.
 struct JobView {
   Job job;

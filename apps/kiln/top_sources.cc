@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <chrono>
 #include <memory>
-#include <tuple>
 #include <utility>
 
 #include "absl/time/time.h"
@@ -21,8 +20,9 @@ namespace {
 // Whoever ends `kiln top` waits for what is being asked, so nobody is waited for long.
 constexpr std::chrono::milliseconds kPatience{1500};
 constexpr std::int64_t kDayMs = 86'400'000;
-constexpr std::int64_t kMostJobs = 400;    // that are listed
-constexpr std::size_t kMostForecasts = 8;  // each is a call of its own
+constexpr std::int64_t kMostJobs = 400;     // that are listed
+constexpr std::int64_t kAllJobs = 100'000;  // more than a queue takes
+constexpr std::size_t kMostForecasts = 8;   // each is a call of its own
 
 // ---- jobs, in the words of JobJson()
 
@@ -137,10 +137,11 @@ StatusOr<QueueFacts> ReadQueue(const std::string& database, std::int64_t now_ms)
   ASSIGN_OR_RETURN(std::vector<Job> jobs,
                    store->Jobs({.states = {JobState::kQueued, JobState::kRunning, JobState::kPaused,
                                            JobState::kFinishing},
-                                .limit = kMostJobs}));
-  std::ranges::sort(jobs, {}, [](const Job& job) {
-    return std::tuple(!IsHeld(job.standing.state), -job.job.priority, job.id);
-  });
+                                .limit = kAllJobs}));
+  SortForPeople(jobs);
+  const std::size_t listed = std::min<std::size_t>(jobs.size(), kMostJobs);
+  QueueFacts queue{.left_off = std::ssize(jobs) - static_cast<std::int64_t>(listed)};
+  jobs.resize(listed);
   ASSIGN_OR_RETURN(const std::vector<JobRun> runs, store->RunsSince(now_ms - kDayMs));
   std::vector<JobObject> shown;
   for (const Job& job : jobs) {
@@ -151,7 +152,6 @@ StatusOr<QueueFacts> ReadQueue(const std::string& database, std::int64_t now_ms)
       const std::vector<Job> ended,
       store->Jobs({.states = {JobState::kDone, JobState::kFailed}, .limit = kMostJobs}));
   for (const Job& job : ended) shown.push_back(ParseJob(JobJson({job})));
-  QueueFacts queue;
   AddJobs(shown, now_ms, queue);
   return queue;
 }

@@ -7,6 +7,7 @@
 #include <SQLiteCpp/SQLiteCpp.h>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdlib>
 #include <filesystem>
@@ -135,6 +136,12 @@ void Run(int tasks, std::uint64_t trials, const Kept& kept) {
   say("failures", Milliseconds([&] { Check(s.Failures(since, 40).status()); }));
   say("devices", Milliseconds([&] { Check(s.Devices(since).status()); }));
   say("readings", Milliseconds([&] { Check(s.Readings(since).status()); }));
+  const std::vector<TaskActivity> activity = *s.Tasks(since);
+  std::vector<TaskNames> latest;  // as many as `kiln top` shows
+  for (std::size_t i = 0; i < std::min<std::size_t>(activity.size(), 60); ++i) {
+    latest.push_back(activity[i].task);
+  }
+  say("curves of 60", Milliseconds([&] { Check(s.Curves(latest).status()); }));
   say("repetitions", Milliseconds([&] { Check(s.Repetitions().status()); }));
   say("bests", Milliseconds([&] { Check((*store)->Bests({}).status()); }));
   say("bests of before", Milliseconds([&] { Check(s.BestsBefore(since).status()); }));
@@ -149,7 +156,6 @@ void Run(int tasks, std::uint64_t trials, const Kept& kept) {
   const DashboardScope scope{.since_ms = since, .now_ms = kNow};
   const StoreFile file{.path = database.path};
   StatusOr<Dashboard> dashboard = Error(StatusCode::kUnknown, "not read");
-  const std::vector<TaskActivity> activity = *s.Tasks(since);
   say("layers", Milliseconds([&] { Check(ReadLayers(sources, scope, activity).status()); }));
   say("all views", Milliseconds([&] {
         dashboard = ReadDashboard(sources, nullptr, file, scope);

@@ -53,6 +53,7 @@ void AddCurve(const BestSoFarCurve& curve, StoreFacts::Task& task) {
 StatusOr<std::vector<StoreFacts::Task>> ReadTasks(const TrialStatistics& statistics,
                                                   const std::vector<TaskActivity>& tasks) {
   std::vector<TaskNames> names;
+  names.reserve(tasks.size());
   for (const TaskActivity& task : tasks) names.push_back(task.task);
   ASSIGN_OR_RETURN(const auto curves, statistics.Curves(names));
   std::vector<StoreFacts::Task> rows;

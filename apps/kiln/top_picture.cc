@@ -14,6 +14,7 @@ using Kind = TopLine::Kind;
 using Row = TopSection::Row;
 
 constexpr std::size_t kWideColumns = 120;  // from here on sparklines are long
+constexpr std::size_t kHighRows = 40;      // from here on words may take more lines
 
 std::string Lower(std::string text) {
   std::ranges::transform(text, text.begin(), [](unsigned char c) { return std::tolower(c); });
@@ -54,10 +55,10 @@ struct Lines {
 
 // A text in a few lines between words, indented. What does not fit is cut off later on.
 void AddWrapped(const TopLine& text, const Canvas& canvas, std::vector<TopLine>& lines) {
-  constexpr std::size_t kMostLines = 3;
+  const std::size_t most = canvas.rows < kHighRows ? 2 : 4;
   const std::size_t width = canvas.columns > 2 ? canvas.columns - 2 : 1;
   std::string rest = Printable(text.text, canvas.unicode);
-  for (std::size_t i = 1; i < kMostLines && WidthOf(rest) > width; ++i) {
+  for (std::size_t i = 1; i < most && WidthOf(rest) > width; ++i) {
     const std::size_t end = CutOff(rest, width).rfind(' ');
     if (end == std::string::npos) break;
     lines.push_back({"  " + rest.substr(0, end), text.kind});

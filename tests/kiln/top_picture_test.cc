@@ -50,7 +50,7 @@ class TopPictureTest : public testing::Test {
     QueueFacts queue{.windows = {"night: open until Fri 06:00 UTC (in 3h12)"}};
     queue.ended = {{.text = "failed: vgg (bob): no such target", .failed = true},
                    {.text = "done: nightly (ann): net 2.000 -> 1.000 ms, 2.00x"}};
-    for (int i = 1; i <= count; ++i) {
+    for (std::int64_t i = 1; i <= count; ++i) {
       queue.jobs.push_back({.id = i,
                             .trials = 10 * i,
                             .state = i == 1 ? "running" : "queued",
@@ -61,7 +61,7 @@ class TopPictureTest : public testing::Test {
                             .progress = std::to_string(10 * i) + "/400",
                             .left_ms = {}});
     }
-    if (count > 0) queue.jobs[0].left_ms = kHourMs + 5 * 60'000;
+    if (count > 0) queue.jobs[0].left_ms = kHourMs + 300'000;
     facts_.queue = {.last = queue, .at_ms = kNow};
   }
   void AddTasks(int count) {

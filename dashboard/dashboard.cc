@@ -25,7 +25,7 @@ StatusOr<Dashboard> ReadDashboard(const DashboardSources& sources, const JobStor
   dashboard.failures = MakeFailuresView(failures, scope);
   ASSIGN_OR_RETURN(const std::vector<DeviceActivity> devices, statistics.Devices(scope.since_ms));
   ASSIGN_OR_RETURN(const std::vector<Repetition> repetitions, statistics.Repetitions());
-  dashboard.devices = MakeDeviceView(devices, repetitions, scope.since_ms, limits.devices);
+  dashboard.devices = MakeDevicesView(devices, repetitions, scope.since_ms, limits.devices);
   const std::vector<TaskNames> drawn = CurveTasks(layers, limits.curves);
   ASSIGN_OR_RETURN(std::vector<std::vector<BestSoFarCurve>> curves, statistics.Curves(drawn));
   dashboard.curves = MakeCurvesView(layers, drawn, std::move(curves));

@@ -5,7 +5,7 @@
 
 #include "dashboard/changes_view.h"
 #include "dashboard/curves_view.h"
-#include "dashboard/device_view.h"
+#include "dashboard/devices_view.h"
 #include "dashboard/failures_view.h"
 #include "dashboard/layer_facts.h"
 #include "dashboard/layers_view.h"
@@ -21,7 +21,7 @@ struct Dashboard {
   LayersView layers;
   ChangesView changes;
   FailuresView failures;  // of the whole database, as are those below but the curves
-  DeviceView devices;
+  DevicesView devices;
   CurvesView curves;
   StoreView store;
 };

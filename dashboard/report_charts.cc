@@ -49,13 +49,13 @@ void WriteRow(HtmlWriter& html, const PageTable& table, const std::vector<PageCe
   html.Close();
 }
 
-std::string DriftText(const DeviceView::Row& row) {
+std::string DriftText(const DevicesView::Row& row) {
   if (!row.drift) return "nothing was measured twice";
   return fmt::format("{:+.1f}% (median of {}, {})", 100 * (*row.drift - 1), row.repeated,
                      row.drift_is_recent ? "since then" : "all from before");
 }
 
-std::vector<PageCell> DeviceCells(const DeviceView::Row& row, std::int64_t now_ms) {
+std::vector<PageCell> DeviceCells(const DevicesView::Row& row, std::int64_t now_ms) {
   return {{row.device},
           {CountText(row.since)},
           {CountText(row.failed_since)},
@@ -160,7 +160,7 @@ void WritePageTable(HtmlWriter& html, const PageTable& table) {
 }
 
 void WriteDevices(HtmlWriter& html, const Dashboard& dashboard) {
-  const DeviceView& view = dashboard.devices;
+  const DevicesView& view = dashboard.devices;
   if (view.rows.empty()) {
     html.Element("p", "No device has measured anything yet.");
   } else {
@@ -176,7 +176,7 @@ void WriteDevices(HtmlWriter& html, const Dashboard& dashboard) {
                                 {"hottest C", kNumber},
                                 {"drift of what was measured again"}},
                     .rows = {}};
-    for (const DeviceView::Row& row : view.rows) {
+    for (const DevicesView::Row& row : view.rows) {
       table.rows.push_back(DeviceCells(row, dashboard.scope.now_ms));
     }
     WritePageTable(html, table);

@@ -157,27 +157,27 @@ TEST(FailuresViewTest, LongMessagesAreCutToTheirFirstLine) {
 
 // ---- devices
 
-TEST(DeviceViewTest, DriftIsTheMedianOfWhatTheDeviceMeasuredAgain) {
+TEST(DevicesViewTest, DriftIsTheMedianOfWhatTheDeviceMeasuredAgain) {
   const std::vector<Repetition> repetitions = {{"a", kTonight - 1, 100, 400},
                                                {"a", kTonight + 1, 100, 103},
                                                {"a", kTonight + 2, 100, 101},
                                                {"a", kTonight + 3, 100, 120}};
-  const DeviceView view = MakeDeviceView({{.device = "a", .measurements = 9}, {.device = "b"}},
-                                         repetitions, kTonight, 10);
+  const DevicesView view = MakeDevicesView({{.device = "a", .measurements = 9}, {.device = "b"}},
+                                           repetitions, kTonight, 10);
   ASSERT_THAT(view.rows, SizeIs(2));
   EXPECT_NEAR(*view.rows[0].drift, 1.03, 1e-9) << "of the night, not of before";
   EXPECT_EQ(view.rows[0].repeated, 3);
   EXPECT_FALSE(view.rows[1].drift);
 }
 
-TEST(DeviceViewTest, WhatNeverReachedADeviceIsNoDevice) {
+TEST(DevicesViewTest, WhatNeverReachedADeviceIsNoDevice) {
   Scene scene;
   Trial trial =
       FailedTrial(scene.Layer(), 1, {Stage::kCompile, FailureKind::kCompileError, ""}, "never");
   trial.device.clear();
   ASSERT_TRUE(
       scene.store().Append(scene.Layer(), CacheState::kHot, std::vector<Trial>{trial}).ok());
-  const DeviceView view = scene.Read().devices;
+  const DevicesView view = scene.Read().devices;
   EXPECT_THAT(view.rows, IsEmpty());
   EXPECT_EQ(view.never_reached, 1);
 }

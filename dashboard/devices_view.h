@@ -11,7 +11,7 @@ namespace kiln {
 
 // Question 5, as far as a database knows: what devices did. Whether they are free, hot or drained
 // now is a tracker's to say.
-struct DeviceView {
+struct DevicesView {
   struct Row {
     std::string device;
     std::int64_t measurements = 0, failed = 0, since = 0, failed_since = 0;
@@ -28,8 +28,8 @@ struct DeviceView {
   std::int64_t left_out = 0;
   std::int64_t never_reached = 0;  // measurements that reached no device, as what does not compile
 };
-DeviceView MakeDeviceView(const std::vector<DeviceActivity>& devices,
-                          const std::vector<Repetition>& repetitions, std::int64_t since_ms,
-                          std::size_t limit);
+DevicesView MakeDevicesView(const std::vector<DeviceActivity>& devices,
+                            const std::vector<Repetition>& repetitions, std::int64_t since_ms,
+                            std::size_t limit);
 
 }  // namespace kiln

@@ -165,8 +165,9 @@ class PageMaker {
   }
 
  private:
+  // Anew for each page, which takes a few ms: a newer Kiln may have migrated the file meanwhile, or a
+  // backup may have taken its place.
   Status Open() {
-    if (jobs_) return {};
     ASSIGN_OR_RETURN(store_, OpenSqliteStore(sources_.database, OpenMode::kReadOnly));
     ASSIGN_OR_RETURN(statistics_, OpenSqliteStatistics(sources_.database));
     ASSIGN_OR_RETURN(jobs_, OpenSqliteJobStore(sources_.database, OpenMode::kReadOnly));

@@ -22,8 +22,9 @@ std::string WhyStopped(const BestSoFarCurve& curve, const LayerFacts& layer) {
     return fmt::format("every one of its {} legal configs was tried", *layer.best->configs);
   }
   if (static_cast<double>(idle) < kRest * static_cast<double>(trials)) {
-    return fmt::format("it still gained {} before its end: more may help",
-                       CountedText(idle, "trial"));
+    return idle == 0 ? "its last trial was its fastest: more may help"
+                     : fmt::format("it still gained {} before its end: more may help",
+                                   CountedText(idle, "trial"));
   }
   return fmt::format("nothing gained in the last {} of {}", idle, CountedText(trials, "trial"));
 }

@@ -51,7 +51,7 @@ std::string_view PageScript() {
 
   function show(text) {
     const page = new DOMParser().parseFromString(text, "text/html");
-    if (!page.body.dataset.asOf) throw new Error(page.body.textContent.trim());
+    if (!page.body.dataset.asOf) throw new Error(page.querySelector(".headline")?.textContent || "no page");
     for (const fresh of page.querySelectorAll("main section")) {
       const section = document.getElementById(fresh.id);
       if (section) replace(section, fresh);

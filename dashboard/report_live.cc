@@ -78,8 +78,8 @@ void WriteWishes(HtmlWriter& html, const QueueView::Row& row) {
 
 void WriteWaiting(HtmlWriter& html, const QueueView& view, std::int64_t now_ms) {
   PageTable table{.caption = "Jobs that have not ended: what runs, then what is next",
-                  .columns = {{"job"},
-                              {"name"},
+                  .columns = {{"name"},
+                              {"job", kNumber},
                               {"state"},
                               {"why", kWords},
                               {"done", kWords},
@@ -90,8 +90,8 @@ void WriteWaiting(HtmlWriter& html, const QueueView& view, std::int64_t now_ms) 
                               {"change"}},
                   .rows = {}};
   for (const QueueView::Row& row : view.waiting) {
-    table.rows.push_back({{std::to_string(row.id)},
-                          {row.name},
+    table.rows.push_back({{row.name},
+                          {std::to_string(row.id)},
                           {row.state},
                           {row.why},
                           {row.done},
@@ -107,13 +107,14 @@ void WriteWaiting(HtmlWriter& html, const QueueView& view, std::int64_t now_ms) 
 }
 
 void WriteEnded(HtmlWriter& html, const QueueView& view, std::int64_t now_ms) {
-  PageTable table{.caption = "The last jobs that ended",
-                  .columns = {{"job"}, {"name"}, {"state"}, {"what came of it", kWords}, {"ended"}},
-                  .rows = {}};
+  PageTable table{
+      .caption = "The last jobs that ended",
+      .columns = {{"name"}, {"job", kNumber}, {"state"}, {"what came of it", kWords}, {"ended"}},
+      .rows = {}};
   for (const QueueView::Row& row : view.ended) {
     const bool is_bad = row.state == "failed" || row.state == "expired";
-    table.rows.push_back({{std::to_string(row.id)},
-                          {row.name},
+    table.rows.push_back({{row.name},
+                          {std::to_string(row.id)},
                           {row.state, is_bad ? Look::kBad : Look::kPlain},
                           {row.why},
                           {SpanText(now_ms - row.since_ms) + " ago"}});

@@ -106,7 +106,6 @@ void WriteHeader(HtmlWriter& html, const Content& content) {
                                  FormatTime(scope.now_ms), FormatTime(scope.since_ms), span);
   html.Element("p", since + " " + content.dashboard.store.file.path, {{"class", "soft"}});
   if (content.live) WriteControls(html, *content.live, scope.now_ms);
-  WriteNavigation(html, content);
   html.Close();
 }
 
@@ -117,6 +116,7 @@ std::string RenderPage(const Content& content) {
   html.Open("body", {{"data-as-of", FormatTime(content.dashboard.scope.now_ms)}});
   html.Element("a", "Skip to the verdict", {{"class", "skip"}, {"href", "#verdict"}});
   WriteHeader(html, content);
+  WriteNavigation(html, content);  // beside the header, or it would not stay in sight below it
   html.Open("main");
   for (const View& view : kViews) {
     if (!Has(content, view)) continue;
@@ -149,7 +149,6 @@ std::string RenderTroublePage(std::string_view words) {
   html.Open("html", {{"lang", "en"}});
   html.Open("head");
   WriteMetas(html);
-  html.Void("meta", {{"http-equiv", "refresh"}, {"content", "10"}});
   html.Element("title", "Kiln");
   WriteStyle(html);
   html.Close();
@@ -157,6 +156,10 @@ std::string RenderTroublePage(std::string_view words) {
   html.Open("main");
   html.Element("h1", "Kiln");
   html.Element("p", words, {{"class", "headline"}});
+  // No page that loads itself anew: a reader of it would be thrown back to its start.
+  html.Open("p");
+  html.Element("a", "Ask again", {{"href", ""}});
+  html.Close();
   return html.Take();
 }
 

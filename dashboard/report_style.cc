@@ -10,15 +10,16 @@ void WriteStyle(HtmlWriter& html) {
 *{box-sizing:border-box}
 html{font:16px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,"Noto Sans",sans-serif;background:var(--page);color:var(--text)}
 body{margin:0}
-header,main,footer{max-width:96rem;margin:0 auto;padding:0 1rem}
+header,nav,main,footer{max-width:96rem;margin:0 auto;padding:0 1rem}
 h1{font-size:1.4rem;margin:.8rem 0 .2rem;overflow-wrap:anywhere}
 h2{font-size:1.15rem;margin:0 0 .3rem}
 h3{font-size:1rem;margin:.2rem 0;overflow-wrap:anywhere}
 p{margin:.3rem 0 .6rem;max-width:60rem;overflow-wrap:anywhere}
-section{border-top:1px solid var(--rule);padding:.9rem 0}
+section{border-top:1px solid var(--rule);padding:.9rem 0;scroll-margin-top:2.6rem}
 a{color:var(--link)}
 a:focus-visible,button:focus-visible,select:focus-visible,input:focus-visible,[tabindex]:focus-visible,summary:focus-visible{outline:3px solid var(--link);outline-offset:2px}
-nav ul{list-style:none;display:flex;flex-wrap:wrap;gap:.2rem 1rem;margin:.3rem 0 .6rem;padding:0}
+nav{position:sticky;top:0;z-index:2;background:var(--page)}
+nav ul{list-style:none;display:flex;gap:.2rem 1rem;margin:0;padding:.3rem 0;overflow-x:auto;white-space:nowrap}
 nav a{display:inline-block;padding:.2rem 0}
 .skip{position:absolute;left:-99rem}
 .choices{display:flex;flex-wrap:wrap;gap:.4rem 1rem;align-items:center;margin:.4rem 0}
@@ -29,22 +30,25 @@ button:disabled{color:var(--soft);border-style:dashed}
 .skip:focus{position:static}
 .soft{color:var(--soft)}
 .headline{font-size:1.25rem;font-weight:600}
-.facts{display:grid;grid-template-columns:repeat(auto-fit,minmax(11rem,1fr));gap:.5rem;margin:.6rem 0}
+.facts{display:grid;grid-template-columns:repeat(auto-fit,minmax(9.4rem,1fr));gap:.5rem;margin:.6rem 0}
 .facts div{background:var(--panel);border:1px solid var(--rule);border-radius:.3rem;padding:.4rem .6rem}
 .facts dt{color:var(--soft);font-size:.85rem}
 .facts dd{margin:0;font-size:1.1rem;font-weight:600;overflow-wrap:anywhere}
 .scroll{overflow-x:auto;max-width:100%;margin:.5rem 0;border:1px solid var(--rule);border-radius:.3rem}
 table{border-collapse:collapse;width:100%;font-size:.875rem;font-variant-numeric:tabular-nums}
-caption{text-align:left;padding:.4rem .6rem;color:var(--soft)}
+caption{text-align:left;padding:.4rem .6rem;color:var(--soft);max-width:calc(100vw - 2.5rem)}
 th,td{padding:.25rem .6rem;text-align:left;vertical-align:top;border-top:1px solid var(--rule);white-space:nowrap}
 thead th{background:var(--panel)}
 tbody th{font-weight:600}
+th:first-child{position:sticky;left:0;z-index:1;background-clip:padding-box}
+tbody th{background:var(--page)}
 .n{text-align:right}
 .w{min-width:16rem;white-space:normal}
 .good{color:var(--good);font-weight:600}
 .bad{color:var(--bad);font-weight:600}
 code{font:.8125rem/1.4 ui-monospace,"DejaVu Sans Mono",Menlo,Consolas,monospace}
 .w code{overflow-wrap:anywhere}
+td code{user-select:all}
 .multiples{display:grid;grid-template-columns:repeat(auto-fill,minmax(17rem,1fr));gap:.8rem}
 figure{margin:0;background:var(--panel);border:1px solid var(--rule);border-radius:.3rem;padding:.5rem}
 figcaption{font-size:.875rem;color:var(--soft)}
@@ -56,7 +60,26 @@ svg text{fill:var(--text);font-size:12px}
 .bars{max-width:46rem;margin:.6rem 0}
 details{font-size:.875rem}
 summary{padding:.3rem 0;cursor:pointer;color:var(--link)}
-@media print{nav,.skip{display:none}.scroll{overflow:visible;border:0}section,figure,tr{break-inside:avoid}html{font-size:11px}}
+@media (max-width:40rem){
+.bars{display:none}
+.headline{font-size:1.1rem}
+tbody th{white-space:normal;min-width:8rem;overflow-wrap:anywhere}
+}
+@page{size:landscape;margin:1cm}
+@media print{
+:root{--page:#ffffff;--panel:#ffffff;--text:#000000;--soft:#333333;--rule:#999999;--link:#000000;--good:#000000;--bad:#000000;--curve:#000000;--bar:#888888}
+nav,.choices,.skip,#live-status,td button{display:none}
+nav,th:first-child{position:static}
+html{font-size:11px}
+.scroll{overflow:visible;border:0}
+table{font-size:8px}
+caption{font-size:11px}
+th,td,.w{white-space:normal;min-width:0;padding:.1rem .25rem;overflow-wrap:anywhere}
+td.n{white-space:nowrap}
+code{font-size:7px}
+figure,tr,h2{break-inside:avoid}
+h2{break-after:avoid}
+}
 )css");
 }
 

@@ -85,43 +85,45 @@ std::string KnobsText(const LayersView::Row& row) {
   return text;
 }
 
+// Of the place of the slowest layer alone: times of different places are not compared.
 void WriteLayerBars(HtmlWriter& html, const LayersView& view) {
-  const std::size_t count = std::min(kMostBars, view.rows.size());
-  if (count < 2 || !view.rows.front().total_ns) return;
   BarChart chart{.title = "Where the time is",
                  .description =
                      "Time of the slowest layers in the network, in microseconds; the "
                      "table below has the numbers.",
                  .bars = {}};
+  const std::string& place = view.rows.front().setting;
   for (const LayersView::Row& row : view.rows) {
-    if (chart.bars.size() == count || !row.total_ns) break;
+    if (chart.bars.size() == kMostBars || !row.total_ns) break;
+    if (row.setting != place) continue;
     chart.bars.push_back({Shortened(row.name, 26), MicrosecondsText(*row.total_ns), *row.total_ns});
   }
+  if (chart.bars.size() < 2) return;
   html.Open("figure", {{"class", "bars"}});
   WriteBarChart(html, chart);
-  html.Element("figcaption", fmt::format("Microseconds of the {} layers that cost the most, each "
-                                         "as often as the network runs it",
-                                         chart.bars.size()));
+  html.Element("figcaption", fmt::format("Microseconds of the {} layers that cost the most on {}, "
+                                         "each as often as the network runs it",
+                                         chart.bars.size(), place));
   html.Close();
 }
 
 std::vector<PageCell> LayerCells(const LayersView::Row& row) {
   const bool is_stale = row.how.find("stale") != std::string::npos || !row.ns;
   return {{row.name},
-          {row.setting},
-          {std::to_string(row.count)},
-          {TimeOrDash(row.ns)},
           {TimeOrDash(row.total_ns)},
           {row.share ? ShareText(*row.share) : "-"},
+          {std::to_string(row.count)},
+          {TimeOrDash(row.ns)},
           {row.gops ? fmt::format("{:.1f}", *row.gops) : "-"},
           {row.peak_share ? ShareText(*row.peak_share) : "-"},
           {GainOrDash(row.gain)},
           {GainOrDash(row.gain_tonight)},
+          {row.setting},
           {row.how, is_stale ? Look::kBad : Look::kPlain},
           {row.device},
+          {KnobsText(row), Look::kCode},
           {CountText(row.trials)},
           {row.config_id, Look::kCode},
-          {KnobsText(row), Look::kCode},
           {row.key, Look::kCode}};
 }
 
@@ -186,20 +188,20 @@ void WriteLayers(HtmlWriter& html, const Dashboard& dashboard) {
   WriteLayerBars(html, view);
   PageTable table{.caption = "Where the time is now, by time x multiplicity",
                   .columns = {{"layer"},
-                              {"where"},
-                              {"x", kNumber},
-                              {"us", kNumber},
                               {"us x count", kNumber},
                               {"share", kNumber},
+                              {"x", kNumber},
+                              {"us", kNumber},
                               {"GOP/s", kNumber},
                               {"of peak", kNumber},
                               {"gain", kNumber},
                               {"since then", kNumber},
+                              {"where"},
                               {"how"},
                               {"device"},
+                              {"knobs that differ from the default"},
                               {"trials", kNumber},
                               {"config"},
-                              {"knobs that differ from the default"},
                               {"workload"}},
                   .rows = {}};
   for (const LayersView::Row& row : view.rows) table.rows.push_back(LayerCells(row));

@@ -87,7 +87,7 @@ void WriteStepChart(HtmlWriter& html, const StepChart& chart) {
 }
 
 void WriteBarChart(HtmlWriter& html, const BarChart& chart) {
-  constexpr double kRow = 22, kBarHeight = 14, kLabels = 190, kValues = 64, kBars = 346;
+  constexpr double kRow = 22, kBarHeight = 14, kLabels = 190, kValues = 84, kBars = 346;
   if (chart.bars.empty()) return;
   const double longest = std::ranges::max_element(chart.bars, {}, &BarChart::Bar::length)->length;
   OpenImage(html, chart.title, chart.description,

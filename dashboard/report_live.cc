@@ -124,16 +124,19 @@ void WriteEnded(HtmlWriter& html, const QueueView& view, std::int64_t now_ms) {
 
 }  // namespace
 
-void WriteControls(HtmlWriter& html, const LiveParts& live, std::int64_t now_ms) {
-  html.Element("p",
-               fmt::format("Not live without scripts: as of {}, loaded anew every 30 seconds.",
-                           FormatTime(now_ms)),
-               {{"id", "live-status"}, {"role", "status"}, {"class", "soft"}});
+void WriteControls(HtmlWriter& html, const LiveParts& live) {
   for (const std::string& trouble : live.queue.troubles) {
     html.Element("p", trouble, {{"class", "bad"}});
   }
   WriteChoices(html, live);
   if (live.has_token) WriteUnlock(html);
+}
+
+void WriteStatus(HtmlWriter& html, std::int64_t now_ms) {
+  html.Element("p",
+               fmt::format("Not live without scripts: as of {}, loaded anew every 30 seconds.",
+                           FormatTime(now_ms)),
+               {{"id", "live-status"}, {"role", "status"}, {"class", "soft"}});
   html.Element("p", "", {{"id", "change-status"}, {"role", "status"}});
 }
 

@@ -105,7 +105,7 @@ void WriteHeader(HtmlWriter& html, const Content& content) {
                    : fmt::format("As of {}; \"since then\" is since {}, {} earlier.",
                                  FormatTime(scope.now_ms), FormatTime(scope.since_ms), span);
   html.Element("p", since + " " + content.dashboard.store.file.path, {{"class", "soft"}});
-  if (content.live) WriteControls(html, *content.live, scope.now_ms);
+  if (content.live) WriteControls(html, *content.live);
   html.Close();
 }
 
@@ -116,7 +116,11 @@ std::string RenderPage(const Content& content) {
   html.Open("body", {{"data-as-of", FormatTime(content.dashboard.scope.now_ms)}});
   html.Element("a", "Skip to the verdict", {{"class", "skip"}, {"href", "#verdict"}});
   WriteHeader(html, content);
-  WriteNavigation(html, content);  // beside the header, or it would not stay in sight below it
+  // Beside the header, or it would not stay in sight below it.
+  html.Open("div", {{"class", "stays"}});
+  WriteNavigation(html, content);
+  if (content.live) WriteStatus(html, content.dashboard.scope.now_ms);
+  html.Close();
   html.Open("main");
   for (const View& view : kViews) {
     if (!Has(content, view)) continue;

@@ -42,7 +42,8 @@ void WriteCurves(HtmlWriter& html, const Dashboard& dashboard);
 void WriteStore(HtmlWriter& html, const Dashboard& dashboard);
 
 // Of a live page.
-void WriteControls(HtmlWriter& html, const LiveParts& live, std::int64_t now_ms);
+void WriteControls(HtmlWriter& html, const LiveParts& live);
+void WriteStatus(HtmlWriter& html, std::int64_t now_ms);  // how old it is, what came of a change
 void WriteQueue(HtmlWriter& html, const QueueView& view, std::int64_t now_ms);
 void WriteFarm(HtmlWriter& html, const FarmView& view);
 void WriteFarmAbsent(HtmlWriter& html);  // in its place

@@ -10,15 +10,17 @@ void WriteStyle(HtmlWriter& html) {
 *{box-sizing:border-box}
 html{font:16px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,"Noto Sans",sans-serif;background:var(--page);color:var(--text)}
 body{margin:0}
-header,nav,main,footer{max-width:96rem;margin:0 auto;padding:0 1rem}
+header,nav,main,footer,.stays p{max-width:96rem;margin:0 auto;padding:0 1rem}
 h1{font-size:1.4rem;margin:.8rem 0 .2rem;overflow-wrap:anywhere}
 h2{font-size:1.15rem;margin:0 0 .3rem}
 h3{font-size:1rem;margin:.2rem 0;overflow-wrap:anywhere}
 p{margin:.3rem 0 .6rem;max-width:60rem;overflow-wrap:anywhere}
-section{border-top:1px solid var(--rule);padding:.9rem 0;scroll-margin-top:2.6rem}
+section{border-top:1px solid var(--rule);padding:.9rem 0;scroll-margin-top:4.6rem}
 a{color:var(--link)}
 a:focus-visible,button:focus-visible,select:focus-visible,input:focus-visible,[tabindex]:focus-visible,summary:focus-visible{outline:3px solid var(--link);outline-offset:2px}
-nav{position:sticky;top:0;z-index:2;background:var(--page)}
+.stays{position:sticky;top:0;z-index:2;background:var(--page)}
+.stays p{padding-bottom:.3rem}
+.stays p:empty{display:none}
 nav ul{list-style:none;display:flex;gap:.2rem 1rem;margin:0;padding:.3rem 0;overflow-x:auto;white-space:nowrap}
 nav a{display:inline-block;padding:.2rem 0}
 .skip{position:absolute;left:-99rem}
@@ -35,12 +37,12 @@ button:disabled{color:var(--soft);border-style:dashed}
 .facts dt{color:var(--soft);font-size:.85rem}
 .facts dd{margin:0;font-size:1.1rem;font-weight:600;overflow-wrap:anywhere}
 .scroll{overflow-x:auto;max-width:100%;margin:.5rem 0;border:1px solid var(--rule);border-radius:.3rem}
-table{border-collapse:collapse;width:100%;font-size:.875rem;font-variant-numeric:tabular-nums}
+table{border-collapse:separate;border-spacing:0;width:100%;font-size:.875rem;font-variant-numeric:tabular-nums}
 caption{text-align:left;padding:.4rem .6rem;color:var(--soft);max-width:calc(100vw - 2.5rem)}
 th,td{padding:.25rem .6rem;text-align:left;vertical-align:top;border-top:1px solid var(--rule);white-space:nowrap}
 thead th{background:var(--panel)}
 tbody th{font-weight:600}
-th:first-child{position:sticky;left:0;z-index:1;background-clip:padding-box}
+th:first-child{position:sticky;left:0;z-index:1}
 tbody th{background:var(--page)}
 .n{text-align:right}
 .w{min-width:16rem;white-space:normal}
@@ -63,13 +65,14 @@ summary{padding:.3rem 0;cursor:pointer;color:var(--link)}
 @media (max-width:40rem){
 .bars{display:none}
 .headline{font-size:1.1rem}
-tbody th{white-space:normal;min-width:8rem;overflow-wrap:anywhere}
+th,td{padding:.25rem .4rem}
+tbody th{font-size:.8125rem;white-space:normal;min-width:10rem;overflow-wrap:anywhere}
 }
 @page{size:landscape;margin:1cm}
 @media print{
 :root{--page:#ffffff;--panel:#ffffff;--text:#000000;--soft:#333333;--rule:#999999;--link:#000000;--good:#000000;--bad:#000000;--curve:#000000;--bar:#888888}
 nav,.choices,.skip,#live-status,td button{display:none}
-nav,th:first-child{position:static}
+.stays,th:first-child{position:static}
 html{font-size:11px}
 .scroll{overflow:visible;border:0}
 table{font-size:8px}

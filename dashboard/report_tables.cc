@@ -75,7 +75,7 @@ void WritePlaces(HtmlWriter& html, const VerdictView& view) {
 }
 
 std::string KnobsText(const LayersView::Row& row) {
-  if (!row.knobs) return "the default is not known here";
+  if (!row.knobs) return row.config_id.empty() ? "-" : "the default is not known here";
   if (row.knobs->empty()) return row.config_id.empty() ? "-" : "none: the default is the best";
   std::string text;
   for (const KnobChange& change : *row.knobs) {
@@ -120,7 +120,7 @@ std::vector<PageCell> LayerCells(const LayersView::Row& row) {
           {GainOrDash(row.gain_tonight)},
           {row.setting},
           {row.how, is_stale ? Look::kBad : Look::kPlain},
-          {row.device},
+          {row.device.empty() ? "-" : row.device},
           {KnobsText(row), Look::kCode},
           {CountText(row.trials)},
           {row.config_id, Look::kCode},

@@ -61,7 +61,7 @@ async function takeTerminal(name, { columns, rows, command, shown, isReady }) {
        ";", "set-option", "-g", "remain-on-exit", "on");
   try {
     let screen = "";
-    for (const end = Date.now() + kPatience; !isReady(screen);) {
+    for (const end = Date.now() + 3 * kPatience; !isReady(screen);) {
       await page.evaluate(() => new Promise(requestAnimationFrame));
       screen = tmux("capture-pane", "-e", "-p");
       const isOver = tmux("display-message", "-p", "#{pane_dead}").trim() === "1";
@@ -100,8 +100,11 @@ test("the page", async () => {
 
 const cannotTop = !hasTmux ? "no tmux" : !hasTop && "no `kiln top`";
 test("kiln top", { skip: cannotTop }, () => takeTerminal("readme-top", {
-  columns: 118, rows: 32,
-  shown: "kiln top --tracker farm.local:9190",
+  columns: 118, rows: 26,
+  shown: `kiln top --tracker ${process.env.KILN_FARM}`,
   command: `${kilnTop} top --tracker ${process.env.KILN_FARM} --db ${process.env.KILN_DATABASE}`,
-  isReady: (screen) => /leased/.test(screen) && /running/.test(screen),
+  isReady: (screen) => {
+    const tasks = screen.split(/^.*Tasks of .*$/m)[1] || "";
+    return /leased/.test(screen) && /running/.test(screen) && tasks.split("1 thread").length > 5;
+  },
 }));

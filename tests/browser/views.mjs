@@ -1,11 +1,12 @@
 // All views of a page, at the widths of a phone and of a desk, light and dark. $KILN_NAME names its
 // pictures; $KILN_SCRIPTS=off and $KILN_NETWORK=off: as somebody who forbids both; $KILN_WORDS: what
-// it must say, one a line; $KILN_STATUS: what it answers with.
+// it must say, one a line; $KILN_STATUS: what it answers with; $KILN_QUESTIONS=all: it has something to
+// answer to each.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import {
-  address, closeBrowser, expectEachViewByOneLink, expectNoOverflow, findings, openBrowser, openPage,
-  picture,
+  address, closeBrowser, expectEachViewByOneLink, expectNoOverflow, findings, isInView, openBrowser,
+  openPage, picture,
 } from "./browser.mjs";
 
 const { KILN_NAME: name, KILN_SCRIPTS, KILN_NETWORK, KILN_WORDS = "", KILN_STATUS = "200" } =
@@ -15,6 +16,24 @@ const isWhole = KILN_STATUS === "200";
 
 before(openBrowser);
 after(closeBrowser);
+
+// Where docs/looking.md says that each question is answered.
+const kAnswers = {
+  verdict: ".headline", layers: ".bars", changes: "tbody th", failures: "tbody th",
+  devices: "tbody th", curves: "figcaption", queue: "tbody th", store: "tbody th",
+};
+test(`${name} answers each question in the window or by one link`, {
+  skip: process.env.KILN_QUESTIONS !== "all" && "there is not something of all",
+}, async () => {
+  const page = await openPage();
+  await page.goto(address);
+  assert.ok(await isInView(page, "#verdict .headline"), "the verdict, before any link");
+  for (const [view, answer] of Object.entries(kAnswers)) {
+    await page.locator(`nav a[href="#${view}"]`).click();
+    assert.ok(await isInView(page, `#${view} ${answer}`), `the answer of ${view}`);
+  }
+  await page.context().close();
+});
 
 for (const width of [360, 1440]) {
   for (const colorScheme of ["light", "dark"]) {

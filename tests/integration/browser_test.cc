@@ -144,7 +144,8 @@ TEST_F(BrowserTest, MorningAfterAGoodNight) {
   Submit({"--network", "mobilenet_v2", "--target", "rasp4b", "--window", "night", "--trials",
           "4000", "--name", "mobilenet_v2 for the camera"});
   Submit({"--network", "resnet18", "--target", "rasp4b", "--window", "night", "--after", "3"});
-  RunScript("views.mjs", page_ + "/?network=mobilenet_v1&since=8h", {{"KILN_NAME", "night"}});
+  RunScript("views.mjs", page_ + "/?network=mobilenet_v1&since=8h",
+            {{"KILN_NAME", "night"}, {"KILN_QUESTIONS", "all"}});
 }
 
 TEST_F(BrowserTest, SavedReportWithoutNetworkAndScripts) {

@@ -71,15 +71,15 @@ tbody th{font-size:.8125rem;white-space:normal;min-width:10rem;overflow-wrap:any
 @page{size:landscape;margin:1cm}
 @media print{
 :root{--page:#ffffff;--panel:#ffffff;--text:#000000;--soft:#333333;--rule:#999999;--link:#000000;--good:#000000;--bad:#000000;--curve:#000000;--bar:#888888}
-nav,.choices,.skip,#live-status,td button{display:none}
+nav,.choices,.skip,td button{display:none}
 .stays,th:first-child{position:static}
 html{font-size:11px}
 .scroll{overflow:visible;border:0}
 table{font-size:8px}
 caption{font-size:11px}
-th,td,.w{white-space:normal;min-width:0;padding:.1rem .25rem;overflow-wrap:anywhere}
+th,td,.w{white-space:normal;min-width:0;padding:.1rem .25rem}
 td.n{white-space:nowrap}
-code{font-size:7px}
+code{font-size:7px;overflow-wrap:anywhere}
 figure,tr,h2{break-inside:avoid}
 h2{break-after:avoid}
 }

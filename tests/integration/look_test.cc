@@ -226,7 +226,9 @@ TEST_F(LookTest, WrongValuesAreOneErrorEach) {
   ExpectMistake(best({"--columns", ""}), "--columns");
   ExpectMistake(best({"--limit", "0"}), "--limit");
   ExpectMistake(best({"--limit", "some"}), "--limit");
-  ExpectMistake(best({"--since", "yesterday"}), "write 2026-11-27T22:00:00Z, or an age: 8h, 2d");
+  ExpectMistake(best({"--since", "yesterday"}),
+                "write 8h, 22:00, 2026-11-26, \"2026-11-26 22:00\" or "
+                "2026-11-27T22:00:00Z");
   ExpectMistake(best({"--op", "pool"}), "--op");
   ExpectMistake(best({"--kind", "guessed"}), "--kind");
   ExpectMistake(best({"--stale", "--current"}), "--stale");

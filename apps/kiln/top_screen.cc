@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "apps/kiln/known_terminal.h"
 #include "apps/kiln/terminal.h"
 #include "apps/kiln/top_picture.h"
 #include "apps/kiln/top_watch.h"
@@ -35,6 +36,7 @@ class Screen {
  public:
   // Null: it is none that a picture can be drawn on.
   static std::unique_ptr<Screen> Open(const OutputFace& face) {
+    if (!TerminalIsKnown()) return nullptr;  // newterm() would leave memory behind
     SCREEN* screen = newterm(nullptr, stdout, stdin);
     return screen == nullptr ? nullptr : std::unique_ptr<Screen>(new Screen(screen, face));
   }

@@ -21,6 +21,7 @@ export async function openBrowser() {
     executablePath: process.env.KILN_CHROMIUM || "/usr/bin/chromium",
     args: [
       ...(process.getuid() === 0 ? ["--no-sandbox"] : []),
+      "--disable-dev-shm-usage",  // containers have little of it
       "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
       "--disable-component-update", "--disable-sync", "--force-color-profile=srgb",
     ],

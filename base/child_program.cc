@@ -2,7 +2,6 @@
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/local/stream_protocol.hpp>
-#include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/read.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/write.hpp>
@@ -12,11 +11,11 @@
 #include <optional>
 #include <utility>
 
-#include "base/await_readable.h"
 #include "base/child_end.h"
 #include "base/frame.h"
 #include "base/output_tail.h"
 #include "base/reactor_asio.h"
+#include "base/readable_descriptor.h"
 #include "base/spawn.h"
 
 namespace kiln {
@@ -41,7 +40,7 @@ class Session : public std::enable_shared_from_this<Session> {
         patience_(io) {}
 
   void Start() {
-    AwaitReadable(end_, [self = shared_from_this()](const ErrorCode&) { self->Reap(); });
+    end_.Await([self = shared_from_this()](bool) { self->Reap(); });
     output_.Read(shared_from_this());
     ReadSize();
   }
@@ -101,9 +100,8 @@ class Session : public std::enable_shared_from_this<Session> {
 
   void Reap() {
     end_of_program_ = EndGroup(pid_);
-    ErrorCode ignored;
     output_.Finish();
-    end_.close(ignored);
+    end_.Close();
     // Somebody who has left the group may still hold the other end.
     patience_.expires_after(kLastFrames);
     patience_.async_wait([self = shared_from_this()](const ErrorCode& error) {
@@ -123,7 +121,7 @@ class Session : public std::enable_shared_from_this<Session> {
   ChildProgram::Observer observer_;
   const pid_t pid_;
   stream_protocol::socket socket_;
-  asio::posix::stream_descriptor end_;  // a pidfd
+  ReadableDescriptor end_;  // a pidfd
   OutputTail output_;
   asio::steady_timer patience_;
   std::deque<std::string> sent_;

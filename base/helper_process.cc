@@ -11,7 +11,6 @@
 #include <boost/asio/dispatch.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/local/stream_protocol.hpp>
-#include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/read.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -22,12 +21,12 @@
 #include <future>
 #include <utility>
 
-#include "base/await_readable.h"
 #include "base/child_end.h"
 #include "base/frame.h"
 #include "base/output_tail.h"
 #include "base/processor_time.h"
 #include "base/reactor_asio.h"
+#include "base/readable_descriptor.h"
 #include "base/spawn.h"
 
 namespace kiln {
@@ -58,7 +57,7 @@ class Session : public std::enable_shared_from_this<Session> {
 
   // Watches for the end and for output. The handlers keep the session alive until the end.
   void Start() {
-    AwaitReadable(end_, [self = shared_from_this()](const ErrorCode&) { self->Reap(); });
+    end_.Await([self = shared_from_this()](bool) { self->Reap(); });
     output_.Read(shared_from_this());
   }
 
@@ -139,7 +138,7 @@ class Session : public std::enable_shared_from_this<Session> {
     alive_ = false;
     ErrorCode ignored;
     output_.Finish();
-    end_.close(ignored);
+    end_.Close();
     socket_.shutdown(stream_protocol::socket::shutdown_both, ignored);
     if (busy_ && broken_) Fail();
     ended_promise_.set_value();
@@ -174,7 +173,7 @@ class Session : public std::enable_shared_from_this<Session> {
 
   // Only on the reactor's thread.
   stream_protocol::socket socket_;
-  asio::posix::stream_descriptor end_;  // a pidfd
+  ReadableDescriptor end_;  // a pidfd
   OutputTail output_;
   asio::steady_timer deadline_;
   std::chrono::steady_clock::time_point last_moment_;  // of the pending call

@@ -1,56 +1,53 @@
 #include "base/output_tail.h"
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <array>
-#include <boost/asio/error.hpp>
-#include <boost/asio/io_context.hpp>
-#include <boost/asio/posix/stream_descriptor.hpp>
+#include <cerrno>
 #include <utility>
 
-#include "base/await_readable.h"
 #include "base/child_end.h"
+#include "base/readable_descriptor.h"
 
 namespace kiln {
 
-namespace asio = boost::asio;
-using ErrorCode = boost::system::error_code;
-
 struct OutputTail::Pipe {
-  Pipe(asio::io_context& io, int output) : end(io, output) {
-    ErrorCode ignored;
-    end.non_blocking(true, ignored);
+  Pipe(boost::asio::io_context& io, int output) : end(io, output) {
+    fcntl(output, F_SETFL, fcntl(output, F_GETFL) | O_NONBLOCK);
   }
 
-  ErrorCode ReadSome() {
-    ErrorCode error;
-    const std::size_t size = end.read_some(asio::buffer(chunk), error);
-    KeepTail(printed, {chunk.data(), size});
-    return error;
+  enum class Found { kSome, kNothingYet, kEnd };
+  Found ReadSome() {
+    std::array<char, 1024> chunk;
+    const ssize_t size = read(end.fd(), chunk.data(), chunk.size());
+    if (size > 0) {
+      KeepTail(printed, {chunk.data(), static_cast<std::size_t>(size)});
+      return Found::kSome;
+    }
+    const bool is_open = size < 0 && (errno == EAGAIN || errno == EINTR);
+    return is_open ? Found::kNothingYet : Found::kEnd;
   }
 
-  asio::posix::stream_descriptor end;
+  ReadableDescriptor end;
   std::string printed;
-  std::array<char, 1024> chunk;
 };
 
-OutputTail::OutputTail(asio::io_context& io, int output)
+OutputTail::OutputTail(boost::asio::io_context& io, int output)
     : pipe_(std::make_unique<Pipe>(io, output)) {}
 OutputTail::~OutputTail() = default;
 
 // Waits first and reads then: what a read in flight had taken would come after what Finish() finds.
 void OutputTail::Read(std::shared_ptr<void> owner) {
-  AwaitReadable(pipe_->end, [this, owner = std::move(owner)](const ErrorCode& error) {
-    if (error) return;
-    const ErrorCode read = pipe_->ReadSome();
-    if (read && read != asio::error::would_block) return;
-    Read(owner);
+  pipe_->end.Await([this, owner = std::move(owner)](bool is_readable) {
+    if (is_readable && pipe_->ReadSome() != Pipe::Found::kEnd) Read(owner);
   });
 }
 
 void OutputTail::Finish() {
-  while (!pipe_->ReadSome()) {
+  while (pipe_->ReadSome() == Pipe::Found::kSome) {
   }
-  ErrorCode ignored;
-  pipe_->end.close(ignored);
+  pipe_->end.Close();
 }
 
 std::string OutputTail::last_line() const { return LastLine(pipe_->printed); }

@@ -3,24 +3,20 @@
 #include <spdlog/spdlog.h>
 #include <unistd.h>
 
-#include <boost/asio/io_context.hpp>
-#include <boost/asio/posix/stream_descriptor.hpp>
 #include <future>
 #include <mutex>
 #include <optional>
 #include <utility>
 
 #include "apps/command_line/command_line.h"
-#include "base/await_readable.h"
 #include "base/frame.h"
 #include "base/reactor_asio.h"
+#include "base/readable_descriptor.h"
 #include "base/standard_streams.h"
 #include "proto/certificates.h"
 
 namespace kiln {
 namespace {
-
-namespace asio = boost::asio;
 
 // The reactor's handlers hold it too.
 class ReactorServingLife final : public ServingLife,
@@ -50,10 +46,10 @@ class ReactorServingLife final : public ServingLife,
  private:
   // A frame is small and sent at once, so reading it does not block.
   void AwaitFrame(const std::string& address) {
-    AwaitReadable(*parent_, [self = shared_from_this(), address](const auto& error) {
+    parent_->Await([self = shared_from_this(), address](bool is_readable) {
       std::string frame;
-      const int socket = self->parent_->native_handle();
-      if (error || !ReadFrame(socket, frame) || !WriteFrame(socket, address)) {
+      const int socket = self->parent_->fd();
+      if (!is_readable || !ReadFrame(socket, frame) || !WriteFrame(socket, address)) {
         return self->End();
       }
       self->AwaitFrame(address);
@@ -65,7 +61,7 @@ class ReactorServingLife final : public ServingLife,
   }
 
   Reactor& reactor_;
-  std::optional<asio::posix::stream_descriptor> parent_;
+  std::optional<ReadableDescriptor> parent_;
   std::once_flag once_;
   std::promise<void> ended_;
 };
